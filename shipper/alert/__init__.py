@@ -1,0 +1,1 @@
+"""8. What a person is told: alerts, their identity and their state."""

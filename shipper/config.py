@@ -1,0 +1,274 @@
+"""Settings: the only reader of the environment and of `shipper.toml`.
+
+Precedence: argument > environment (`SHIPPER_KAFKA_BOOTSTRAP_SERVERS`) > file > default. The file is
+the one named by `SHIPPER_CONFIG`, else `shipper.toml` in the working directory, else
+`~/.config/shipper/shipper.toml`. Secrets are masked wherever settings are shown.
+
+Loaded by the commands and by `configure()`, never by `import shipper`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from shipper.errors import ConfigurationError
+
+_GROUP = ConfigDict(frozen=True, extra="forbid")
+
+
+def _xdg(variable: str, fallback: str) -> Path:
+    """Return the XDG base directory named by `variable`; relative values are ignored, as XDG says."""
+    value = os.environ.get(variable, "")
+    if value and Path(value).is_absolute():
+        return Path(value)
+    try:
+        return Path.home() / fallback
+    except RuntimeError:  # no home directory is known (bare containers)
+        return Path("/tmp") / f"shipper-{os.getuid()}" / fallback  # noqa: S108
+
+
+def state_directory() -> Path:
+    """Where shipper keeps what must survive a restart (spools, running stacks)."""
+    return _xdg("XDG_STATE_HOME", ".local/state") / "shipper"
+
+
+def cache_directory() -> Path:
+    """Where shipper keeps what can be fetched again (the servers' archives)."""
+    return _xdg("XDG_CACHE_HOME", ".cache") / "shipper"
+
+
+class ServiceSettings(BaseModel):
+    """Which application logs (ECS `service.*`)."""
+
+    model_config = _GROUP
+    name: str = Field("", description="ECS service.name; empty: the program's file name")
+    version: str = Field("", description="ECS service.version")
+    environment: str = Field("", description="ECS service.environment, for example production")
+
+
+class ModelSettings(BaseModel):
+    """Which model the whole process serves or trains; can also be bound per call."""
+
+    model_config = _GROUP
+    name: str = Field("", description="ml.model.name")
+    version: str = Field("", description="ml.model.version")
+    stage: str = Field("", description="ml.model.stage, for example production, shadow, canary")
+    digest: str = Field("", description="ml.model.digest, for example sha256:...")
+
+
+class SpoolSettings(BaseModel):
+    """The durable buffer on local disk."""
+
+    model_config = _GROUP
+    directory: Path = Field(
+        default_factory=lambda: state_directory() / "spool",
+        description="root folder; each process has its own folder under it",
+    )
+    max_bytes: int = Field(
+        1 << 30, ge=1 << 20, le=1 << 44, description="cap of one process's folder, in bytes"
+    )
+    segment_max_bytes: int = Field(
+        16 << 20, ge=1 << 16, le=1 << 30, description="a segment is closed at this size, in bytes"
+    )
+    free_space_floor_bytes: int = Field(
+        64 << 20, ge=0, le=1 << 44, description="nothing is written while less disk is free"
+    )
+    fsync: Literal["never", "interval", "always"] = Field(
+        "never", description="never: survives the process; interval, always: survives the machine"
+    )
+    fsync_interval_s: float = Field(1.0, gt=0, le=3600, description="for fsync = interval")
+    when_full: Literal["drop_newest", "drop_oldest", "block"] = Field(
+        "drop_newest", description="what happens to records when there is no room"
+    )
+    block_timeout_s: float = Field(
+        0.05, ge=0, le=60, description="longest wait of one logging call for when_full = block"
+    )
+
+
+class ShipSettings(BaseModel):
+    """From the spool to Kafka."""
+
+    model_config = _GROUP
+    mode: Literal["thread", "agent"] = Field(
+        "thread", description="thread: this process ships; agent: `shipper agent` does"
+    )
+    batch_max_records: int = Field(1000, ge=1, le=100_000)
+    batch_max_bytes: int = Field(1 << 20, ge=1 << 10, le=1 << 26)
+    linger_s: float = Field(0.2, ge=0, le=60, description="a batch leaves at the latest after this")
+    retry_initial_s: float = Field(0.1, gt=0, le=60)
+    retry_max_s: float = Field(15.0, gt=0, le=3600)
+    close_timeout_s: float = Field(
+        3.0, ge=0, le=600, description="whole budget of a shutdown; what is left stays in the spool"
+    )
+
+
+class KafkaSettings(BaseModel):
+    """How to reach Kafka, and which topics are ours."""
+
+    model_config = _GROUP
+    bootstrap_servers: str = Field("localhost:9092", min_length=1, description="host:port, comma separated")
+    topic: str = Field("ml-logs", pattern=r"^[a-zA-Z0-9._-]{1,249}$")
+    dead_letter_topic: str = Field("ml-logs-dead-letters", pattern=r"^[a-zA-Z0-9._-]{1,249}$")
+    partitions: int = Field(1, ge=1, le=1000, description="when `shipper setup` creates the topic")
+    replication_factor: int = Field(1, ge=1, le=15, description="when `shipper setup` creates a topic")
+    request_timeout_s: float = Field(10.0, ge=0.1, le=600)
+    max_record_bytes: int = Field(
+        1_000_000, ge=1000, le=1 << 28, description="larger records are dead letters"
+    )
+    compression: Literal["none", "gzip"] = "gzip"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = ""
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    ssl_cafile: Path | None = None
+    ssl_certfile: Path | None = None
+    ssl_keyfile: Path | None = None
+
+
+class ElasticsearchSettings(BaseModel):
+    """How to reach Elasticsearch."""
+
+    model_config = _GROUP
+    url: str = Field("http://localhost:9200", pattern=r"^https?://[^\s]+$")
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    api_key: SecretStr = SecretStr("")
+    ca_certs: Path | None = None
+    request_timeout_s: float = Field(30.0, ge=0.1, le=3600)
+
+
+class IndexSettings(BaseModel):
+    """From Kafka to Elasticsearch."""
+
+    model_config = _GROUP
+    group: str = Field("shipper-index", min_length=1, description="Kafka consumer group")
+    batch_max_records: int = Field(2000, ge=1, le=100_000)
+    batch_max_bytes: int = Field(8 << 20, ge=1 << 10, le=1 << 27)
+    past_limit_days: float = Field(
+        90.0, gt=0, le=36_500, description="older event times are dead letters with reason clock"
+    )
+    future_limit_s: float = Field(3600.0, ge=0, le=31_536_000, description="likewise for later ones")
+
+
+class DetectSettings(BaseModel):
+    """The anomaly job."""
+
+    model_config = _GROUP
+    rules: Path | None = Field(None, description="rules file (YAML); none: the rules that ship with it")
+    allowed_lateness_s: float = Field(120.0, ge=0, le=864_000)
+    max_catch_up_hours: float = Field(168.0, gt=0, le=8760, description="a longer gap is reported and skipped")
+
+
+class StackSettings(BaseModel):
+    """The embedded Kafka and Elasticsearch."""
+
+    model_config = _GROUP
+    directory: Path = Field(default_factory=lambda: state_directory() / "stack", description="data, logs, pids")
+    cache: Path = Field(default_factory=cache_directory, description="downloaded archives")
+    host: str = "127.0.0.1"
+    kafka_port: int = Field(9092, ge=1, le=65_535)
+    kafka_controller_port: int = Field(9093, ge=1, le=65_535)
+    elasticsearch_port: int = Field(9200, ge=1, le=65_535)
+    elasticsearch_transport_port: int = Field(9300, ge=1, le=65_535)
+    kafka_heap_mib: int = Field(512, ge=128, le=65_536)
+    elasticsearch_heap_mib: int = Field(1024, ge=256, le=65_536)
+
+
+class Settings(BaseSettings):
+    """All settings; frozen. A variable is `SHIPPER_<GROUP>_<KEY>`, for example `SHIPPER_SERVICE_NAME`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SHIPPER_",
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+    )
+    namespace: str = Field(
+        "default", description="team or environment: last part but one of each index's name"
+    )
+    service: ServiceSettings = ServiceSettings()
+    model: ModelSettings = ModelSettings()
+    spool: SpoolSettings = Field(default_factory=SpoolSettings)
+    ship: ShipSettings = ShipSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    elasticsearch: ElasticsearchSettings = ElasticsearchSettings()
+    index: IndexSettings = IndexSettings()
+    detect: DetectSettings = DetectSettings()
+    stack: StackSettings = Field(default_factory=StackSettings)
+
+    @field_validator("namespace")
+    @classmethod
+    def _namespace_fits_an_index_name(cls, value: str) -> str:
+        if not value or len(value) > 100 or not value.replace("_", "a").isalnum() or value != value.lower():
+            raise ValueError("must be 1 to 100 lower-case letters, digits or underscores")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Argument, then environment, then file. No dot-env: one file format is enough."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_file(config_file()))
+
+
+def config_file() -> Path | None:
+    """Return the configuration file that applies, or None. A file named by SHIPPER_CONFIG must exist."""
+    named = os.environ.get("SHIPPER_CONFIG", "")
+    if named:
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise ConfigurationError(f"SHIPPER_CONFIG names {path}, which is not a file.")
+        return path
+    for path in (Path("shipper.toml"), _xdg("XDG_CONFIG_HOME", ".config") / "shipper" / "shipper.toml"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _read_file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"The configuration file {path} cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"The configuration file {path} is not valid TOML: {error}.") from error
+
+
+def load_settings(**arguments: Any) -> Settings:
+    """Read settings from arguments, environment, file and defaults, in this precedence.
+
+    Args:
+        arguments: whole or partial groups, for example `kafka={"topic": "t"}`.
+
+    Raises:
+        ConfigurationError: a value is out of range or a key is unknown; the sentence names all of them.
+    """
+    try:
+        return Settings(**arguments)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'settings'}: {problem['msg']}"
+            for problem in error.errors(include_url=False, include_input=False)
+        )
+        raise ConfigurationError(f"The configuration is not usable: {problems}.") from None

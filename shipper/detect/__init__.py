@@ -1,0 +1,1 @@
+"""7. Windows to scores: asks Elasticsearch what is unusual."""

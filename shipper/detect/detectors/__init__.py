@@ -1,0 +1,1 @@
+"""One file per detector; the contract is in `base.py`."""

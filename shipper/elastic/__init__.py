@@ -1,0 +1,1 @@
+"""The only importer of the Elasticsearch client: bulk, search, templates."""

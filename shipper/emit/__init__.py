@@ -1,0 +1,1 @@
+"""1. The application logs: the handler, the structlog chain, `configure()`."""

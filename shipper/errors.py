@@ -1,0 +1,236 @@
+"""Every exception of shipper, in one tree.
+
+::
+
+    ShipperError
+    ├── ConfigurationError       a setting, rule or argument is wrong; the sentence says which and why
+    ├── SpoolError               the local disk buffer
+    │   ├── SpoolFull            (retriable) the cap or the free-space floor is reached
+    │   ├── TornFrame            the segment ends inside a frame: a crash during append
+    │   └── CorruptFrame         the checksum does not match
+    ├── TransportError           between the spool and Kafka
+    │   ├── BrokerUnavailable    (retriable) no broker answered in time
+    │   ├── RecordTooLarge       refused at any time: dead letter, never retried
+    │   └── RecordRefused        refused for another lasting reason
+    ├── StoreError               Elasticsearch
+    │   ├── StoreUnavailable     (retriable) no answer, or an answer that says "later"
+    │   └── RequestRefused       the request is wrong or forbidden
+    └── StackError               the embedded servers
+        ├── DownloadFailed       (retriable) an archive did not arrive whole
+        ├── ChecksumMismatch     an archive is not the one that was pinned
+        ├── PortBusy             another program listens there
+        ├── ResourceShortage     too little memory or disk
+        └── ServerFailed         a server did not start, or stopped by itself
+
+An error says whether a repeat can help (`retriable`), keeps what it knows in fields, reads as one
+sentence, and survives pickling. Nothing of a client library leaks through our interfaces.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ShipperError(Exception):
+    """Root of all errors of shipper; `str()` of each is one sentence for a person."""
+
+    retriable: ClassVar[bool] = False
+
+
+class ConfigurationError(ShipperError):
+    """A setting, a rule or an argument is wrong. The only argument is the whole sentence."""
+
+
+class SpoolError(ShipperError):
+    """Something about the local disk buffer."""
+
+
+class SpoolFull(SpoolError):
+    """No room for a record: the cap in bytes or the free-space floor is reached."""
+
+    retriable = True
+
+    def __init__(self, directory: str, reason: str) -> None:
+        super().__init__(directory, reason)
+        self.directory = directory
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The spool {self.directory} takes no more records: {self.reason}."
+
+
+class TornFrame(SpoolError):
+    """The segment ends inside a frame; expected only at the very end, after a crash during append."""
+
+    def __init__(self, segment: str, offset: int) -> None:
+        super().__init__(segment, offset)
+        self.segment = segment
+        self.offset = offset
+
+    def __str__(self) -> str:
+        return f"Segment {self.segment} ends inside the frame that starts at byte {self.offset}."
+
+
+class CorruptFrame(SpoolError):
+    """The checksum over a frame's header and payload does not match, or the header is absurd."""
+
+    def __init__(self, segment: str, offset: int) -> None:
+        super().__init__(segment, offset)
+        self.segment = segment
+        self.offset = offset
+
+    def __str__(self) -> str:
+        return f"Segment {self.segment} is damaged at byte {self.offset}."
+
+
+class TransportError(ShipperError):
+    """Something between the spool and Kafka."""
+
+
+class BrokerUnavailable(TransportError):
+    """No broker took the request in time. Says nothing about whether the record was stored."""
+
+    retriable = True
+
+    def __init__(self, bootstrap_servers: str, reason: str) -> None:
+        super().__init__(bootstrap_servers, reason)
+        self.bootstrap_servers = bootstrap_servers
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"Kafka at {self.bootstrap_servers} cannot be reached ({self.reason}); "
+            "check that it runs and that kafka.bootstrap_servers is right."
+        )
+
+
+class RecordTooLarge(TransportError):
+    """Refused at any time: a dead letter, never retried."""
+
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(size_bytes, limit_bytes)
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+    def __str__(self) -> str:
+        return f"A record of {self.size_bytes} bytes is over the limit of {self.limit_bytes} bytes."
+
+
+class RecordRefused(TransportError):
+    """The broker refuses the record for a lasting reason other than its size."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"Kafka refused the record: {self.reason}."
+
+
+class StoreError(ShipperError):
+    """Something about Elasticsearch."""
+
+
+class StoreUnavailable(StoreError):
+    """Elasticsearch did not answer, or answered that it cannot now (429, 502, 503, 504)."""
+
+    retriable = True
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url = url
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"Elasticsearch at {self.url} cannot be reached ({self.reason}); "
+            "check that it runs and that elasticsearch.url is right."
+        )
+
+
+class RequestRefused(StoreError):
+    """Elasticsearch understood the request and refuses it; `status` is the HTTP status."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status = status
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"Elasticsearch refused the request with status {self.status}: {self.reason}."
+
+
+class StackError(ShipperError):
+    """Something about the embedded servers. The only argument of the base is the whole sentence."""
+
+
+class DownloadFailed(StackError):
+    """An archive did not arrive whole; what had arrived is not used."""
+
+    retriable = True
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(what, reason)
+        self.what = what
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.what} could not be downloaded ({self.reason}); run the command again."
+
+
+class ChecksumMismatch(StackError):
+    """A file is not the one that was pinned; it has been set aside and is not used."""
+
+    def __init__(self, what: str, expected: str, found: str) -> None:
+        super().__init__(what, expected, found)
+        self.what = what
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} has the wrong checksum (expected {self.expected[:12]}…, found {self.found[:12]}…); "
+            "it was removed, run the command again."
+        )
+
+
+class PortBusy(StackError):
+    """Another program listens on a port that a server needs."""
+
+    def __init__(self, port: int, setting: str) -> None:
+        super().__init__(port, setting)
+        self.port = port
+        self.setting = setting
+
+    def __str__(self) -> str:
+        return f"Port {self.port} is in use by another program; stop it or choose another port with {self.setting}."
+
+
+class ResourceShortage(StackError):
+    """Too little memory or disk for what is about to start; figures in bytes."""
+
+    def __init__(self, what: str, needed_bytes: int, available_bytes: int) -> None:
+        super().__init__(what, needed_bytes, available_bytes)
+        self.what = what
+        self.needed_bytes = needed_bytes
+        self.available_bytes = available_bytes
+
+    def __str__(self) -> str:
+        mib = 1024 * 1024
+        return (
+            f"Not enough {self.what}: {self.needed_bytes // mib} MiB needed, "
+            f"{self.available_bytes // mib} MiB available."
+        )
+
+
+class ServerFailed(StackError):
+    """A server did not become ready, or ended by itself; `log` is the path of its log."""
+
+    def __init__(self, server: str, reason: str, log: str) -> None:
+        super().__init__(server, reason, log)
+        self.server = server
+        self.reason = reason
+        self.log = log
+
+    def __str__(self) -> str:
+        return f"{self.server} failed: {self.reason}; its log is {self.log}."

@@ -1,0 +1,1 @@
+"""6. From Kafka to Elasticsearch: found once, by id."""

@@ -1,0 +1,1 @@
+"""Every record's fate counted, and said on a path that is not the broken one."""

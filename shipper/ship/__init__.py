@@ -1,0 +1,1 @@
+"""5. From the spool to Kafka."""
