@@ -1,0 +1,6 @@
+"""Logs of machine-learning systems: emitted complete, found once, watched.
+
+::
+
+    application ── emit ── enrich ── ecs ── spool ── ship ──▶ Kafka ──▶ Elasticsearch ◀── detect ── alert
+"""

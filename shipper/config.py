@@ -167,14 +167,18 @@ class DetectSettings(BaseModel):
     model_config = _GROUP
     rules: Path | None = Field(None, description="rules file (YAML); none: the rules that ship with it")
     allowed_lateness_s: float = Field(120.0, ge=0, le=864_000)
-    max_catch_up_hours: float = Field(168.0, gt=0, le=8760, description="a longer gap is reported and skipped")
+    max_catch_up_hours: float = Field(
+        168.0, gt=0, le=8760, description="a longer gap is reported and skipped"
+    )
 
 
 class StackSettings(BaseModel):
     """The embedded Kafka and Elasticsearch."""
 
     model_config = _GROUP
-    directory: Path = Field(default_factory=lambda: state_directory() / "stack", description="data, logs, pids")
+    directory: Path = Field(
+        default_factory=lambda: state_directory() / "stack", description="data, logs, pids"
+    )
     cache: Path = Field(default_factory=cache_directory, description="downloaded archives")
     host: str = "127.0.0.1"
     kafka_port: int = Field(9092, ge=1, le=65_535)
@@ -227,7 +231,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Argument, then environment, then file. No dot-env: one file format is enough."""
         del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_file(config_file()))
+        return (
+            init_settings,
+            env_settings,
+            InitSettingsSource(settings_cls, _read_file(config_file())),
+        )
 
 
 def config_file() -> Path | None:
@@ -238,7 +246,10 @@ def config_file() -> Path | None:
         if not path.is_file():
             raise ConfigurationError(f"SHIPPER_CONFIG names {path}, which is not a file.")
         return path
-    for path in (Path("shipper.toml"), _xdg("XDG_CONFIG_HOME", ".config") / "shipper" / "shipper.toml"):
+    for path in (
+        Path("shipper.toml"),
+        _xdg("XDG_CONFIG_HOME", ".config") / "shipper" / "shipper.toml",
+    ):
         if path.is_file():
             return path
     return None

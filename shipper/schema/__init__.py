@@ -1,0 +1,1 @@
+"""The field table (`schema/*.yml`) and everything that is generated from it."""
