@@ -1,0 +1,50 @@
+# demo and test are complete in themselves on a machine with Python 3.11+, git, make and the package registries.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check format clean stop test-logstash
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    the whole way on the real servers: fetch, start, log, index, detect; leaves the stack up"
+	@echo "make stop    stop the servers that the demo left up"
+	@echo "make test    every test, those on the real servers included"
+	@echo "make check   format, lint, types, import rules, fast tests"
+	@echo "make clean   remove what the above made here (not the download cache)"
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "shipper needs Python 3.11 or later; set PYTHON=python3.11 (or later) and run make again.")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "The virtual environment could not be made; install the venv module of Python (Debian: python3-venv)." >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/shipper demo
+
+stop: $(VENV)/.installed
+	$(BIN)/shipper demo --stop
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/shipper schema generate --check
+	$(BIN)/shipper kibana generate --check
+	$(BIN)/python -m pytest -q -m 'not service and not slow' tests/unit tests/property tests/golden tests/docs
+
+format: $(VENV)/.installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test-logstash: $(VENV)/.installed
+	@test -n "$(LOGSTASH_HOME)" || { echo "Set LOGSTASH_HOME to a Logstash 9.2 and run again." >&2; exit 2; }
+	$(BIN)/python -m pytest -k logstash tests/golden tests/service
+
+clean:
+	@test ! -x $(BIN)/shipper || $(BIN)/shipper demo --stop >/dev/null 2>&1 || true
+	rm -rf $(VENV) .shipper build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
