@@ -187,6 +187,14 @@ class StackSettings(BaseModel):
     elasticsearch_transport_port: int = Field(9300, ge=1, le=65_535)
     kafka_heap_mib: int = Field(512, ge=128, le=65_536)
     elasticsearch_heap_mib: int = Field(1024, ge=256, le=65_536)
+    start_timeout_s: float = Field(
+        180.0, ge=1, le=3600, description="a server that does not answer by then has failed to start"
+    )
+    maven_repository: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="where the archives come from, for example a company's mirror; empty: the public one",
+    )
 
 
 class Settings(BaseSettings):

@@ -209,28 +209,34 @@ class PortBusy(StackError):
 class ResourceShortage(StackError):
     """Too little memory or disk for what is about to start; figures in bytes."""
 
-    def __init__(self, what: str, needed_bytes: int, available_bytes: int) -> None:
-        super().__init__(what, needed_bytes, available_bytes)
+    def __init__(self, what: str, needed_bytes: int, available_bytes: int, remedy: str = "") -> None:
+        super().__init__(what, needed_bytes, available_bytes, remedy)
         self.what = what
         self.needed_bytes = needed_bytes
         self.available_bytes = available_bytes
+        self.remedy = remedy
 
     def __str__(self) -> str:
         mib = 1024 * 1024
         return (
             f"Not enough {self.what}: {self.needed_bytes // mib} MiB needed, "
-            f"{self.available_bytes // mib} MiB available."
+            f"{self.available_bytes // mib} MiB available{self.remedy and '; '}{self.remedy}."
         )
 
 
 class ServerFailed(StackError):
-    """A server did not become ready, or ended by itself; `log` is the path of its log."""
+    """A server did not become ready, or ended by itself.
 
-    def __init__(self, server: str, reason: str, log: str) -> None:
-        super().__init__(server, reason, log)
+    `log` is the path of its log, `tail` the last lines of it (may be empty).
+    """
+
+    def __init__(self, server: str, reason: str, log: str, tail: str = "") -> None:
+        super().__init__(server, reason, log, tail)
         self.server = server
         self.reason = reason
         self.log = log
+        self.tail = tail
 
     def __str__(self) -> str:
-        return f"{self.server} failed: {self.reason}; its log is {self.log}."
+        sentence = f"{self.server} failed: {self.reason}; its log is {self.log}."
+        return f"{sentence} It ends with:\n{self.tail}" if self.tail else sentence
