@@ -73,7 +73,7 @@ class SpoolSettings(BaseModel):
     model_config = _GROUP
     directory: Path = Field(
         default_factory=lambda: state_directory() / "spool",
-        description="root folder; each process has its own folder under it",
+        description="each process has its own folder in it; ~/.local/state/shipper/spool",
     )
     max_bytes: int = Field(
         1 << 30, ge=1 << 20, le=1 << 44, description="cap of one process's folder, in bytes"
@@ -103,11 +103,15 @@ class ShipSettings(BaseModel):
     mode: Literal["thread", "agent"] = Field(
         "thread", description="thread: this process ships; agent: `shipper agent` does"
     )
-    batch_max_records: int = Field(1000, ge=1, le=100_000)
-    batch_max_bytes: int = Field(1 << 20, ge=1 << 10, le=1 << 26)
+    batch_max_records: int = Field(1000, ge=1, le=100_000, description="records of one batch at the most")
+    batch_max_bytes: int = Field(
+        1 << 20, ge=1 << 10, le=1 << 26, description="bytes of one batch at the most"
+    )
     linger_s: float = Field(0.2, ge=0, le=60, description="a batch leaves at the latest after this")
-    retry_initial_s: float = Field(0.1, gt=0, le=60)
-    retry_max_s: float = Field(15.0, gt=0, le=3600)
+    retry_initial_s: float = Field(
+        0.1, gt=0, le=60, description="first pause after a failure; doubles, with jitter"
+    )
+    retry_max_s: float = Field(15.0, gt=0, le=3600, description="longest pause between attempts")
     close_timeout_s: float = Field(
         3.0, ge=0, le=600, description="whole budget of a shutdown; what is left stays in the spool"
     )
@@ -118,34 +122,48 @@ class KafkaSettings(BaseModel):
 
     model_config = _GROUP
     bootstrap_servers: str = Field("localhost:9092", min_length=1, description="host:port, comma separated")
-    topic: str = Field("ml-logs", pattern=r"^[a-zA-Z0-9._-]{1,249}$")
-    dead_letter_topic: str = Field("ml-logs-dead-letters", pattern=r"^[a-zA-Z0-9._-]{1,249}$")
+    topic: str = Field("ml-logs", pattern=r"^[a-zA-Z0-9._-]{1,249}$", description="where records go")
+    dead_letter_topic: str = Field(
+        "ml-logs-dead-letters",
+        pattern=r"^[a-zA-Z0-9._-]{1,249}$",
+        description="where records refused for good go",
+    )
     partitions: int = Field(1, ge=1, le=1000, description="when `shipper setup` creates the topic")
     replication_factor: int = Field(1, ge=1, le=15, description="when `shipper setup` creates a topic")
-    request_timeout_s: float = Field(10.0, ge=0.1, le=600)
+    request_timeout_s: float = Field(
+        10.0, ge=0.1, le=600, description="longest wait for one answer of a broker"
+    )
     max_record_bytes: int = Field(
         1_000_000, ge=1000, le=1 << 28, description="larger records are dead letters"
     )
-    compression: Literal["none", "gzip"] = "gzip"
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = ""
-    sasl_username: str = ""
-    sasl_password: SecretStr = SecretStr("")
-    ssl_cafile: Path | None = None
-    ssl_certfile: Path | None = None
-    ssl_keyfile: Path | None = None
+    compression: Literal["none", "gzip"] = Field(
+        "gzip", description="of batches on the wire and in the topic"
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="as in Kafka's own clients"
+    )
+    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "", description="for SASL_*"
+    )
+    sasl_username: str = Field("", description="for SASL_*")
+    sasl_password: SecretStr = Field(SecretStr(""), description="for SASL_*; secret")
+    ssl_cafile: Path | None = Field(None, description="certificates of the authorities that we trust")
+    ssl_certfile: Path | None = Field(None, description="our certificate, for mutual TLS")
+    ssl_keyfile: Path | None = Field(None, description="our key, for mutual TLS")
 
 
 class ElasticsearchSettings(BaseModel):
     """How to reach Elasticsearch."""
 
     model_config = _GROUP
-    url: str = Field("http://localhost:9200", pattern=r"^https?://[^\s]+$")
-    username: str = ""
-    password: SecretStr = SecretStr("")
-    api_key: SecretStr = SecretStr("")
-    ca_certs: Path | None = None
-    request_timeout_s: float = Field(30.0, ge=0.1, le=3600)
+    url: str = Field(
+        "http://localhost:9200", pattern=r"^https?://[^\s]+$", description="one node or a load balancer"
+    )
+    username: str = Field("", description="for basic authentication")
+    password: SecretStr = Field(SecretStr(""), description="for basic authentication; secret")
+    api_key: SecretStr = Field(SecretStr(""), description="in place of user and password; secret")
+    ca_certs: Path | None = Field(None, description="certificates of the authorities that we trust")
+    request_timeout_s: float = Field(30.0, ge=0.1, le=3600, description="longest wait for one answer")
 
 
 class IndexSettings(BaseModel):
@@ -153,8 +171,10 @@ class IndexSettings(BaseModel):
 
     model_config = _GROUP
     group: str = Field("shipper-index", min_length=1, description="Kafka consumer group")
-    batch_max_records: int = Field(2000, ge=1, le=100_000)
-    batch_max_bytes: int = Field(8 << 20, ge=1 << 10, le=1 << 27)
+    batch_max_records: int = Field(2000, ge=1, le=100_000, description="documents of one request at the most")
+    batch_max_bytes: int = Field(
+        8 << 20, ge=1 << 10, le=1 << 27, description="bytes of one request at the most"
+    )
     past_limit_days: float = Field(
         90.0, gt=0, le=36_500, description="older event times are dead letters with reason clock"
     )
@@ -166,7 +186,9 @@ class DetectSettings(BaseModel):
 
     model_config = _GROUP
     rules: Path | None = Field(None, description="rules file (YAML); none: the rules that ship with it")
-    allowed_lateness_s: float = Field(120.0, ge=0, le=864_000)
+    allowed_lateness_s: float = Field(
+        120.0, ge=0, le=864_000, description="a window is judged when it is over for so long"
+    )
     max_catch_up_hours: float = Field(
         168.0, gt=0, le=8760, description="a longer gap is reported and skipped"
     )
@@ -177,16 +199,19 @@ class StackSettings(BaseModel):
 
     model_config = _GROUP
     directory: Path = Field(
-        default_factory=lambda: state_directory() / "stack", description="data, logs, pids"
+        default_factory=lambda: state_directory() / "stack",
+        description="data, logs, process ids; ~/.local/state/shipper/stack",
     )
-    cache: Path = Field(default_factory=cache_directory, description="downloaded archives")
-    host: str = "127.0.0.1"
-    kafka_port: int = Field(9092, ge=1, le=65_535)
-    kafka_controller_port: int = Field(9093, ge=1, le=65_535)
-    elasticsearch_port: int = Field(9200, ge=1, le=65_535)
-    elasticsearch_transport_port: int = Field(9300, ge=1, le=65_535)
-    kafka_heap_mib: int = Field(512, ge=128, le=65_536)
-    elasticsearch_heap_mib: int = Field(1024, ge=256, le=65_536)
+    cache: Path = Field(default_factory=cache_directory, description="downloaded archives; ~/.cache/shipper")
+    host: str = Field("127.0.0.1", description="address that the servers listen on")
+    kafka_port: int = Field(9092, ge=1, le=65_535, description="clients' port of Kafka")
+    kafka_controller_port: int = Field(9093, ge=1, le=65_535, description="inner port of Kafka")
+    elasticsearch_port: int = Field(9200, ge=1, le=65_535, description="HTTP port of Elasticsearch")
+    elasticsearch_transport_port: int = Field(
+        9300, ge=1, le=65_535, description="inner port of Elasticsearch"
+    )
+    kafka_heap_mib: int = Field(512, ge=128, le=65_536, description="heap of Kafka in MiB")
+    elasticsearch_heap_mib: int = Field(1024, ge=256, le=65_536, description="heap of Elasticsearch in MiB")
     start_timeout_s: float = Field(
         180.0, ge=1, le=3600, description="a server that does not answer by then has failed to start"
     )

@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, str]] = {
     "logs": "app",
     "dlq": "app",
     "reconcile": "reconcile",
+    "config": "app",
     "schema": "app",
     "kibana": "app",
 }
