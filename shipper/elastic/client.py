@@ -1,0 +1,242 @@
+"""A thin, typed client: the calls that shipper needs, with our errors.
+
+`info()` is never called: the embedded server answers 405 to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import orjson
+
+from shipper.config import ElasticsearchSettings
+from shipper.elastic.answers import (
+    ClusterHealth,
+    Document,
+    ItemAnswer,
+    JsonObject,
+    ServerFacts,
+    failure_reason,
+    item_answer,
+)
+from shipper.elastic.connection import LINES_BODY, Connection
+from shipper.elastic.failures import RETRIABLE_STATUSES
+from shipper.errors import RequestRefused, StoreError, StoreUnavailable
+
+_BULK_FIELDS: Final = "errors,items.*.status,items.*.error,items.*.failure_store"
+
+
+class ElasticClient(Connection):
+    """Requests to one cluster. Safe to share between threads.
+
+    Every method raises `StoreUnavailable` where a repeat can help and `RequestRefused` where it cannot.
+    """
+
+    # Documents
+
+    def bulk(self, body: bytes) -> list[ItemAnswer]:
+        """Send a finished bulk body (lines of JSON, each ended by a newline).
+
+        Returns:
+            One answer per item, in the order of the request.
+        """
+        answer = self.request(
+            "POST", "/_bulk", params={"filter_path": _BULK_FIELDS}, body=body, headers=LINES_BODY
+        )
+        return [item_answer(item) for item in answer.get("items", ())]
+
+    def get(self, index: str, document_id: str) -> Document | None:
+        """Return a document by id as of now (no refresh needed), or None where it or its index is absent."""
+        found = self.request_or_none("GET", f"/{_part(index)}/_doc/{_part(document_id)}")
+        if found is None or not found.get("found"):
+            return None
+        return Document(
+            index=found["_index"],
+            id=found["_id"],
+            source=found["_source"],
+            seq_no=found["_seq_no"],
+            primary_term=found["_primary_term"],
+        )
+
+    def create(
+        self, index: str, document_id: str, source: Mapping[str, Any], *, refresh: bool = False
+    ) -> bool:
+        """Store a new document; return False, changing nothing, where the id exists already."""
+        try:
+            self.request(
+                "PUT",
+                f"/{_part(index)}/_create/{_part(document_id)}",
+                params={"refresh": "true"} if refresh else None,
+                body=orjson.dumps(source),
+            )
+        except RequestRefused as error:
+            if error.status == 409:
+                return False
+            raise
+        return True
+
+    def put(
+        self,
+        index: str,
+        document_id: str,
+        source: Mapping[str, Any],
+        *,
+        unless_changed_since: Document | None = None,
+        refresh: bool = False,
+    ) -> None:
+        """Store a document under its id, replacing what is there.
+
+        Args:
+            unless_changed_since: refuse (`RequestRefused`, status 409) where the stored document is not this one.
+        """
+        params = {"refresh": "true"} if refresh else {}
+        if unless_changed_since is not None:
+            params["if_seq_no"] = str(unless_changed_since.seq_no)
+            params["if_primary_term"] = str(unless_changed_since.primary_term)
+        self.request(
+            "PUT", f"/{_part(index)}/_doc/{_part(document_id)}", params=params, body=orjson.dumps(source)
+        )
+
+    def update(
+        self, index: str, document_id: str, changes: Mapping[str, Any], *, refresh: bool = False
+    ) -> None:
+        """Merge `changes` into a stored document; concurrent updates are repeated by the server."""
+        params = {"retry_on_conflict": "3"} | ({"refresh": "true"} if refresh else {})
+        self.request(
+            "POST",
+            f"/{_part(index)}/_update/{_part(document_id)}",
+            params=params,
+            body=orjson.dumps({"doc": changes}),
+        )
+
+    def delete(self, index: str, document_id: str) -> None:
+        """Remove a document; nothing happens where it is absent."""
+        self.request_or_none("DELETE", f"/{_part(index)}/_doc/{_part(document_id)}")
+
+    # Searches
+
+    def search(self, index: str, body: Mapping[str, Any]) -> JsonObject:
+        """Search one index, pattern or comma-separated list; an empty `index` goes with a point in time.
+
+        A result is whole or an error: what only some shards answered is never returned as if it were all.
+        """
+        params = {"allow_partial_search_results": "false"}
+        if index:
+            params["ignore_unavailable"] = "true"
+        path = f"/{_part(index)}/_search" if index else "/_search"
+        return self.request("POST", path, params=params, body=orjson.dumps(body))
+
+    def msearch(self, searches: Iterable[tuple[str, Mapping[str, Any]]]) -> list[JsonObject]:
+        """Run several searches, each an index pattern and a body, in one request; all succeed or it raises."""
+        lines: list[bytes] = []
+        for index, body in searches:
+            header = {"index": index, "ignore_unavailable": True, "allow_partial_search_results": False}
+            lines += [orjson.dumps(header), b"\n", orjson.dumps(body), b"\n"]
+        answer = self.request("POST", "/_msearch", body=b"".join(lines), headers=LINES_BODY)
+        responses: list[JsonObject] = answer["responses"]
+        for response in responses:
+            if "error" in response:
+                raise _failed_search(response, self.url)
+        return responses
+
+    def count(self, index: str, query: Mapping[str, Any] | None = None) -> int:
+        """Return the number of documents that match; 0 where no such index exists."""
+        body = orjson.dumps({"query": query}) if query is not None else None
+        params = {"ignore_unavailable": "true"}
+        return int(self.request("POST", f"/{_part(index)}/_count", params=params, body=body)["count"])
+
+    def open_point_in_time(self, index: str, *, keep_alive_s: float) -> str:
+        """Freeze what a search of `index` sees; the id goes into the body of searches with an empty index."""
+        params = {"keep_alive": f"{max(1, round(keep_alive_s))}s", "ignore_unavailable": "true"}
+        return str(self.request("POST", f"/{_part(index)}/_pit", params=params)["id"])
+
+    def close_point_in_time(self, point_in_time: str) -> None:
+        """Give the frozen view back; nothing happens where it has run out already."""
+        self.request_or_none("DELETE", "/_pit", body=orjson.dumps({"id": point_in_time}))
+
+    # Indices and templates
+
+    def indices(self, pattern: str) -> list[str]:
+        """Return the names of the indices that match, sorted."""
+        rows = self.request(
+            "GET", f"/{_part(pattern)}/_settings", params={"filter_path": "*.settings.index.uuid"}
+        )
+        return sorted(rows)
+
+    def create_index(self, index: str) -> None:
+        """Create an index as its template says; `RequestRefused` with status 400 where it exists."""
+        self.request("PUT", f"/{_part(index)}")
+
+    def delete_index(self, index: str) -> None:
+        """Delete one index with all its documents; nothing happens where it is absent."""
+        self.request_or_none("DELETE", f"/{_part(index)}")
+
+    def index_definition(self, index: str) -> JsonObject | None:
+        """Return `settings` and `mappings` of one index, or None where there is no such index."""
+        found = self.request_or_none("GET", f"/{_part(index)}", params={"flat_settings": "false"})
+        return None if found is None else dict(next(iter(found.values()), {}))
+
+    def refresh(self, index: str) -> None:
+        """Make everything that was stored in the matching indices visible to searches."""
+        self.request("POST", f"/{_part(index)}/_refresh", params={"ignore_unavailable": "true"})
+
+    def component_template(self, name: str) -> JsonObject | None:
+        """Return the body of a component template, or None where it is not installed."""
+        found = self.request_or_none("GET", f"/_component_template/{_part(name)}")
+        return None if found is None else found["component_templates"][0]["component_template"]
+
+    def put_component_template(self, name: str, body: Mapping[str, Any]) -> None:
+        """Install a component template, replacing the one of this name."""
+        self.request("PUT", f"/_component_template/{_part(name)}", body=orjson.dumps(body))
+
+    def index_template(self, name: str) -> JsonObject | None:
+        """Return the body of an index template, or None where it is not installed."""
+        found = self.request_or_none("GET", f"/_index_template/{_part(name)}")
+        return None if found is None else found["index_templates"][0]["index_template"]
+
+    def put_index_template(self, name: str, body: Mapping[str, Any]) -> None:
+        """Install an index template, replacing the one of this name."""
+        self.request("PUT", f"/_index_template/{_part(name)}", body=orjson.dumps(body))
+
+    def simulate_index(self, index: str) -> JsonObject:
+        """Return what an index of this name would be created with: `template` and `overlapping`."""
+        return self.request("POST", f"/_index_template/_simulate_index/{_part(index)}")
+
+    # The cluster
+
+    def health(self) -> ClusterHealth:
+        """Return the health of the cluster without waiting for a better one."""
+        found = self.request("GET", "/_cluster/health")
+        return ClusterHealth(found["cluster_name"], found["status"], int(found["number_of_nodes"]))
+
+    def server_facts(self) -> ServerFacts:
+        """Return version and time of the node that answers."""
+        versions = self.request("GET", "/_nodes/_local", params={"filter_path": "nodes.*.version"})
+        times = self.request("GET", "/_nodes/_local/stats/fs", params={"filter_path": "nodes.*.timestamp"})
+        (version,) = versions["nodes"].values()
+        (moment,) = times["nodes"].values()
+        return ServerFacts(version=version["version"], time_us=int(moment["timestamp"]) * 1000)
+
+
+def connect(settings: ElasticsearchSettings) -> ElasticClient:
+    """Return a client for the configured cluster; no request is made yet.
+
+    Raises:
+        ConfigurationError: the address or a certificate file is not usable.
+    """
+    return ElasticClient.open(settings)
+
+
+def _part(text: str) -> str:
+    """Return `text` as one segment of a path: ids may hold anything."""
+    return quote(text, safe=",*-")
+
+
+def _failed_search(response: Mapping[str, Any], url: str) -> StoreError:
+    status = int(response.get("status", 500))
+    reason = failure_reason(response["error"])
+    if status in RETRIABLE_STATUSES:
+        return StoreUnavailable(url, f"status {status}: {reason}")
+    return RequestRefused(status, reason)

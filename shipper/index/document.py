@@ -1,0 +1,209 @@
+"""From the value of a Kafka record to a document that may be stored, or the reason why not.
+
+A value that shipper made has the canonical form
+
+    {"@timestamp":"2026-11-21T10:11:12.123456Z","event":{"id":"...
+
+and is stored byte for byte as it was emitted, with `event.ingested` spliced in behind `"event":{`. It
+is parsed to be checked, never to be written again. Other writers' values are put into that form first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import orjson
+
+from shipper.datasets import DATASETS, REQUIRED_FIELDS, index_name
+
+_CANONICAL: Final = re.compile(
+    rb'\{"@timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z","event":\{(?="id":")'
+)
+_TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)")
+_NAMESPACE: Final = re.compile(r"[a-z0-9_]{1,100}")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ID_MAX_BYTES: Final = 512
+"""Elasticsearch refuses a whole request for one id that is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far from now an event's own time may lie: seconds into the past and into the future."""
+
+    past_s: float
+    future_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that may be stored.
+
+    Attributes:
+        event_id: its `_id`.
+        head, tail: its JSON, cut where `"ingested":"...",` belongs.
+    """
+
+    event_id: str
+    dataset: str
+    index: str
+    head: bytes
+    tail: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of its two lines in a bulk request, at most."""
+        return len(self.head) + len(self.tail) + len(self.index) + len(self.event_id) + 100
+
+    def bulk_lines(self, ingested: bytes) -> tuple[bytes, ...]:
+        """Return the pieces of its two lines; `ingested` is the time of sending as RFC 3339 text."""
+        return (
+            b'{"create":{"_index":"',
+            self.index.encode(),
+            b'","_id":',
+            orjson.dumps(self.event_id),
+            b"}}\n",
+            self.head,
+            b'"ingested":"',
+            ingested,
+            b'",',
+            self.tail,
+            b"\n",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a value is no document: `reason` is json, schema, dataset, id or clock; the ids as far as known."""
+
+    reason: str
+    detail: str
+    event_id: str = ""
+    dataset: str = ""
+    index: str = ""
+
+
+def read_document(
+    value: bytes | None, *, header_id: str | None, namespace: str, now_us: int, limits: Limits
+) -> Document | Refusal:
+    """Check the value of a Kafka record and prepare it for storing.
+
+    Nothing but the document itself decides where it goes: a header may be forged or stale, and two
+    headers for one document would store it twice.
+
+    Args:
+        header_id: the header `event.id` where the record has one; it must agree with the document.
+        namespace: for documents that do not name one.
+        now_us: microseconds since the epoch.
+    """
+    try:
+        parsed = orjson.loads(value or b"")
+    except orjson.JSONDecodeError as error:
+        return Refusal("json", f"not valid JSON: {error}", header_id or "")
+    if not isinstance(parsed, dict):
+        return Refusal("json", "not a JSON object", header_id or "")
+    event_id = _text(parsed, "event.id") or header_id or ""
+    dataset = _text(parsed, "event.dataset") or ""
+    try:
+        index = _place(parsed, header_id, namespace, now_us, limits)
+        head, tail = _cut(value or b"", parsed)
+    except _Refused as refused:
+        return Refusal(refused.reason, refused.detail, event_id, dataset, refused.index)
+    return Document(event_id, dataset, index, head, tail)
+
+
+class _Refused(Exception):
+    """Carries a refusal out of the checks; never leaves this module."""
+
+    def __init__(self, reason: str, detail: str, index: str = "") -> None:
+        super().__init__(reason, detail, index)
+        self.reason = reason
+        self.detail = detail
+        self.index = index
+
+
+def _place(
+    parsed: Mapping[str, object], header_id: str | None, namespace: str, now_us: int, limits: Limits
+) -> str:
+    """Return the index of a document after all checks."""
+    missing = [name for name in REQUIRED_FIELDS if _value(parsed, name) is None]
+    if missing:
+        raise _Refused("schema", f"required fields are missing: {', '.join(missing)}")
+    event_id = _text(parsed, "event.id")
+    if not event_id or len(event_id.encode()) > _ID_MAX_BYTES:
+        raise _Refused("id", f"event.id must be a text of 1 to {_ID_MAX_BYTES} bytes")
+    if header_id is not None and header_id != event_id:
+        raise _Refused("id", f"the header event.id is {header_id}, the document's is {event_id}")
+    dataset = _text(parsed, "event.dataset") or ""
+    if dataset not in DATASETS:
+        # No template of ours would match its index: Elasticsearch would guess a mapping without a cap.
+        raise _Refused("dataset", f"the dataset {dataset!r} is not declared; see `shipper schema show`")
+    namespace = _text(parsed, "data_stream.namespace") or namespace
+    if not _NAMESPACE.fullmatch(namespace):
+        raise _Refused("schema", f"data_stream.namespace {namespace!r} does not fit an index name")
+    timestamp_us = _timestamp_us(parsed)
+    index = index_name(dataset, namespace, timestamp_us)
+    ahead_s = (timestamp_us - now_us) / 1e6
+    if ahead_s > limits.future_s:
+        raise _Refused("clock", f"@timestamp lies {ahead_s:.0f} s ahead of the indexer's clock", index)
+    if -ahead_s > limits.past_s:
+        raise _Refused("clock", f"@timestamp lies {-ahead_s / 86_400:.1f} days in the past", index)
+    return index
+
+
+def _timestamp_us(parsed: Mapping[str, object]) -> int:
+    text = _text(parsed, "@timestamp")
+    if text is None or not _TIMESTAMP.fullmatch(text):
+        raise _Refused("schema", "@timestamp is not RFC 3339 with a zone")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise _Refused("schema", f"@timestamp is no date: {error}") from None
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _cut(value: bytes, parsed: Mapping[str, object]) -> tuple[bytes, bytes]:
+    """Return the document's JSON in two pieces, cut where `event.ingested` belongs."""
+    event = parsed.get("event", {})
+    if not isinstance(event, dict):
+        raise _Refused("schema", "event is not an object")
+    canonical = _CANONICAL.match(value)
+    # A raw line's end is only white space in JSON, but it would end the line of the bulk request.
+    if canonical and "ingested" not in event and b"\n" not in value and b"\r" not in value:
+        return value[: canonical.end()], value[canonical.end() :]
+    return _rebuilt(value)
+
+
+def _rebuilt(value: bytes) -> tuple[bytes, bytes]:
+    """Write a value anew in canonical order. The standard library keeps integers of any length."""
+    try:
+        rest = json.loads(value)
+        event = {"id": rest.pop("event.id", None)} | rest.pop("event", {})
+        event.pop("ingested", None)
+        rest.pop("event.ingested", None)
+        head = b'{"@timestamp":' + _dumps(rest.pop("@timestamp")) + b',"event":{'
+        tail = _dumps(event)[1:] + (b"," + _dumps(rest)[1:] if rest else b"}")
+    except (ValueError, RecursionError) as error:
+        raise _Refused("json", f"cannot be written anew: {error}") from None
+    return head, tail
+
+
+def _dumps(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _value(parsed: Mapping[str, object], name: str) -> object:
+    """Return a field, written nested or (as other ECS libraries write some of them) with a dotted key."""
+    value: object = parsed
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return parsed.get(name) if value is None else value
+
+
+def _text(parsed: Mapping[str, object], name: str) -> str | None:
+    value = _value(parsed, name)
+    return value if isinstance(value, str) else None
