@@ -14,7 +14,6 @@ HOUR_US: Final = 3_600_000_000
 REQUESTS_PER_HOUR: Final = 220
 MALFORMED_SHARE: Final = 0.004
 LABELLED_SHARE: Final = 0.92
-CLASSES: Final = ("malignant", "benign")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +53,6 @@ class Plan:
             Phase("version 2", "2", "Regularise more in version 2", edges[1], edges[2]),
             Phase("fault", "2", "Take texture from the new imaging service", edges[2], edges[3]),
         )
-
-
-def held_out_rows(seed: int) -> list[tuple[dict[str, str], str]]:
-    """Return the rows that training did not see, as texts by feature, with their true class."""
-    from sklearn.datasets import load_breast_cancer
-    from sklearn.model_selection import train_test_split
-
-    data = load_breast_cancer()
-    names = [str(name) for name in data.feature_names[:10]]
-    _, rows, _, labels = train_test_split(
-        data.data[:, :10], data.target, test_size=0.5, random_state=seed, stratify=data.target
-    )
-    return [
-        ({name: f"{value:.6g}" for name, value in zip(names, row, strict=True)}, CLASSES[label])
-        for row, label in zip(rows, labels, strict=True)
-    ]
 
 
 def requests(plan: Plan, phase: Phase, rows: list[tuple[dict[str, str], str]]) -> Iterator[dict[str, Any]]:

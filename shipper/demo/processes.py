@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Self
 
 from shipper.errors import ShipperError
 
@@ -85,7 +86,7 @@ class Children:
         }
         logs.mkdir(parents=True, exist_ok=True)
 
-    def __enter__(self) -> Children:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from shipper.demo.plan import Phase, Plan, finding_time, held_out_rows, write_requests
+from shipper.demo.data import held_out_rows
+from shipper.demo.plan import Phase, Plan, finding_time, write_requests
 from shipper.demo.processes import Children, wait_until
 from shipper.demo.repository import Repository
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from shipper.demo.plan import Plan
@@ -96,7 +97,6 @@ def _is_true(alert: SeenAlert, plan: Plan) -> bool:
 
 def seen_alert(document: Mapping[str, Any]) -> SeenAlert:
     """Read an alert document of `alerts-ml-<namespace>`."""
-    from datetime import datetime
 
     def microseconds(text: str) -> int:
         return round(datetime.fromisoformat(text).timestamp() * 1e6)
