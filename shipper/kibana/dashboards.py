@@ -68,7 +68,9 @@ def _placed(
     for row in rows:
         x = 0
         for panel, width in zip(row.panels, _widths(row), strict=True):
-            identity = f"{section}-{panel.id}" if section else panel.id
+            # A search is shown under its own name; a chart of the same board may be called so too.
+            name = f"search-{panel.id}" if panel.kind == "search" else panel.id
+            identity = f"{section}-{name}" if section else name
             grid: JsonObject = {"x": x, "y": y, "w": width, "h": row.height, "i": identity}
             if section:
                 grid["sectionId"] = section
