@@ -35,8 +35,8 @@ _ID_MAX_BYTES: Final = 512
 class Limits:
     """How far from now an event's own time may lie: seconds into the past and into the future."""
 
-    past_s: float
-    future_s: float
+    past_s: float = 90 * 86_400.0
+    future_s: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,55 @@
+"""What the indexer needs of Kafka, as protocols: `shipper/kafka` fulfils them, tests do so in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from shipper.index.document import Refusal
+
+
+class KafkaRecord(Protocol):
+    """One record as the consumer hands it out."""
+
+    @property
+    def topic(self) -> str:
+        """Its topic."""
+
+    @property
+    def partition(self) -> int:
+        """Its partition."""
+
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The document; None for a tombstone."""
+
+    @property
+    def headers(self) -> Mapping[str, bytes]:
+        """Its headers by name."""
+
+
+class RecordSource(Protocol):
+    """What is needed of a Kafka consumer here."""
+
+    def poll(self, timeout_s: float) -> Sequence[KafkaRecord]:
+        """Wait for records, at most `timeout_s`."""
+
+    def keep_alive(self) -> None:
+        """Stay a member of the group without taking records."""
+
+    def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Store the offset after the last finished record of each partition."""
+
+    def remaining(self) -> int | None:
+        """Records that are stored but not yet handed out; None while no partition is assigned."""
+
+
+class DeadLetterSink(Protocol):
+    """Where records go that are refused for good."""
+
+    def put(self, record: KafkaRecord, refusal: Refusal) -> None:
+        """Store the whole record with the reason; return when that is acknowledged."""
