@@ -6,10 +6,13 @@
     ├── ConfigurationError       a setting, rule or argument is wrong; the sentence says which and why
     ├── SpoolError               the local disk buffer
     │   ├── SpoolFull            (retriable) the cap or the free-space floor is reached
+    │   ├── SpoolUnreadable      (retriable) a folder cannot be read or its checkpoint not written
     │   ├── TornFrame            the segment ends inside a frame: a crash during append
     │   └── CorruptFrame         the checksum does not match
     ├── TransportError           between the spool and Kafka
     │   ├── BrokerUnavailable    (retriable) no broker answered in time
+    │   ├── TopicMissing         (retriable) the topic is not there: `shipper setup` makes it, records wait
+    │   ├── AccessRefused        (retriable) the broker does not let us in: records wait until it does
     │   ├── RecordTooLarge       refused at any time: dead letter, never retried
     │   └── RecordRefused        refused for another lasting reason
     ├── StoreError               Elasticsearch
@@ -59,6 +62,20 @@ class SpoolFull(SpoolError):
         return f"The spool {self.directory} takes no more records: {self.reason}."
 
 
+class SpoolUnreadable(SpoolError):
+    """A spool folder cannot be read, or its checkpoint cannot be written."""
+
+    retriable = True
+
+    def __init__(self, directory: str, reason: str) -> None:
+        super().__init__(directory, reason)
+        self.directory = directory
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"The spool folder {self.directory} cannot be read or acknowledged: {self.reason}."
+
+
 class TornFrame(SpoolError):
     """The segment ends inside a frame; expected only at the very end, after a crash during append."""
 
@@ -101,6 +118,36 @@ class BrokerUnavailable(TransportError):
         return (
             f"Kafka at {self.bootstrap_servers} cannot be reached ({self.reason}); "
             "check that it runs and that kafka.bootstrap_servers is right."
+        )
+
+
+class TopicMissing(TransportError):
+    """The topic does not exist (the brokers do not make topics by themselves). Records wait for it."""
+
+    retriable = True
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(topic)
+        self.topic = topic
+
+    def __str__(self) -> str:
+        return f"The Kafka topic {self.topic} does not exist; `shipper setup` creates it."
+
+
+class AccessRefused(TransportError):
+    """The broker does not let us in or does not let us write. It says nothing about the record, which waits."""
+
+    retriable = True
+
+    def __init__(self, bootstrap_servers: str, reason: str) -> None:
+        super().__init__(bootstrap_servers, reason)
+        self.bootstrap_servers = bootstrap_servers
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"Kafka at {self.bootstrap_servers} refuses access ({self.reason}); "
+            "check kafka.security_protocol, the credentials and the rights on the topics."
         )
 
 

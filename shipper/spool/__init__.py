@@ -1,1 +1,1 @@
-"""4. Durable on local disk; knows bytes, knows no ECS and no Kafka. The format is in FORMAT.md."""
+"""The durable buffer on local disk: what a logging call has returned from survives the process. See FORMAT.md."""

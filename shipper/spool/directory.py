@@ -1,0 +1,156 @@
+"""Folders under a spool root: made whole, found, told from each other, removed whole."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import shutil
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from shipper.spool.disk import Disk
+from shipper.spool.lock import FolderLock, is_held, try_lock
+
+WRITER_LOCK: Final = "writer.lock"
+READER_LOCK: Final = "reader.lock"
+META: Final = "meta.json"
+FORMAT_VERSION: Final = 1
+PRODUCER_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_BEING_MADE: Final = ".new-"
+_BEING_REMOVED: Final = ".gone-"
+_SEGMENT: Final = re.compile(r"(\d{10,20})\.segment")
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolMeta:
+    """Who writes a folder and where its records belong; what an adopter must know.
+
+    Attributes:
+        service: name of the application, for people.
+        namespace: part of the index names of its records.
+        destination: opaque name of where they go; "" if the writer leaves that to whoever ships.
+        shipped_by: `thread`: the writer's process ships while it lives; `agent`: others do.
+        pid, host, started_us: of the writer.
+    """
+
+    producer_id: str
+    service: str = ""
+    namespace: str = "default"
+    destination: str = ""
+    shipped_by: str = "thread"
+    pid: int = 0
+    host: str = ""
+    started_us: int = 0
+
+
+def segment_path(directory: Path, number: int) -> Path:
+    """Return the path of a segment."""
+    return directory / f"{number:010d}.segment"
+
+
+def list_segments(directory: Path) -> list[int]:
+    """Return the numbers of the segments of a folder, rising; none if the folder is gone."""
+    try:
+        names = os.listdir(directory)  # noqa: PTH208  # names only: this runs at each poll
+    except FileNotFoundError:
+        return []
+    return sorted(int(match[1]) for name in names if (match := _SEGMENT.fullmatch(name)))
+
+
+def create_folder(root: Path, meta: SpoolMeta, disk: Disk) -> tuple[Path, FolderLock]:
+    """Make the folder of a new producer with its lock held; it appears under its name only when complete.
+
+    Raises:
+        OSError: the root cannot be made or written to, or the folder exists, or (a repeat helps) another
+            process took the half-made folder for one that its maker left behind.
+    """
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory = root / meta.producer_id
+    if directory.exists():
+        raise FileExistsError(errno.EEXIST, "the folder of this producer exists", str(directory))
+    prepared = root / f"{_BEING_MADE}{meta.producer_id}"
+    prepared.mkdir(mode=0o700, exist_ok=True)
+    lock = try_lock(prepared / WRITER_LOCK)
+    if lock is None:  # only someone who takes us for dead looks here, and then sweeps it away
+        raise FileNotFoundError(errno.ENOENT, "the half-made folder was taken away", str(prepared))
+    try:
+        (prepared / READER_LOCK).touch(mode=0o600)
+        disk.write_file(prepared / META, _encode_meta(meta), durable=False)
+        prepared.rename(directory)
+    except BaseException:
+        lock.release()
+        shutil.rmtree(prepared, ignore_errors=True)
+        raise
+    return directory, lock
+
+
+def _encode_meta(meta: SpoolMeta) -> bytes:
+    filled = {**asdict(meta), "pid": os.getpid(), "host": socket.gethostname()}
+    return json.dumps({"format": FORMAT_VERSION, **filled}, ensure_ascii=False).encode()
+
+
+def read_meta(directory: Path) -> SpoolMeta:
+    """Return a folder's meta data; where `meta.json` is missing or damaged, only the producer id is known."""
+    try:
+        found: Any = json.loads((directory / META).read_bytes())
+    except (OSError, ValueError):
+        found = {}
+    if not isinstance(found, dict):
+        found = {}
+    known: dict[str, Any] = {}
+    for name, default in asdict(SpoolMeta("")).items():
+        if isinstance(found.get(name), type(default)):
+            known[name] = found[name]
+    return SpoolMeta(**{**known, "producer_id": directory.name})
+
+
+def scan(root: Path) -> list[Path]:
+    """Return all folders of producers under `root`, oldest first; none if there is no root."""
+    found: list[tuple[float, Path]] = []
+    try:
+        with os.scandir(root) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    if PRODUCER_ID_PATTERN.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                        found.append((entry.stat(follow_symlinks=False).st_mtime, Path(entry.path)))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [path for _, path in sorted(found)]
+
+
+def writer_is_alive(directory: Path) -> bool:
+    """Return whether the process that writes this folder lives and has it open."""
+    return is_held(directory / WRITER_LOCK)
+
+
+def remove_folder(directory: Path) -> None:
+    """Delete a folder: first from its name, atomically, then for good.
+
+    Only for the holder of the reader lease of a dead writer's folder. Raises OSError.
+    """
+    gone = directory.with_name(_BEING_REMOVED + directory.name)
+    directory.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def sweep(root: Path) -> None:
+    """Delete what processes left that died while making or removing a folder; nothing in there was promised."""
+    try:
+        paths = list(root.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for path in paths:
+        name = path.name
+        if name.startswith(_BEING_REMOVED):
+            shutil.rmtree(path, ignore_errors=True)
+        elif name.startswith(_BEING_MADE) and not writer_is_alive(path):
+            # Renamed first: should its maker live after all, its next step fails and it starts again.
+            gone = root / (_BEING_REMOVED + name)
+            with contextlib.suppress(OSError):
+                path.rename(gone)
+                shutil.rmtree(gone, ignore_errors=True)

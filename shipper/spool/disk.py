@@ -1,0 +1,75 @@
+"""The calls that the spool makes of the operating system to change the disk.
+
+One place, so that tests can let each of them fail, or let the process die at it. Reading is not here.
+All raise OSError.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class Disk:
+    """The real disk. Stateless; tests subclass it."""
+
+    def create(self, path: Path) -> int:
+        """Create a file that must not exist, for appending; return its descriptor."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        """Write at the end; return how many bytes were taken, possibly fewer than given."""
+        return os.write(descriptor, data)
+
+    def truncate(self, descriptor: int, size_bytes: int) -> None:
+        """Cut the file."""
+        os.ftruncate(descriptor, size_bytes)
+
+    def sync(self, descriptor: int) -> None:
+        """Wait until the file's bytes are on the disk itself."""
+        os.fdatasync(descriptor)
+
+    def sync_directory(self, path: Path) -> None:
+        """Wait until the folder's entries are on the disk itself."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Rename atomically over `target`."""
+        source.replace(target)
+
+    def unlink(self, path: Path) -> None:
+        """Delete a file; one that is gone already is no error."""
+        path.unlink(missing_ok=True)
+
+    def free_bytes(self, path: Path) -> int:
+        """Bytes that an ordinary user can still write to the file system of `path`."""
+        figures = os.statvfs(path)
+        return figures.f_bavail * figures.f_frsize
+
+    def write_file(self, path: Path, content: bytes, *, durable: bool) -> None:
+        """Replace the whole content of `path` atomically; `durable`: it is on the disk itself afterwards."""
+        temporary = path.with_name(path.name + ".tmp")
+        self.unlink(temporary)
+        with _closing(self.create(temporary)) as descriptor:
+            written = 0
+            while written < len(content):
+                written += self.write(descriptor, content[written:])
+            if durable:
+                self.sync(descriptor)
+        self.replace(temporary, path)
+        if durable:
+            self.sync_directory(path.parent)
+
+
+@contextmanager
+def _closing(descriptor: int) -> Iterator[int]:
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,258 @@
+"""Read a folder in order, while its writer still writes or after its death; acknowledge; delete.
+
+At least once: what was returned and not acknowledged is returned again by the next reader.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shipper.errors import CorruptFrame, SpoolUnreadable, TornFrame
+from shipper.spool.checkpoint import START, Position, read_checkpoint, write_checkpoint
+from shipper.spool.directory import (
+    READER_LOCK,
+    list_segments,
+    read_meta,
+    remove_folder,
+    segment_path,
+    writer_is_alive,
+)
+from shipper.spool.disk import Disk
+from shipper.spool.frame import Frame, FrameKind, tombstone_first
+from shipper.spool.lock import FolderLock, try_lock
+from shipper.spool.recovery import Damage, start_of_frames, step_over
+from shipper.spool.segment import HEADER_BYTES, SegmentReader
+from shipper.spool.tombstones import explained, read_tombstones
+
+_REAL: Final = Disk()
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledRecord:
+    """One record as read, and where.
+
+    Attributes:
+        position: to be acknowledged once this record and all before it are settled.
+        missing_before: sequences lost directly before this one that nothing explains.
+    """
+
+    sequence: int
+    timestamp_us: int
+    level: int
+    dataset: str
+    payload: bytes
+    position: Position
+    missing_before: int = 0
+
+
+class SpoolReader:
+    """The holder of one folder's reader lease; made by `open`. For one thread.
+
+    Attributes:
+        directory, producer_id, meta: which folder.
+        damage: what was stepped over since it was opened.
+    """
+
+    def __init__(self, directory: Path, lease: FolderLock, disk: Disk) -> None:
+        """Use `open`."""
+        self.directory = directory
+        self.producer_id = directory.name
+        self.meta = read_meta(directory)
+        self.damage = Damage()
+        self._lease = lease
+        self._disk = disk
+        self._acknowledged = read_checkpoint(directory) or START
+        self._next = self._acknowledged
+        self._returned = self._acknowledged
+        self._held: list[SegmentReader] = []
+        self._is_writer_dead = False
+
+    @classmethod
+    def open(cls, directory: Path, *, disk: Disk = _REAL) -> SpoolReader | None:
+        """Take the reader lease of a folder; None if another reader has it or the folder is gone.
+
+        Raises:
+            SpoolUnreadable: the folder cannot be read.
+        """
+        if not directory.is_dir():
+            return None
+        try:
+            lease = try_lock(directory / READER_LOCK)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SpoolUnreadable(str(directory), error.strerror or str(error)) from error
+        return None if lease is None else cls(directory, lease, disk)
+
+    @property
+    def acknowledged(self) -> Position:
+        """Everything up to here is settled."""
+        return self._acknowledged
+
+    @property
+    def has_unacknowledged(self) -> bool:
+        """Whether records were returned that are not acknowledged yet."""
+        return self._returned > self._acknowledged
+
+    def read(self) -> SpooledRecord | None:
+        """Return the next record, or None when there is none yet (or, with a dead writer, none any more).
+
+        Raises:
+            SpoolUnreadable: the disk cannot be read; trying again later continues at the same place.
+        """
+        try:
+            return self._read()
+        except OSError as error:
+            raise SpoolUnreadable(str(self.directory), error.strerror or str(error)) from error
+
+    def _read(self) -> SpooledRecord | None:
+        while True:
+            segment = self._current()
+            if segment is None:
+                if self._is_writer_dead or not self._check_writer():
+                    return None
+                continue  # it died just now: look once more for what it wrote last
+            offset: int | None
+            try:
+                frame = segment.frame_at(self._next.offset)
+                offset = self._next.offset
+            except (TornFrame, CorruptFrame):
+                frame = None
+                offset = step_over(segment, self._next.offset, self.damage)
+            if frame is not None:
+                record = self._take(frame)
+                if record is not None:
+                    return record
+            elif offset is not None and offset != self._next.offset:
+                self._next = Position(self._next.segment, offset, self._next.sequence)
+            elif not self._go_on(segment):
+                return None
+
+    def _go_on(self, segment: SegmentReader) -> bool:
+        """At the end of what `segment` holds: seal it or leave it; False if only waiting can help."""
+        if segment.is_sealed:
+            self._next = Position(segment.number + 1, 0, self._next.sequence)
+            segment.release_buffer()
+            return True
+        # Sealed first, then read once more: the writer may have appended before it went on or died.
+        segment.is_sealed = self._check_writer() or list_segments(self.directory)[-1:] > [segment.number]
+        return segment.is_sealed
+
+    def _check_writer(self) -> bool:
+        """Return whether the writer is dead; the dead stay dead."""
+        self._is_writer_dead = self._is_writer_dead or not writer_is_alive(self.directory)
+        return self._is_writer_dead
+
+    def _current(self) -> SegmentReader | None:
+        """Return the segment to read from, opening the next one that exists; None if there is none."""
+        if self._held and self._held[-1].number == self._next.segment:
+            return self._held[-1]
+        numbers = list_segments(self.directory)
+        for number in numbers:
+            if number < self._next.segment:
+                continue
+            # Asked before the file is looked at, so that what is then found missing stays missing.
+            is_final = number != numbers[-1] or self._check_writer()
+            segment = SegmentReader.open(self.directory, number)
+            if segment is None:
+                if segment_path(self.directory, number).exists():
+                    return None  # being evicted this very moment; it will be gone at the next turn
+                continue
+            start = self._start_of(segment)
+            if start is not None:
+                if number != self._next.segment or self._next.offset < start:
+                    self._next = Position(number, start, self._next.sequence)
+                self._held.append(segment)
+                return segment
+            segment.close()
+            if not is_final:
+                return None  # its header is being written
+        return None
+
+    def _start_of(self, segment: SegmentReader) -> int | None:
+        if segment.header is None and segment.size_bytes < HEADER_BYTES:
+            return None
+        try:
+            return start_of_frames(segment, self.directory, self.damage)
+        except SpoolUnreadable:
+            segment.close()
+            raise
+
+    def _take(self, frame: Frame) -> SpooledRecord | None:
+        """Account for a frame; return its record, or None if it holds none."""
+        expected = self._next.sequence + 1
+        first = tombstone_first(frame) if frame.kind == FrameKind.TOMBSTONE else frame.sequence
+        missing = max(0, first - expected)
+        if missing:
+            missing -= explained(read_tombstones(self.directory), expected, first - 1)
+            self.damage.missing_records += missing
+        self._next = Position(self._next.segment, frame.end, max(self._next.sequence, frame.sequence))
+        if frame.kind != FrameKind.RECORD:
+            self.damage.unknown_frames += frame.kind != FrameKind.TOMBSTONE
+            return None
+        self._returned = self._next
+        return SpooledRecord(
+            frame.sequence,
+            frame.timestamp_us,
+            frame.level,
+            frame.dataset,
+            frame.payload,
+            self._next,
+            missing,
+        )
+
+    def acknowledge(self, position: Position) -> None:
+        """Everything up to `position` (of a returned record) is settled: store that, then delete behind it.
+
+        The checkpoint outlives the process at once, and the machine before any segment is deleted.
+
+        Raises:
+            SpoolUnreadable: the disk refuses the checkpoint; nothing was deleted. What was acknowledged stays
+                acknowledged for this reader, and the next call stores it.
+        """
+        self._acknowledged = max(self._acknowledged, position)
+        passed = [number for number in list_segments(self.directory) if number < position.segment]
+        try:
+            write_checkpoint(self._disk, self.directory, self._acknowledged, durable=bool(passed))
+            for number in passed:
+                self._let_go(number)
+                self._disk.unlink(segment_path(self.directory, number))
+        except OSError as error:
+            raise SpoolUnreadable(str(self.directory), error.strerror or str(error)) from error
+
+    def _let_go(self, number: int) -> None:
+        for segment in [held for held in self._held if held.number == number]:
+            segment.close()
+            self._held.remove(segment)
+
+    def is_finished(self) -> bool:
+        """Return whether the writer is dead and every record was returned and acknowledged: nothing comes any more.
+
+        True only after `read` has returned None behind the last record.
+        """
+        if self.has_unacknowledged or not self._is_writer_dead:
+            return False
+        return list_segments(self.directory)[-1:] < [self._next.segment]
+
+    def remove(self) -> None:
+        """Delete the finished folder and let go of it. Raises SpoolUnreadable."""
+        if not self.is_finished():
+            return
+        try:
+            remove_folder(self.directory)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise SpoolUnreadable(str(self.directory), error.strerror or str(error)) from error
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the folder; what was not acknowledged comes again. In a forked child: drop descriptors only."""
+        for segment in self._held:
+            segment.close()
+        self._held = []
+        with contextlib.suppress(OSError):
+            self._lease.release()

@@ -1,0 +1,88 @@
+"""How much a folder may still take: its cap in bytes and the free-space floor of its file system."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Final
+
+from shipper.clock import Clock
+from shipper.spool.directory import list_segments, segment_path
+from shipper.spool.disk import Disk
+from shipper.spool.policy import DropReason, SpoolPolicy
+
+_RECOUNT_S: Final = 0.02
+"""At the cap the folder is counted again at most this often: a reader may have deleted segments."""
+_LOOK_S: Final = 1.0
+"""The file system's free space is looked up at most this often, unless much was written since."""
+
+_LOOK_WHEN_SHORT_S: Final = 0.1
+_PLENTY_BYTES: Final = 1 << 20
+
+
+class Room:
+    """Bookkeeping of one folder's bytes. Not thread-safe: the spool's lock is around it."""
+
+    def __init__(self, directory: Path, policy: SpoolPolicy, clock: Clock, disk: Disk) -> None:
+        self._directory = directory
+        self._policy = policy
+        self._clock = clock
+        self._disk = disk
+        self._used_bytes = 0
+        self._recount_at_s = 0.0
+        self._look_at_s = clock.monotonic_s() - 1.0
+        self._spare_bytes = 0
+        self._is_short = False
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes in segments, as last counted plus what was written since."""
+        return self._used_bytes
+
+    def take(self, size_bytes: int) -> None:
+        """Note that so many bytes were written."""
+        self._used_bytes += size_bytes
+        self._spare_bytes -= size_bytes
+
+    def refusal(self, size_bytes: int) -> DropReason | None:
+        """Return why `size_bytes` more may not be written now, or None if they may."""
+        if self._used_bytes + size_bytes > self._policy.max_bytes:
+            self._recount()
+            if self._used_bytes + size_bytes > self._policy.max_bytes:
+                return DropReason.SPOOL_FULL
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._look_at_s or (size_bytes > self._spare_bytes and not self._is_short):
+            self._look(now_s, size_bytes)
+        return DropReason.FREE_SPACE_FLOOR if size_bytes > self._spare_bytes else None
+
+    @property
+    def shortfall_bytes(self) -> int:
+        """How far the file system was below the floor at the last look; 0 if it was not."""
+        return max(0, -self._spare_bytes)
+
+    def recount_now(self) -> None:
+        """Count the folder at the next refusal, however recently it was counted: something was deleted."""
+        self._recount_at_s = 0.0
+        self._look_at_s = 0.0
+
+    def _recount(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s < self._recount_at_s:
+            return
+        self._recount_at_s = now_s + _RECOUNT_S
+        used = 0
+        with contextlib.suppress(OSError):
+            for number in list_segments(self._directory):
+                with contextlib.suppress(FileNotFoundError):
+                    used += segment_path(self._directory, number).stat().st_size
+            self._used_bytes = used
+
+    def _look(self, now_s: float, size_bytes: int) -> None:
+        """Look at the free space; half of what is above the floor may be used before the next look."""
+        try:
+            above = self._disk.free_bytes(self._directory) - self._policy.free_space_floor_bytes
+        except OSError:
+            above = _PLENTY_BYTES  # the write itself will tell
+        self._spare_bytes = above if above < _PLENTY_BYTES else above // 2
+        self._is_short = size_bytes > self._spare_bytes
+        self._look_at_s = now_s + (_LOOK_WHEN_SHORT_S if self._is_short else _LOOK_S)

@@ -1,0 +1,58 @@
+"""Ranges of sequences that were evicted: why there is a gap, told before the gap is made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shipper.spool.disk import Disk
+
+FILE_NAME: Final = "tombstones"
+_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """Sequences `first` to `last`, both included, are gone for `reason`."""
+
+    first: int
+    last: int
+    reason: str
+
+
+def merge(ranges: Sequence[Tombstone], added: Tombstone) -> tuple[Tombstone, ...]:
+    """Return `ranges` with one more behind them, joined to the last one where they touch and agree."""
+    if ranges and ranges[-1].reason == added.reason and ranges[-1].last + 1 >= added.first:
+        joined = Tombstone(ranges[-1].first, max(ranges[-1].last, added.last), added.reason)
+        return (*ranges[:-1], joined)
+    return (*ranges, added)
+
+
+def forget(ranges: Sequence[Tombstone], read_up_to: int) -> tuple[Tombstone, ...]:
+    """Return the ranges that a reader who has everything up to `read_up_to` can still meet."""
+    return tuple(tombstone for tombstone in ranges if tombstone.last > read_up_to)
+
+
+def explained(ranges: Sequence[Tombstone], first: int, last: int) -> int:
+    """Return how many of the sequences `first` to `last` the ranges account for."""
+    return sum(max(0, min(last, tombstone.last) - max(first, tombstone.first) + 1) for tombstone in ranges)
+
+
+def write_tombstones(disk: Disk, directory: Path, ranges: Sequence[Tombstone], *, durable: bool) -> None:
+    """Replace a folder's tombstones. Raises OSError; then the former ones still stand."""
+    rows = [[tombstone.first, tombstone.last, tombstone.reason] for tombstone in ranges]
+    content = json.dumps({"version": _VERSION, "ranges": rows}).encode()
+    disk.write_file(directory / FILE_NAME, content, durable=durable)
+
+
+def read_tombstones(directory: Path) -> tuple[Tombstone, ...]:
+    """Return a folder's tombstones; none if there is no file or it is damaged."""
+    try:
+        found = json.loads((directory / FILE_NAME).read_bytes())
+        rows = found["ranges"] if found["version"] == _VERSION else []
+        return tuple(Tombstone(int(first), int(last), str(reason)) for first, last, reason in rows)
+    except (OSError, ValueError, TypeError, KeyError):
+        return ()
