@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-REQUIRED: Final[tuple[str, ...]] = (
-    "@timestamp",
-    "event.id",
-    "event.dataset",
-    "log.level",
-    "message",
-)
+REQUIRED: Final[tuple[str, ...]] = ("@timestamp", "event.id", "event.dataset", "log.level", "message",)
 
 ROWS: Final[tuple[tuple[str, Literal["day", "month"], int], ...]] = (
     ("ml.app", "day", 30),
@@ -26,29 +20,12 @@ ROWS: Final[tuple[tuple[str, Literal["day", "month"], int], ...]] = (
 
 EXPECTED: Final[dict[str, tuple[str, ...]]] = {
     "ml.app": ("service.name",),
-    "ml.training": (
-        "ml.run.id",
-        "ml.model.name",
-    ),
-    "ml.evaluation": (
-        "ml.model.name",
-        "ml.model.version",
-    ),
-    "ml.inference": (
-        "ml.prediction.id",
-        "ml.model.name",
-        "ml.model.version",
-    ),
+    "ml.training": ("ml.run.id", "ml.model.name",),
+    "ml.evaluation": ("ml.model.name", "ml.model.version",),
+    "ml.inference": ("ml.prediction.id", "ml.model.name", "ml.model.version",),
     "ml.data": ("ml.data.name",),
     "ml.feedback": ("ml.prediction.id",),
     "ml.explanation": ("ml.prediction.id",),
-    "ml.deployment": (
-        "ml.model.name",
-        "ml.model.version",
-    ),
-    "ml.alert": (
-        "rule.id",
-        "alert.id",
-        "alert.state",
-    ),
+    "ml.deployment": ("ml.model.name", "ml.model.version",),
+    "ml.alert": ("rule.id", "alert.id", "alert.state",),
 }
