@@ -1,1 +1,1 @@
-"""Every record's fate counted, and said on a path that is not the broken one."""
+"""What became of each record, how far behind shipping is, and how people are told of trouble."""

@@ -1,0 +1,112 @@
+"""Each record's fate, counted: emitted = delivered + dead-lettered + dropped{reason} + waiting, at any moment."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The counters of one moment; they balance by construction.
+
+    Attributes:
+        emitted: records that were made.
+        delivered: of these, acknowledged by Kafka.
+        dead_lettered: refused for good, by reason, and acknowledged on the dead-letter topic.
+        dropped: given up by us, by reason.
+        waiting: the rest: in the spool, or on its way.
+        duplicates: sent again although they may have been stored; not a fate, so not part of the balance.
+        retries: failed attempts that were or will be repeated; not a fate either.
+    """
+
+    emitted: int = 0
+    delivered: int = 0
+    dead_lettered: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    waiting: int = 0
+    duplicates: int = 0
+    retries: int = 0
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the counters under their names, ready for JSON."""
+        return {
+            "emitted": self.emitted,
+            "delivered": self.delivered,
+            "dead_lettered": dict(self.dead_lettered),
+            "dropped": dict(self.dropped),
+            "waiting": self.waiting,
+            "duplicates": self.duplicates,
+            "retries": self.retries,
+        }
+
+
+class Counters:
+    """Thread-safe counts of one pipeline. Count a record as emitted *before* it is appended.
+
+    Otherwise the shipping thread may count its delivery first, and `waiting` is short by one for a moment.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._zero()
+
+    def _zero(self) -> None:
+        self._emitted = 0
+        self._delivered = 0
+        self._duplicates = 0
+        self._retries = 0
+        self._dead_lettered: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
+
+    def count_emitted(self, count: int = 1) -> None:
+        """Records were made (in a process that ships others' spools: were read from one)."""
+        with self._lock:
+            self._emitted += count
+
+    def count_delivered(self, count: int = 1) -> None:
+        """Kafka acknowledged records."""
+        with self._lock:
+            self._delivered += count
+
+    def count_dead_lettered(self, reason: str, count: int = 1) -> None:
+        """Records were refused for good and are safe on the dead-letter topic."""
+        with self._lock:
+            self._dead_lettered[reason] += count
+
+    def count_dropped(self, reason: str, count: int = 1) -> None:
+        """We gave records up."""
+        with self._lock:
+            self._dropped[reason] += count
+
+    def count_duplicates(self, count: int = 1) -> None:
+        """Records are sent again that a former attempt may have stored already."""
+        with self._lock:
+            self._duplicates += count
+
+    def count_retries(self, count: int = 1) -> None:
+        """An attempt to send records failed and will be repeated."""
+        with self._lock:
+            self._retries += count
+
+    def snapshot(self) -> Snapshot:
+        """Return all counters as of one moment."""
+        with self._lock:
+            dead_lettered, dropped = dict(self._dead_lettered), dict(self._dropped)
+            fates = self._delivered + sum(dead_lettered.values()) + sum(dropped.values())
+            return Snapshot(
+                self._emitted,
+                self._delivered,
+                dead_lettered,
+                dropped,
+                self._emitted - fates,
+                self._duplicates,
+                self._retries,
+            )
+
+    def reset_in_child(self) -> None:
+        """In a forked child: start from zero with a fresh lock; the parent counts its own records."""
+        self._lock = threading.Lock()
+        self._zero()
