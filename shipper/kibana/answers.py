@@ -80,11 +80,11 @@ def _run(search: Search, query: PanelQuery) -> PanelResult:
         return PanelResult(query, error=str(error))
     documents = int(answer["hits"]["total"]["value"])
     if query.layer is None:
-        shown = answer["hits"]["hits"] or answer.get("aggregations", {}).get("suggestions", {}).get(
-            "buckets", []
-        )
+        choices = answer.get("aggregations", {}).get("suggestions", {}).get("buckets", [])
+        shown = answer["hits"]["hits"] or choices
         return PanelResult(query, documents=documents, rows=len(shown), values=len(shown), nonzero=len(shown))
-    table = list(rows(query.layer, answer["aggregations"]))
+    # Where no index matches, the server leaves the aggregations out.
+    table = list(rows(query.layer, answer["aggregations"])) if "aggregations" in answer else []
     cells = [cell for row in table for cell in row.values() if cell is not None]
     return PanelResult(
         query,
