@@ -39,13 +39,9 @@ class Health:
         self._delivered_at_s: float | None = None
         self._trouble = ""
 
-    def note_waiting(self, event_us: int, since_s: float) -> None:
-        """The oldest record in hand happened at `event_us` and was read at `since_s` of the monotonic clock."""
-        self._oldest = (since_s, event_us)
-
-    def note_idle(self) -> None:
-        """Nothing is in hand."""
-        self._oldest = None
+    def note_oldest(self, oldest: tuple[float, int] | None) -> None:
+        """Note the oldest record in hand: when it was read (monotonic clock, seconds), its event time (µs)."""
+        self._oldest = oldest
 
     def note_delivery(self) -> None:
         """Kafka acknowledged something just now."""

@@ -1,1 +1,1 @@
-"""5. From the spool to Kafka."""
+"""From the spool to where records go: read, send, acknowledge; in this process or in `shipper agent`."""

@@ -1,0 +1,253 @@
+"""One folder on its way: read a window, send what is open in it, acknowledge what is settled."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from shipper.clock import Clock
+from shipper.errors import ShipperError, SpoolUnreadable
+from shipper.observe.counters import Counters
+from shipper.observe.health import Health
+from shipper.observe.report import Reporter
+from shipper.record import Record
+from shipper.ship.batch import BatchLimits
+from shipper.ship.dead_letter import DeadLetters, Refusal
+from shipper.ship.retry import Backoff
+from shipper.ship.sink import Delivery, Sink
+from shipper.spool.checkpoint import Position
+from shipper.spool.reader import SpooledRecord, SpoolReader
+
+_WINDOW_BATCHES = 10
+"""Records behind one that cannot be settled yet are still sent, up to this many batches of them."""
+
+_URGENT_S = 0.25
+"""Longest wait after a failure while somebody waits for us to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shipping:
+    """What all shipments of one process share."""
+
+    sink: Sink
+    dead_letters: DeadLetters
+    limits: BatchLimits
+    backoff: Backoff
+    clock: Clock
+    random: Callable[[], float]
+    health: Health
+    reporter: Reporter
+
+
+@dataclass(slots=True)
+class _Item:
+    """One record in hand; `record` is None once it is settled (its bytes are not needed any more)."""
+
+    position: Position
+    read_at_s: float
+    record: Record | None
+    refused: ShipperError | None = None
+
+
+class Shipment:
+    """Ships one folder; for one thread. Nothing here waits: `turn` says how long its caller may.
+
+    Args:
+        is_own: the records were counted as emitted by this process when it made them; others' are when read.
+    """
+
+    def __init__(self, reader: SpoolReader, shipping: Shipping, counters: Counters, *, is_own: bool) -> None:
+        self.reader = reader
+        self._shipping = shipping
+        self._counters = counters
+        self._is_own = is_own
+        self._window: deque[_Item] = deque()
+        self._open_records = 0
+        self._open_bytes = 0
+        self._backoff = shipping.backoff
+        self._failed_at_s = float("-inf")
+        self._delay_s = 0.0
+        self._settled: Position | None = None
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last attempt failed."""
+        return self._backoff.failures > 0
+
+    @property
+    def waiting_records(self) -> int:
+        """Records in hand that are not settled."""
+        return self._open_records
+
+    def turn(self, *, is_urgent: bool = False) -> float | None:
+        """Do one bounded piece of work.
+
+        Args:
+            is_urgent: send what is there without waiting for company.
+
+        Returns:
+            Seconds until the next turn can do something (0: at once); None if nothing is there to do.
+        """
+        now_s = self._shipping.clock.monotonic_s()
+        not_before_s = self._failed_at_s + (min(_URGENT_S, self._delay_s) if is_urgent else self._delay_s)
+        if now_s < not_before_s:
+            return not_before_s - now_s
+        error: ShipperError | None = None
+        try:
+            self._store_settled()
+            self._fill(now_s)
+        except SpoolUnreadable as unreadable:
+            error = unreadable  # what was read before can still go
+        if not self._open_records:
+            return None if error is None else self._after(error)
+        wait_s = 0.0 if is_urgent else self._wait_s(now_s)
+        if wait_s > 0:
+            return wait_s
+        error = self._send() or error
+        self._settle_front()
+        try:
+            self._store_settled()
+        except SpoolUnreadable as unreadable:
+            error = error or unreadable
+        return self._after(error)
+
+    def _after(self, error: ShipperError | None) -> float:
+        shipping = self._shipping
+        if error is None:
+            self._backoff = self._backoff.succeeded()
+            self._delay_s = 0.0
+            return 0.0
+        shipping.health.note_trouble(str(error))
+        shipping.reporter.report(
+            f"ship.{type(error).__name__}", f"{error} Records wait in the spool and are sent again."
+        )
+        self._backoff = self._backoff.failed()
+        self._delay_s = self._backoff.delay_s(shipping.random)
+        self._failed_at_s = shipping.clock.monotonic_s()
+        return self._delay_s
+
+    def _fill(self, now_s: float) -> None:
+        limits = self._shipping.limits
+        while len(self._window) < _WINDOW_BATCHES * limits.max_records and not limits.is_full(
+            self._open_records, self._open_bytes
+        ):
+            found = self.reader.read()
+            if found is None:
+                return
+            self._take(found, now_s)
+
+    def _take(self, found: SpooledRecord, now_s: float) -> None:
+        if not self._is_own:
+            self._counters.count_emitted(1 + found.missing_before)
+        if found.missing_before:
+            self._counters.count_dropped("spool_damaged", found.missing_before)
+            first = found.sequence - found.missing_before
+            self._shipping.reporter.report(
+                "spool.damaged",
+                f"records {first} to {found.sequence - 1} of {self.reader.producer_id} "
+                "are missing from the spool: its files were damaged or removed.",
+            )
+        record = Record(
+            self.reader.producer_id,
+            found.sequence,
+            found.timestamp_us,
+            found.level,
+            found.dataset,
+            found.payload,
+        )
+        self._window.append(_Item(found.position, now_s, record))
+        self._open_records += 1
+        self._open_bytes += len(found.payload)
+
+    def _wait_s(self, now_s: float) -> float:
+        oldest_s = next(item.read_at_s for item in self._window if item.record is not None)
+        return self._shipping.limits.wait_s(self._open_records, self._open_bytes, oldest_s, now_s)
+
+    def _send(self) -> ShipperError | None:
+        """Send what is open; return the first retriable error, or None if all of it was settled."""
+        fresh = [item for item in self._window if item.record is not None and item.refused is None]
+        trouble: ShipperError | None = None
+        if fresh:
+            deliveries = self._shipping.sink.send([item.record for item in fresh if item.record is not None])
+            accepted = 0
+            for item, delivery in zip(fresh, deliveries, strict=True):
+                if delivery.error is None:
+                    self._close_item(item)
+                    accepted += 1
+                elif delivery.error.retriable:
+                    trouble = trouble or delivery.error
+                else:
+                    item.refused = delivery.error
+            self._count(accepted, deliveries)
+        return self._bury() or trouble
+
+    def _count(self, accepted: int, deliveries: Sequence[Delivery]) -> None:
+        if accepted:
+            self._counters.count_delivered(accepted)
+            self._shipping.health.note_delivery()
+        failed = sum(delivery.is_retriable for delivery in deliveries)
+        if failed:
+            self._counters.count_retries(failed)
+
+    def _bury(self) -> ShipperError | None:
+        """Write what was refused to the dead letters; return why that is not possible now, or None."""
+        refused: list[tuple[_Item, Refusal]] = []
+        for item in self._window:
+            if item.record is not None and item.refused is not None:
+                place = f"{self.reader.producer_id}/{item.position.segment}@{item.position.offset}"
+                refused.append((item, Refusal(item.record, item.refused, place)))
+        if not refused:
+            return None
+        trouble: ShipperError | None = None
+        deliveries = self._shipping.dead_letters.write([refusal for _, refusal in refused])
+        for (item, refusal), delivery in zip(refused, deliveries, strict=True):
+            if delivery.error is None:
+                self._close_item(item)
+                self._counters.count_dead_lettered(refusal.reason)
+                self._shipping.reporter.report(
+                    f"ship.dead_letter.{refusal.reason}", f"{refusal.error} It is kept as a dead letter."
+                )
+            else:
+                # Whatever the dead-letter topic says, the record is not given up: it waits for a better day.
+                trouble = trouble or delivery.error
+        return trouble
+
+    def _close_item(self, item: _Item) -> None:
+        if item.record is not None:
+            self._open_records -= 1
+            self._open_bytes -= len(item.record.payload)
+            item.record = None
+
+    def _settle_front(self) -> None:
+        while self._window and self._window[0].record is None:
+            self._settled = self._window.popleft().position
+
+    def _store_settled(self) -> None:
+        """Acknowledge to the spool; what a disk refuses now is tried again at the next turn."""
+        if self._settled is not None:
+            self.reader.acknowledge(self._settled)
+            self._settled = None
+
+    @property
+    def oldest(self) -> tuple[float, int] | None:
+        """When the oldest open record was read (monotonic clock, seconds) and its event time (µs); None if none."""
+        for item in self._window:
+            if item.record is not None:
+                return item.read_at_s, item.record.timestamp_us
+        return None
+
+    def remove_if_finished(self) -> bool:
+        """Delete the folder if its writer is dead and everything in it is settled; return whether it is so."""
+        if self._window or self._settled is not None or not self.reader.is_finished():
+            return False
+        try:
+            self.reader.remove()
+        except SpoolUnreadable as error:
+            self._shipping.reporter.report("spool.remove", str(error))
+            self.reader.close()
+        return True
+
+    def close(self) -> None:
+        """Let go of the folder; what is not settled stays in it."""
+        self.reader.close()
