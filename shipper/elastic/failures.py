@@ -53,7 +53,7 @@ def _from_status(error: elastic_transport.ApiError, url: str) -> StoreError:
     if status in RETRIABLE_STATUSES:
         return StoreUnavailable(url, f"status {status}: {reason}")
     if status in (401, 403):
-        reason += "; check elasticsearch.username, .password or .api_key and the role behind them"
+        reason += "; check elasticsearch.username or elasticsearch.api_key and the rights behind it"
     return RequestRefused(status, reason)
 
 
