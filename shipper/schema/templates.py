@@ -127,7 +127,9 @@ def _property(field: Field) -> JsonObject:
                 "depth_limit": FLATTENED_DEPTH_LIMIT,
             }
         case "doubles" | "keywords":
-            return {"type": "object", "dynamic": True}
+            # Without sub-objects a dot is part of the name: `val` and `val.loss` can both be numbers, and an
+            # object in the place of a number becomes dotted names instead of a refused document.
+            return {"type": "object", "dynamic": True, "subobjects": False}
         case "long" | "double" | "boolean" | "ip":
             return {"type": field.type}
 
@@ -138,5 +140,4 @@ def _dynamic_template(field: Field) -> JsonObject:
         if field.type == "doubles"
         else {"type": "keyword", "ignore_above": field.ignore_above}
     )
-    # `match_mapping_type: *` would not match objects; those become empty objects under the same cap.
     return {field.name: {"path_match": f"{field.name}.*", "match_mapping_type": "*", "mapping": mapping}}
