@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from shipper.demo.hops import Books
+from shipper.demo.outcome import Outcome
 from shipper.demo.verdict import SeenAlert, Verdict
+from shipper.stack import EmbeddedStack
 
 
 def print_books(console: Console, books: Books) -> None:
@@ -28,14 +31,12 @@ def print_books(console: Console, books: Books) -> None:
         console.print(f"[red]{problem}[/]")
 
 
-def print_alerts(
-    console: Console, alerts: Sequence[SeenAlert], documents: Iterable[Mapping[str, Any]]
-) -> None:
+def print_alerts(console: Console, alerts: Sequence[tuple[SeenAlert, Mapping[str, Any]]]) -> None:
     """Print the alerts with what a person needs to find the cause."""
     table = Table(title=f"{len(alerts)} alerts", title_justify="left")
     for heading in ("start", "rule", "message", "observed", "expected", "suspect commit", "sample"):
         table.add_column(heading, justify="right" if heading in ("observed", "expected") else "left")
-    for alert, document in zip(alerts, documents, strict=True):
+    for alert, document in alerts:
         facts = document["alert"]
         samples = facts.get("samples") or [""]
         table.add_row(
@@ -80,9 +81,54 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
         console.print("No false alert was raised.")
 
 
-def verdict_json(books: Books, verdict: Verdict, panels_empty: Sequence[str]) -> dict[str, Any]:
+def print_outcome(console: Console, outcome: Outcome, stack: EmbeddedStack) -> None:
+    """Print everything that a person who ran the demo wants to see."""
+    truth = outcome.truth
+    console.print(
+        f"\n{truth.requests:,} requests and {truth.findings:,} findings of 30 simulated hours; "
+        f"{truth.broker_restarts} broker restart, {len(truth.killed)} kill -9.\n"
+    )
+    print_books(console, outcome.books)
+    console.print()
+    print_alerts(console, outcome.alerts)
+    console.print("\n[bold]Three searches[/]")
+    for title, command, answer in outcome.searches:
+        print_search(console, title, command, answer.splitlines()[:4])
+    console.print()
+    print_verdict(console, outcome.verdict)
+    asked = f"{outcome.panels} searches of Kibana's boards were asked"
+    if outcome.failing_panels:
+        console.print(f"{asked}; [red]{len(outcome.failing_panels)} answered nothing:[/]")
+        for panel in outcome.failing_panels:
+            console.print(f"  {panel}", markup=False)
+    else:
+        console.print(f"{asked}; none failed, none is empty.")
+    result = "[green]All is as planted[/]" if outcome.passed else "[red]Not all is as planted[/]"
+    console.print(f"\n{result}, seed {outcome.plan.seed}, {outcome.took_s:.0f} s.")
+    _print_way_on(console, outcome.config_file, stack)
+
+
+def _print_way_on(console: Console, config_file: Path, stack: EmbeddedStack) -> None:
+    command = f"shipper --config {config_file}"
+    console.print(
+        f"\nThe servers are up: Kafka {stack.kafka_bootstrap}, Elasticsearch {stack.elasticsearch_url}\n"
+        f"Look around:  {command} logs tail\n"
+        f"              {command} alerts list\n"
+        f"              {command} doctor\n"
+        "Stop them:    shipper stack down   (make stop)",
+        soft_wrap=True,
+    )
+
+
+def verdict_json(outcome: Outcome) -> dict[str, Any]:
     """Return the result of the demo for a script."""
+    books, verdict = outcome.books, outcome.verdict
     return {
+        "passed": outcome.passed,
+        "seed": outcome.plan.seed,
+        "took_s": round(outcome.took_s, 1),
+        "requests": outcome.truth.requests,
+        "findings": outcome.truth.findings,
         "balance": books.balance,
         "problems": list(books.problems),
         "hops": [
@@ -102,8 +148,7 @@ def verdict_json(books: Books, verdict: Verdict, panels_empty: Sequence[str]) ->
             {"rule": alert.rule, "message": alert.message, "start_us": alert.start_us}
             for alert in verdict.false_alerts
         ],
-        "empty_panels": list(panels_empty),
-        "passed": books.balance and verdict.passed and not panels_empty,
+        "failing_panels": list(outcome.failing_panels),
     }
 
 
