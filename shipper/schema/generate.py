@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from shipper.schema.logstash import routing_table
 from shipper.schema.source import dataset_module, fields_module, reference_page
 from shipper.schema.table import Table, load_table
 from shipper.schema.templates import component_templates, index_templates
@@ -17,6 +18,7 @@ _PAGES: Final[dict[str, Callable[[Table], str]]] = {
     "shipper/ecs/fields.py": fields_module,
     "shipper/dataset_table.py": dataset_module,
     "docs/reference/fields.md": reference_page,
+    "logstash/pipelines/schema.json": routing_table,
 }
 
 
