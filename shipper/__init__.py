@@ -3,4 +3,71 @@
 ::
 
     application ── emit ── enrich ── ecs ── spool ── ship ──▶ Kafka ──▶ Elasticsearch ◀── detect ── alert
+
+Importing this loads nothing of the above; each name below loads what it needs when it is first used.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from shipper.emit.outlet import REGISTRY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from shipper.emit import events
+    from shipper.emit.logger import get_logger
+    from shipper.emit.outlet import Outlet
+    from shipper.enrich.context import context
+    from shipper.enrich.model import file_digest, model
+    from shipper.pipeline import Pipeline
+    from shipper.process import bind_model, close, configure, flush
+
+__all__ = [
+    "Pipeline",
+    "__version__",
+    "bind_model",
+    "close",
+    "configure",
+    "context",
+    "events",
+    "file_digest",
+    "flush",
+    "get_logger",
+    "model",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Pipeline": "shipper.pipeline",
+    "bind_model": "shipper.process",
+    "close": "shipper.process",
+    "configure": "shipper.process",
+    "context": "shipper.enrich.context",
+    "file_digest": "shipper.enrich.model",
+    "flush": "shipper.process",
+    "get_logger": "shipper.emit.logger",
+    "model": "shipper.enrich.model",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used (PEP 562)."""
+    if name == "events":
+        return import_module("shipper.emit.events")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def _load_outlets() -> Callable[[Mapping[str, object]], Outlet]:
+    from shipper.process import outlet_for
+
+    return outlet_for
+
+
+# The roads of `shipper.emit` ask for an outlet at the first record; the composition root gives it.
+REGISTRY.register(_load_outlets)

@@ -67,6 +67,18 @@ class ModelSettings(BaseModel):
     digest: str = Field("", description="ml.model.digest, for example sha256:...")
 
 
+class GitSettings(BaseModel):
+    """Which commit runs, where no repository and no build stamp can tell."""
+
+    model_config = _GROUP
+    commit: str = Field("", description="git.commit; empty: found out")
+    branch: str = Field("", description="git.branch; counts only beside a commit")
+    dirty: bool | None = Field(None, description="git.dirty; counts only beside a commit")
+    directory: Path | None = Field(
+        None, description="where to look for a repository or stamp; none: the program's folder, then cwd"
+    )
+
+
 class SpoolSettings(BaseModel):
     """The durable buffer on local disk."""
 
@@ -236,8 +248,12 @@ class Settings(BaseSettings):
     namespace: str = Field(
         "default", description="team or environment: last part but one of each index's name"
     )
+    level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        "debug", description="structlog loggers take events from this level on; `logging` has its own levels"
+    )
     service: ServiceSettings = ServiceSettings()
     model: ModelSettings = ModelSettings()
+    git: GitSettings = GitSettings()
     spool: SpoolSettings = Field(default_factory=SpoolSettings)
     ship: ShipSettings = ShipSettings()
     kafka: KafkaSettings = KafkaSettings()

@@ -1,1 +1,1 @@
-"""3. Pure and total: an event dict becomes one line of ECS JSON, whatever is in it."""
+"""Pure and total: an `Event` becomes one line of UTF-8 JSON in ECS, whatever it holds."""

@@ -1,1 +1,1 @@
-"""2. Pure: event dict in, new event dict out (context, service, git, model, limits)."""
+"""Facts that the application does not repeat on each call: context, service and host, model, git."""

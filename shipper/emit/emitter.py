@@ -1,0 +1,172 @@
+"""The end of every road: encode an event and append it to the spool, on the caller's thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from shipper.clock import Clock
+from shipper.ecs.constants import Constants
+from shipper.ecs.encode import Encoder
+from shipper.ecs.event import Event
+from shipper.ecs.limits import Limits
+from shipper.emit.outlet import REGISTRY, Writer
+from shipper.enrich.model import Model
+from shipper.observe.counters import Counters
+from shipper.observe.report import Reporter
+from shipper.record import new_producer_id
+
+_ATTEMPTS: Final = 3
+
+
+class Facts(NamedTuple):
+    """What each document of an application carries: declared fields, namespace, caps."""
+
+    fields: Mapping[str, object]
+    namespace: str
+    limits: Limits
+    version: str
+
+
+class _Producer(NamedTuple):
+    producer_id: str
+    encoder: Encoder
+    writer: Writer
+
+
+class Emitter:
+    """An `Outlet` that appends to what `open_writer` opens at the first event.
+
+    Args:
+        facts: what each document carries.
+        model: the model of the whole process; see `change`.
+        clock: the time of events.
+        has_own_time: whether `clock` is a simulated one.
+        open_writer: opens a writer for a producer id, with `lock` held; may take its time, called once per
+            producer.
+        process_id: returns the id of this process.
+
+    Attributes:
+        lock: held while a producer is opened or taken away.
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        model: Model,
+        *,
+        clock: Clock,
+        has_own_time: bool,
+        open_writer: Callable[[str], Writer],
+        process_id: Callable[[], int],
+        counters: Counters,
+        reporter: Reporter,
+    ) -> None:
+        self.has_own_time = has_own_time
+        self.revision = 0
+        self.lock = threading.RLock()
+        self._facts = facts
+        self._model = model
+        self._clock = clock
+        self._open_writer = open_writer
+        self._process_id = process_id
+        self._counters = counters
+        self._reporter = reporter
+        self._producer: _Producer | None = None
+        self._diverted: tuple[str, int, Encoder] | None = None
+
+    @property
+    def route(self) -> int:
+        """Identity of this emitter."""
+        return id(self)
+
+    def now_us(self) -> int:
+        """Return the time for events."""
+        return self._clock.now_us()
+
+    def emit(self, event: Event) -> None:
+        """Encode and append one event; counts it, and the writer counts it if it drops it."""
+        diversion = REGISTRY.diversion
+        if diversion is not None:
+            self._append(self._diverted_encoder(diversion.producer_id), diversion, event)
+            return
+        self._counters.count_emitted()
+        for _ in range(_ATTEMPTS):
+            producer = self._producer or self._open()
+            taken = self._append(producer.encoder, producer.writer, event)
+            if taken or not producer.writer.is_closed:
+                return
+            # Another thread closed the pipeline between the two lines above: the record goes to the next spool.
+            if self._producer is producer:
+                break
+        self._counters.count_dropped("closed")
+        self._reporter.report("drop.closed", "a record was dropped, closed")
+
+    def _append(self, encoder: Encoder, writer: Writer, event: Event) -> bool:
+        encoded = encoder.encode(event, self._clock.now_us())
+        sequence = writer.append(
+            encoded.prefix,
+            encoded.suffix,
+            timestamp_us=encoded.timestamp_us,
+            level=encoded.level,
+            dataset=encoded.dataset,
+        )
+        return sequence is not None
+
+    def refuse(self, reason: str, detail: str, count: int = 1) -> None:
+        """Count events that never reached the spool, and tell a person."""
+        self._counters.count_emitted(count)
+        self._counters.count_dropped(reason, count)
+        self._reporter.report(reason, detail, count)
+
+    def report(self, sentence: str) -> None:
+        """Tell a person; one limit of rate for all that our own and our clients' loggers say."""
+        self._reporter.report("log", sentence)
+
+    def encoder(self, producer_id: str) -> Encoder:
+        """Return an encoder with the present facts for a producer."""
+        fields = {**self._facts.fields, **self._model.fields()}
+        agent = {"type": "shipper", "version": self._facts.version, "ephemeral_id": producer_id}
+        constants = Constants(
+            fields,
+            {"agent": {**agent}, "process": {"pid": self._process_id()}},
+            self._facts.namespace,
+            self._facts.limits,
+        )
+        return Encoder(constants, self._facts.limits)
+
+    def change(self, *, facts: Facts | None = None, model: Model | None = None) -> None:
+        """Use other facts, or another model, from the next event on, on all threads."""
+        with self.lock:
+            self._facts = self._facts if facts is None else facts
+            self._model = self._model if model is None else model
+            self.revision += 1
+            if self._producer is not None:
+                self._producer = self._producer._replace(encoder=self.encoder(self._producer.producer_id))
+
+    def detach(self) -> None:
+        """Let go of the present producer; the next event opens another. To be called with `lock` held."""
+        self._producer = None
+
+    def reset_in_child(self) -> None:
+        """In a forked child: fresh lock, and another producer at the next event."""
+        self.lock = threading.RLock()
+        self._producer = None
+        self._diverted = None
+        self.revision += 1
+
+    def _open(self) -> _Producer:
+        with self.lock:
+            if self._producer is None:
+                producer_id = new_producer_id()
+                writer = self._open_writer(producer_id)
+                self._producer = _Producer(producer_id, self.encoder(producer_id), writer)
+            return self._producer
+
+    def _diverted_encoder(self, producer_id: str) -> Encoder:
+        known = self._diverted
+        if known is None or known[:2] != (producer_id, self.revision):
+            known = (producer_id, self.revision, self.encoder(producer_id))
+            self._diverted = known
+        return known[2]

@@ -1,0 +1,65 @@
+"""The per-thread guard: our own logs, and our clients' logs about our work, never feed us.
+
+A record that is made while this thread is already inside our code (a destructor that logs when garbage
+collection runs, a `__repr__` that logs) is counted and dropped, because waiting for our own lock would
+be for ever. Records of our threads, and of the Kafka client's network threads, would make more records.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Final
+from weakref import ref
+
+OWN_THREADS: Final = "shipper-"
+"""Threads that shipper starts have names that begin so."""
+
+CLIENT_THREADS: Final = ("kafka-", "kafka_")
+"""Threads that the Kafka client starts."""
+
+CLIENT_LOGGERS: Final = frozenset({"kafka", "elastic_transport", "elasticsearch", "urllib3"})
+_MOST_RECENT: Final = 8
+
+
+class _ThreadState(threading.local):
+    """What one thread is doing."""
+
+    def __init__(self) -> None:
+        self.is_inside = False
+        self.refused = 0
+        self.native_id = threading.get_native_id()
+        self.recent: deque[tuple[int, ref[object]]] = deque(maxlen=_MOST_RECENT)
+
+
+THREAD: Final = _ThreadState()
+"""State of the running thread."""
+
+
+def is_ours(logger: str) -> bool:
+    """Tell whether a record of `logger`, made on this thread, comes from our own work."""
+    name = threading.current_thread().name
+    if name.startswith(OWN_THREADS):
+        return True
+    return name.startswith(CLIENT_THREADS) and logger.partition(".")[0] in CLIENT_LOGGERS
+
+
+def seen_before(route: int, record: object) -> bool:
+    """Tell whether `record` already passed the road `route` on this thread, and remember it.
+
+    One record object reaches several handlers (a logger's and its parent's) one after the other.
+    """
+    recent = THREAD.recent
+    for known_route, known in recent:
+        if known_route == route and known() is record:
+            return True
+    recent.append((route, ref(record)))
+    return False
+
+
+def after_fork_in_child() -> None:
+    """Forget what the forking thread was doing; its native id is another one in the child."""
+    THREAD.is_inside = False
+    THREAD.refused = 0
+    THREAD.native_id = threading.get_native_id()
+    THREAD.recent.clear()

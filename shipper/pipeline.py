@@ -1,0 +1,325 @@
+"""The application side put together: settings to emitter, spool and shipping thread. The only place that does.
+
+A pipeline opens nothing until its first record. Equal settings share one, different ones do not. The one
+fork hook of the package is here: a child gets fresh locks, a producer id, a spool folder and (at its first
+record) a thread of its own, and leaves the parent's records to the parent.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Final, Protocol
+from weakref import WeakSet
+
+import shipper
+from shipper.clock import Clock, SystemClock
+from shipper.ecs.encode import stamp
+from shipper.ecs.limits import Limits
+from shipper.emit import reentry
+from shipper.emit.emitter import Emitter, Facts
+from shipper.emit.outlet import Writer
+from shipper.emit.road import inside
+from shipper.enrich.git import GitFacts
+from shipper.enrich.model import Model
+from shipper.enrich.service import host_fields, process_fields, service_fields
+from shipper.observe.counters import Counters, Snapshot
+from shipper.observe.health import Health, HealthReport
+from shipper.observe.report import Reporter
+from shipper.record import Record
+from shipper.ship.batch import BatchLimits
+from shipper.ship.dead_letter import DeadLetters, Refusal
+from shipper.ship.fleet import Adoption
+from shipper.ship.retry import Backoff
+from shipper.ship.shipment import Shipping
+from shipper.ship.sink import Delivery, Sink
+from shipper.ship.worker import ShipWorker
+from shipper.spool.directory import SpoolMeta
+from shipper.spool.policy import DropReason, SpoolPolicy
+from shipper.spool.writer import SpoolWriter
+
+if TYPE_CHECKING:
+    from shipper.config import Settings
+
+_SYSTEM: Final = SystemClock()
+_SHARE_OF_RECORD: Final = 0.95
+"""Part of the broker's limit that a document may take; the rest is for headers and the request around it."""
+
+
+class HasForkState(Protocol):
+    """Holds locks, threads or files that a forked child must not use."""
+
+    def reset_in_child(self) -> None:
+        """Forget them."""
+
+
+RESET_IN_CHILD: Final[WeakSet[HasForkState]] = WeakSet()
+"""What the fork hook resets; weak, because a hook can never be taken back."""
+
+_INHERITED: Final[list[object]] = []
+
+
+class Destination(Sink, DeadLetters, Protocol):
+    """Where records go, and where those go that are refused for good."""
+
+
+class Pipeline:
+    """From the logging call to the destination, for one set of settings. Made by `configure()`.
+
+    Attributes:
+        settings: what it was made from.
+    """
+
+    def __init__(
+        self, settings: Settings, clock: Clock | None, destination: Destination | None, git: GitFacts
+    ) -> None:
+        self.settings = settings
+        self._facts = _facts(settings, git)
+        self._clock = clock
+        self._destination = destination
+        self._counters = Counters()
+        self._reporter = Reporter()
+        self._health = Health(_SYSTEM)
+        self._spool: SpoolWriter | None = None
+        self._worker: ShipWorker | None = None
+        self._is_closed = False
+        RESET_IN_CHILD.add(self)
+        self.emitter = Emitter(
+            self._facts,
+            Model(**settings.model.model_dump()),
+            clock=clock or _SYSTEM,
+            has_own_time=clock is not None,
+            open_writer=self._open,
+            process_id=os.getpid,
+            counters=self._counters,
+            reporter=self._reporter,
+        )
+
+    def matches(self, settings: Settings, clock: Clock | None, destination: Destination | None) -> bool:
+        """Tell whether these settings describe this pipeline."""
+        return self.settings == settings and self._clock is clock and self._destination is destination
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called since it was configured."""
+        return self._is_closed
+
+    def reopen(self) -> None:
+        """Let the next record open everything again."""
+        self._is_closed = False
+
+    def counts(self) -> Snapshot:
+        """Return what became of each record, now."""
+        with inside():
+            return self._counters.snapshot()
+
+    def health(self) -> HealthReport:
+        """Return how far behind shipping is, and why."""
+        return self._health.report()
+
+    @property
+    def spool_directory(self) -> Path | None:
+        """The folder of this process's spool; None before the first record."""
+        spool = self._spool
+        return None if spool is None else spool.directory
+
+    def bind_model(self, model: Model) -> None:
+        """Make `model` the model of the whole process, on all threads, from the next event on."""
+        with inside():
+            self.emitter.change(model=model)
+
+    def set_git_facts(self, git: GitFacts) -> None:
+        """Replace the git facts from the next event on."""
+        self._facts = _facts(self.settings, git)
+        with inside():
+            self.emitter.change(facts=self._facts)
+
+    def flush(self, timeout_s: float | None = None) -> int:
+        """Wait until all that was logged before has reached its destination.
+
+        Args:
+            timeout_s: longest wait in seconds; None: `ship.close_timeout_s`.
+
+        Returns:
+            How many records are left in the spool. With `ship.mode = agent` all of them are, and nothing waits.
+        """
+        timeout_s = self.settings.ship.close_timeout_s if timeout_s is None else timeout_s
+        spool, worker = self._spool, self._worker
+        with inside():
+            if worker is None:
+                return 0 if spool is None else spool.last_sequence
+            return worker.flush(_SYSTEM.monotonic_s() + timeout_s)
+
+    def close(self, timeout_s: float | None = None) -> int:
+        """Ship what is possible within `timeout_s`, then let go of files and connections; idempotent.
+
+        Starts no thread. What is left stays in the spool for the next start or another process. A record
+        that is logged after it still goes to disk, into a folder that the next start ships.
+
+        Args:
+            timeout_s: budget of the whole, in seconds; None: `ship.close_timeout_s`.
+
+        Returns:
+            How many records are left in the spool.
+        """
+        timeout_s = self.settings.ship.close_timeout_s if timeout_s is None else timeout_s
+        deadline_s = _SYSTEM.monotonic_s() + timeout_s
+        with inside():
+            with self.emitter.lock:
+                self._is_closed = True
+                self.emitter.detach()
+                spool, self._spool = self._spool, None
+                worker, self._worker = self._worker, None
+            if spool is not None:
+                spool.close()
+            left = worker.stop(deadline_s) if worker is not None else 0
+            if worker is None and spool is not None:
+                left = spool.last_sequence
+            self._reporter.flush()
+            return left
+
+    def _open(self, producer_id: str) -> Writer:
+        """Open the spool (and with mode = thread make the worker) for a new producer."""
+        settings = self.settings
+        is_shipping = settings.ship.mode == "thread"
+        self._spool = SpoolWriter.open(
+            settings.spool.directory,
+            SpoolPolicy(**settings.spool.model_dump(exclude={"directory"})),
+            producer_id=producer_id,
+            stamp=lambda sequence: stamp(producer_id, sequence),
+            clock=_SYSTEM,
+            service=str(self._facts.fields.get("service.name", "")),
+            namespace=settings.namespace,
+            destination=_destination_name(settings, self._destination) if is_shipping else "",
+            shipped_by=settings.ship.mode,
+            on_drop=self._note_drop,
+        )
+        if not is_shipping or self._is_closed:
+            return self._spool
+        self._worker = _make_worker(
+            self._spool, settings, self._counters, self._health, self._reporter, self._destination
+        )
+        return _ShippedSpool(self._spool, self._worker)
+
+    def _note_drop(self, reason: str, count: int) -> None:
+        if reason == DropReason.CLOSED:
+            return  # the emitter takes the record to the next spool, or counts it
+        self._counters.count_dropped(reason, count)
+        trouble = self._spool.trouble if self._spool is not None else ""
+        because = f": {trouble}" if trouble else ""
+        self._reporter.report(f"drop.{reason}", f"{count} records dropped, {reason}{because}", count)
+
+    def reset_in_child(self) -> None:
+        """In a forked child: fresh locks, nothing of the parent's; see the module."""
+        spool, worker = self._spool, self._worker
+        self._counters.reset_in_child()
+        self._reporter.reset_in_child()
+        self.emitter.reset_in_child()
+        self._spool = self._worker = None
+        self._health = Health(_SYSTEM)
+        if worker is not None:
+            _INHERITED.append(worker)  # kept from the garbage collector: its destructors may wait for locks
+            worker.abandon_in_child()
+        if spool is not None:
+            spool.abandon_in_child()
+
+
+class _ShippedSpool:
+    """A spool whose shipping thread starts with the first record."""
+
+    __slots__ = ("_spool", "_worker")
+
+    def __init__(self, spool: SpoolWriter, worker: ShipWorker) -> None:
+        self._spool = spool
+        self._worker = worker
+
+    @property
+    def is_closed(self) -> bool:
+        return self._spool.is_closed
+
+    def append(
+        self, prefix: bytes, suffix: bytes, *, timestamp_us: int, level: int, dataset: str
+    ) -> int | None:
+        sequence = self._spool.append(prefix, suffix, timestamp_us=timestamp_us, level=level, dataset=dataset)
+        self._worker.start()
+        return sequence
+
+
+def _facts(settings: Settings, git: GitFacts) -> Facts:
+    service = settings.service
+    fields = {
+        **service_fields(service.name, service.version, service.environment),
+        **host_fields(),
+        **process_fields(),
+        **git.fields(),
+    }
+    limits = Limits()
+    largest = int(settings.kafka.max_record_bytes * _SHARE_OF_RECORD)
+    limits = replace(limits, record_bytes=min(limits.record_bytes, largest))
+    return Facts(fields, settings.namespace, limits, shipper.__version__)
+
+
+def _destination_name(settings: Settings, destination: Destination | None) -> str:
+    if destination is not None:
+        return f"object:{os.getpid()}:{id(destination)}"
+    return f"kafka:{settings.kafka.bootstrap_servers}/{settings.kafka.topic}"
+
+
+def _make_worker(
+    spool: SpoolWriter,
+    settings: Settings,
+    counters: Counters,
+    health: Health,
+    reporter: Reporter,
+    destination: Destination | None,
+) -> ShipWorker:
+    ship = settings.ship
+    target = destination or _KafkaDestination(settings)
+    name = _destination_name(settings, destination)
+
+    def accepts(meta: SpoolMeta) -> bool:
+        return meta.destination == name and meta.namespace == settings.namespace
+
+    shipping = Shipping(
+        sink=target,
+        dead_letters=target,
+        limits=BatchLimits(ship.batch_max_records, ship.batch_max_bytes, ship.linger_s),
+        backoff=Backoff(ship.retry_initial_s, ship.retry_max_s),
+        clock=_SYSTEM,
+        random=Random().random,  # noqa: S311 - jitter
+        health=health,
+        reporter=reporter,
+    )
+    adoption = None if destination is not None else Adoption(settings.spool.directory, accepts)
+    return ShipWorker(spool, shipping, counters, adoption=adoption)
+
+
+class _KafkaDestination:
+    """Kafka, whose client is loaded and connected by the shipping thread, never by the application's."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def send(self, batch: Sequence[Record]) -> Sequence[Delivery]:
+        raise NotImplementedError
+
+    def write(self, refusals: Sequence[Refusal]) -> Sequence[Delivery]:
+        raise NotImplementedError
+
+    def close(self, timeout_s: float) -> None:
+        pass
+
+    def abandon_in_child(self) -> None:
+        pass
+
+
+def _reset_in_child() -> None:
+    reentry.after_fork_in_child()
+    for one in list(RESET_IN_CHILD):
+        one.reset_in_child()
+
+
+os.register_at_fork(after_in_child=_reset_in_child)
