@@ -10,6 +10,7 @@ import json
 import logging
 import logging.config
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,19 +56,16 @@ def main() -> None:
 
 def feedback(finding: dict[str, Any]) -> dict[str, object]:
     """Return the fields of one finding; model and commit are those of the prediction."""
-    fields = events.feedback(
-        finding["id"],
+    return events.feedback(
+        prediction_id=finding["id"],
         label=finding["truth"],
-        predicted_label=finding["label"],
-        prediction_time=finding["predicted_at"],
+        predicted=finding["label"],
+        predicted_at=datetime.fromtimestamp(finding["predicted_at"] / 1e6, UTC),
         delay_s=(finding["at"] - finding["predicted_at"]) / 1e6,
+        model_name="biopsy",
+        model_version=finding["version"],
+        commit=finding["commit"],
     )
-    return {
-        **fields,
-        "ml.model.name": "biopsy",
-        "ml.model.version": finding["version"],
-        "git.commit": finding["commit"],
-    }
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ class Journal:
 class Service:
     """The model, its clock and its logger."""
 
-    def __init__(self, model_file: Path, clock: ManualClock, journal: Journal) -> None:
+    def __init__(self, model_file: Path, version: str, clock: ManualClock, journal: Journal) -> None:
         content = model_file.read_bytes()
         # The file was written by our own training a moment ago; a pickle of others must never be loaded.
         parts = pickle.loads(content)  # noqa: S301
@@ -62,6 +62,7 @@ class Service:
         self._served = 0
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         self._say("info", "model loaded", **{"ml.model.digest": digest, "file": model_file.name})
+        self._say("info", "service starts", **events.deployment(version=version, target="scoring"))
 
     def answer(self, request: dict[str, Any]) -> None:
         """Answer one request; no failure of a request ends the service."""
@@ -101,7 +102,7 @@ class Service:
         self, request: dict[str, Any], features: dict[str, float], start_us: int, **answer: Any
     ) -> dict[str, object]:
         return events.prediction(
-            request["id"],
+            prediction_id=request["id"],
             duration_ns=(self._clock.now_us() - start_us) * 1000,
             numeric={name: value for name, value in features.items() if not math.isnan(value)},
             missing=[name for name, value in features.items() if math.isnan(value)],
@@ -135,7 +136,7 @@ def main() -> None:
         model={"name": MODEL, "version": args.model_version, "stage": "production"},
         clock=clock,
     )
-    service = Service(args.model_file, clock, Journal(args.journal))
+    service = Service(args.model_file, args.model_version, clock, Journal(args.journal))
     for request in requests:
         service.answer(request)
     shipper.close()

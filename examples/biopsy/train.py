@@ -38,7 +38,7 @@ def split(seed: int) -> tuple[Any, Any, Any, Any]:
     data = load_breast_cancer()
     columns = [list(data.feature_names).index(name) for name in NAMES]
     rows = data.data[:, columns]
-    return tuple(train_test_split(rows, data.target, test_size=0.5, random_state=seed, stratify=data.target))  # type: ignore[return-value]
+    return tuple(train_test_split(rows, data.target, test_size=0.5, random_state=seed, stratify=data.target))
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def main() -> None:
         clock.advance(20)
         log.info("evaluated on held-out rows", **evaluation(scaler, model, test_rows, test_labels))
         digest = save(args.out, scaler, model)
-        log.info("model saved", **events.training_end(run, "finished"), **{"ml.model.digest": digest})
+        log.info("model saved", **events.train_end(run_id=run), **{"ml.model.digest": digest})
     shipper.close()
     with args.journal.open("a") as journal:
         journal.write(json.dumps({"process": os.getpid(), "calls": args.epochs + 4}) + "\n")
@@ -95,8 +95,8 @@ def fit(log: Any, clock: ManualClock, args: argparse.Namespace, rows: Any, label
     run = f"{MODEL}-{args.model_version}-{args.seed}"
     log.info(
         "training starts",
-        **events.training_start(
-            run, params=params, architecture="logistic regression, SGD", sample_size=len(rows)
+        **events.train_start(
+            run_id=run, params=params, architecture="logistic regression, SGD", sample_size=len(rows)
         ),
     )
     scaler = StandardScaler().fit(rows)
@@ -109,7 +109,7 @@ def fit(log: Any, clock: ManualClock, args: argparse.Namespace, rows: Any, label
             "loss": float(log_loss(labels, model.predict_proba(scaled))),
             "accuracy": float(model.score(scaled, labels)),
         }
-        log.info("epoch done", **events.training_epoch(run, epoch, metrics=metrics, split="train"))
+        log.info("epoch done", **events.train_epoch(run_id=run, epoch=epoch, metrics=metrics, split="train"))
     return scaler, model
 
 
