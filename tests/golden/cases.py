@@ -1,0 +1,58 @@
+"""The cases under logstash/tests/: one Kafka record each, and what must become of it on either road."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shipper.assets import asset
+
+NOW = "2026-11-21T12:00:00.000000Z"
+"""The time at which every case arrives; documents carry it as event.ingested."""
+
+NOW_US = 1_795_262_400_000_000
+NAMESPACE = "red"
+"""For documents that name no namespace."""
+
+FOLDER = Path("logstash") / "tests"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One record and its expected fate: `index`, `id`, `document`, or `refused` with its reason."""
+
+    name: str
+    about: str
+    headers: dict[str, str]
+    value: bytes
+    expected: dict[str, Any]
+
+
+def load_cases() -> list[Case]:
+    """Read all cases, sorted by name."""
+    folder = asset("logstash") / "tests"
+    return [_load(path) for path in sorted(folder.glob("*.json")) if not path.name.endswith(".expected.json")]
+
+
+def _load(path: Path) -> Case:
+    raw = json.loads(path.read_text("utf-8"))
+    expected = path.with_suffix("").with_suffix(".expected.json")
+    return Case(
+        name=path.stem,
+        about=raw["about"],
+        headers=raw.get("headers", {}),
+        value=_value(raw),
+        expected=json.loads(expected.read_text("utf-8")) if expected.is_file() else {},
+    )
+
+
+def _value(raw: dict[str, Any]) -> bytes:
+    """Return the record's value: a document, a text as it stands, or bytes."""
+    if "document" in raw:
+        return json.dumps(raw["document"], ensure_ascii=False, separators=(",", ":")).encode()
+    if "text" in raw:
+        return str(raw["text"]).encode()
+    return base64.b64decode(raw["base64"])
