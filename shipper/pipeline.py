@@ -8,7 +8,6 @@ record) a thread of its own, and leaves the parent's records to the parent.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -29,13 +28,13 @@ from shipper.enrich.service import host_fields, process_fields, service_fields
 from shipper.observe.counters import Counters, Snapshot
 from shipper.observe.health import Health, HealthReport
 from shipper.observe.report import Reporter
-from shipper.record import Record
 from shipper.ship.batch import BatchLimits
-from shipper.ship.dead_letter import DeadLetters, Refusal
+from shipper.ship.dead_letter import DeadLetters
 from shipper.ship.fleet import Adoption
+from shipper.ship.kafka_sink import KafkaSink, destination_name
 from shipper.ship.retry import Backoff
 from shipper.ship.shipment import Shipping
-from shipper.ship.sink import Delivery, Sink
+from shipper.ship.sink import Sink
 from shipper.ship.worker import ShipWorker
 from shipper.spool.directory import SpoolMeta
 from shipper.spool.policy import DropReason, SpoolPolicy
@@ -265,7 +264,7 @@ def _facts(settings: Settings, git: GitFacts) -> Facts:
 def _destination_name(settings: Settings, destination: Destination | None) -> str:
     if destination is not None:
         return f"object:{os.getpid()}:{id(destination)}"
-    return f"kafka:{settings.kafka.bootstrap_servers}/{settings.kafka.topic}"
+    return destination_name(settings.kafka)
 
 
 def _make_worker(
@@ -277,7 +276,7 @@ def _make_worker(
     destination: Destination | None,
 ) -> ShipWorker:
     ship = settings.ship
-    target = destination or _KafkaDestination(settings)
+    target = destination or KafkaSink(settings.kafka, settings.namespace, _SYSTEM)
     name = _destination_name(settings, destination)
 
     def accepts(meta: SpoolMeta) -> bool:
@@ -295,25 +294,6 @@ def _make_worker(
     )
     adoption = None if destination is not None else Adoption(settings.spool.directory, accepts)
     return ShipWorker(spool, shipping, counters, adoption=adoption)
-
-
-class _KafkaDestination:
-    """Kafka, whose client is loaded and connected by the shipping thread, never by the application's."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    def send(self, batch: Sequence[Record]) -> Sequence[Delivery]:
-        raise NotImplementedError
-
-    def write(self, refusals: Sequence[Refusal]) -> Sequence[Delivery]:
-        raise NotImplementedError
-
-    def close(self, timeout_s: float) -> None:
-        pass
-
-    def abandon_in_child(self) -> None:
-        pass
 
 
 def _reset_in_child() -> None:
