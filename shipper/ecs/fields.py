@@ -134,6 +134,8 @@ FIELDS: Final[dict[str, FieldSpec]] = {
     "alert.previous_state": FieldSpec("keyword", "public", "", 1024),
     "alert.revision": FieldSpec("long", "public", "", 1024),
     "alert.group": FieldSpec("flattened", "public", "", 1024),
+    "alert.incident": FieldSpec("keyword", "public", "", 1024),
+    "alert.note": FieldSpec("keyword", "public", "", 1024),
     "alert.owner": FieldSpec("keyword", "public", "", 1024),
     "alert.observed": FieldSpec("double", "public", "", 1024),
     "alert.expected": FieldSpec("double", "public", "", 1024),

@@ -165,9 +165,9 @@ class ElasticClient(Connection):
         )
         return sorted(rows)
 
-    def create_index(self, index: str) -> None:
-        """Create an index as its template says; `RequestRefused` with status 400 where it exists."""
-        self.request("PUT", f"/{_part(index)}")
+    def create_index(self, index: str, definition: Mapping[str, Any] | None = None) -> None:
+        """Create an index as its template says, or as defined; `RequestRefused`, status 400, where it exists."""
+        self.request("PUT", f"/{_part(index)}", body=orjson.dumps(definition) if definition else None)
 
     def delete_index(self, index: str) -> None:
         """Delete one index with all its documents; nothing happens where it is absent."""

@@ -1,0 +1,58 @@
+"""Alerts in words: one sentence, and numbers with their unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from shipper.alert.alert import Alert
+from shipper.alert.finding import Measured, RuleFacts
+
+
+def number(value: float, unit: str) -> str:
+    """Return a number as a person reads it: shares in percent, nanoseconds in the unit that fits."""
+    if unit == "share":
+        return f"{value:.1%}"
+    if unit == "ns":
+        for factor, name in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
+            if abs(value) >= factor:
+                return f"{value / factor:.3g} {name}"
+        return f"{value:.0f} ns"
+    if unit == "events":
+        return f"{value:.0f} events"
+    if unit == "psi":
+        return f"PSI {value:.2f}"
+    return f"{value:.4g}"
+
+
+def group_text(group: Mapping[str, str]) -> str:
+    """Return `service.name api, ml.model.version 2`, or `everything`."""
+    return ", ".join(f"{name} {value}" for name, value in group.items()) or "everything"
+
+
+def moment_text(moment_us: int) -> str:
+    """Return `2026-11-21 10:15 UTC`."""
+    return f"{datetime.fromtimestamp(moment_us // 1_000_000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def sentence(rule: RuleFacts, group: Mapping[str, str], start_us: int, measured: Measured) -> str:
+    """Return the alert's one sentence."""
+    feature = measured.facts.get("feature")
+    what = f" ({feature})" if isinstance(feature, str) else ""
+    against = measured.facts.get("against")
+    beside = f" ({str(against).replace('_', ' ')})" if against is not None else ""
+    seen = f"{number(measured.observed, measured.unit)}{what}"
+    return (
+        f"{rule.name}: {seen} where {number(measured.expected, measured.unit)}{beside} was expected, "
+        f"since {moment_text(start_us)}, for {group_text(group)}"
+    )
+
+
+def suspects_text(alert: Alert, limit: int = 3) -> str:
+    """Return the first suspects, commits shortened."""
+    shown = [
+        f"{suspect.kind} {suspect.value[:10] if suspect.kind == 'commit' else suspect.value}"
+        for suspect in alert.evidence.suspects[:limit]
+    ]
+    more = len(alert.evidence.suspects) - limit
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

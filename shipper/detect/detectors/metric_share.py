@@ -1,0 +1,145 @@
+"""A measure that is a share of labelled predictions (accuracy) became worse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Final, NamedTuple
+
+import numpy as np
+
+from shipper.detect.detectors.base import Enough, Reference, Score, not_enough
+from shipper.detect.probability import binomial_tail, significance
+from shipper.detect.share import ShareModel
+from shipper.detect.table import Floats, Table
+
+_WILSON_Z = 1.959963984540054
+"""Two-sided 95 %: the interval that is shown; the verdict rests on the test."""
+
+
+class Comparison(NamedTuple):
+    """One thing that the window was compared with; the effect is positive where it is worse."""
+
+    against: str
+    probability: float
+    expected: float
+    effect: float
+    is_effective: bool
+
+
+_ENOUGH: Final = Enough()
+
+
+@dataclass(frozen=True, slots=True)
+class MetricShare:
+    """A share of good outcomes against a goal, the previous model version and its own past.
+
+    Idea: one-sided tests on the number of bad outcomes. Against the goal it is the exact binomial tail;
+    against the previous version and the baseline the beta-binomial tail, which knows both sample sizes
+    (see `shipper.detect.share`). The most significant comparison whose effect is past the minimum counts.
+    Windows are cohorts of prediction time; labels come late, so a window is judged only once it has
+    the label coverage that older windows reach (times `minimum_coverage`): a young cohort, whose first
+    labels may be the odd ones, raises nothing.
+    Fails: labels whose lateness depends on the outcome even at that coverage; a goal set beyond what the
+    model ever reached (it alarms at once, rightly).
+    Cost: one pass over the baseline's windows; columns `labels`, `good` and, where coverage is asked for,
+    `predictions`.
+    Source: Wilson, Probable inference, the law of succession, and statistical inference (1927), for the
+    interval shown; Skellam (1948) for the tail.
+    """
+
+    goal: float | None = None
+    minimum_change: float = 0.05
+    minimum_coverage: float = 0.8
+    higher_is_better: bool = True
+    comparisons: tuple[str, ...] = ("goal", "previous_version", "baseline")
+    enough: Enough = _ENOUGH
+    unit: ClassVar[str] = "share"
+    can_pool: ClassVar[bool] = True
+
+    def score(self, current: Table, reference: Reference, level: float) -> Score:
+        """See `Detector.score`; observed, expected and threshold are shares of good outcomes."""
+        del level  # the reported threshold is that of the effect
+        total = current.column("labels")[0]
+        if total < self.enough.samples:
+            return not_enough(total, self.enough.samples, "labels in the window")
+        covered = self._lacking_coverage(current, reference.baseline)
+        if covered is not None:
+            return covered
+        bad = float(self._bad(current)[0])
+        results = list(self._compare(bad, total, reference))
+        if not results:
+            windows = int((reference.baseline.column("labels") > 0).sum())
+            if windows < self.enough.baseline_windows:
+                return not_enough(windows, self.enough.baseline_windows, "baseline windows")
+            have = reference.baseline.column("labels").sum()
+            return not_enough(have, self.enough.baseline_samples, "baseline labels")
+        worst = min(results, key=lambda result: (not result.is_effective, result.probability))
+        return self._report(worst, len(results), bad, total, current)
+
+    def _report(self, worst: Comparison, tests: int, bad: float, total: float, current: Table) -> Score:
+        observed = current.column("good")[0] / total
+        low, high = wilson(observed, total)
+        predictions = current.column("predictions")[0]
+        margin = 0.0 if worst.against == "goal" else self.minimum_change
+        return Score(
+            value=significance(min(1.0, worst.probability * tests)),
+            effect=worst.effect,
+            is_effective=worst.is_effective,
+            observed=observed,
+            expected=worst.expected,
+            threshold=worst.expected - margin if self.higher_is_better else worst.expected + margin,
+            count=int(total),
+            have=int(total),
+            need=self.enough.samples,
+            facts={
+                "against": worst.against,
+                "interval_low": round(low, 6),
+                "interval_high": round(high, 6),
+                "bad_outcomes": int(bad),
+                **({"label_coverage": round(total / predictions, 4)} if predictions else {}),
+            },
+        )
+
+    def _bad(self, table: Table) -> Floats:
+        good, labels = table.column("good"), table.column("labels")
+        return labels - good if self.higher_is_better else good
+
+    def _lacking_coverage(self, current: Table, baseline: Table) -> Score | None:
+        predictions = current.column("predictions")[0]
+        past = baseline.column("predictions")
+        if predictions <= 0:
+            return None
+        usual = 1.0
+        if (past > 0).any():
+            reached = baseline.column("labels")[past > 0] / past[past > 0]
+            usual = min(1.0, float(np.quantile(reached, 0.75)))
+        need = math.ceil(self.minimum_coverage * usual * predictions)
+        labels = current.column("labels")[0]
+        return not_enough(labels, need, "labels of the window's predictions") if labels < need else None
+
+    def _compare(self, bad: float, total: float, reference: Reference) -> Iterator[Comparison]:
+        share = bad / total
+        if self.goal is not None and "goal" in self.comparisons:
+            allowed = 1 - self.goal if self.higher_is_better else self.goal
+            tail = binomial_tail(math.ceil(bad), math.ceil(total), allowed)
+            yield Comparison("goal", tail, self.goal, share - allowed, share > allowed)
+        tables = {"previous_version": reference.previous, "baseline": reference.baseline}
+        for against, table in tables.items():
+            if table is None or against not in self.comparisons:
+                continue
+            model = ShareModel.of(self._bad(table), table.column("labels"))
+            if self.enough.lacking(total, model.total, model.windows) is not None:
+                continue
+            worse = share - model.rate
+            expected = 1 - model.rate if self.higher_is_better else model.rate
+            yield Comparison(against, model.tail(bad, total), expected, worse, worse >= self.minimum_change)
+
+
+def wilson(share: float, total: float) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share seen in `total` > 0 events."""
+    z2 = _WILSON_Z**2
+    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
+    half = _WILSON_Z * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
+    return max(0.0, middle - half), min(1.0, middle + half)

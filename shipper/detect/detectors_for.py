@@ -1,0 +1,58 @@
+"""From a rule to the detector that judges it."""
+
+from __future__ import annotations
+
+from shipper.detect.detectors.base import Detector, Enough
+from shipper.detect.detectors.drift import Drift
+from shipper.detect.detectors.error_rate import ErrorRate
+from shipper.detect.detectors.latency import Latency
+from shipper.detect.detectors.metric_mean import MetricMean
+from shipper.detect.detectors.metric_share import MetricShare
+from shipper.detect.detectors.silence import Silence
+from shipper.detect.measures import is_share
+from shipper.detect.rules import DriftRule, ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
+
+_NS_PER_MS = 1e6
+
+
+def detector_for(rule: Rule) -> Detector:
+    """Return the detector of a rule.
+
+    Raises:
+        TypeError: there is none for its kind.
+    """
+    enough = Enough(rule.minimum_samples, rule.baseline.minimum_samples, rule.baseline.minimum_windows)
+    if isinstance(rule, ErrorRateRule):
+        return ErrorRate(rule.effect.ratio, rule.effect.difference, enough)
+    if isinstance(rule, LatencyRule):
+        difference_ns = rule.effect.difference_ms * _NS_PER_MS
+        return Latency(rule.percentile, rule.effect.ratio, difference_ns, enough)
+    if isinstance(rule, DriftRule):
+        return Drift(rule.effect.psi, enough)
+    if isinstance(rule, SilenceRule):
+        samples_free = Enough(0, rule.baseline.minimum_samples, rule.baseline.minimum_windows)
+        return Silence(probability=rule.probability, enough=samples_free)
+    if isinstance(rule, MetricRule):
+        return _metric(rule, enough)
+    raise TypeError(f"no detector judges rules of kind {rule.kind}")
+
+
+def _metric(rule: MetricRule, enough: Enough) -> Detector:
+    higher = rule.better == "higher"
+    if is_share(rule):
+        coverage = rule.coverage.minimum if rule.coverage is not None else 0.0
+        return MetricShare(
+            goal=rule.goal,
+            minimum_change=rule.effect.change,
+            minimum_coverage=coverage,
+            higher_is_better=higher,
+            comparisons=rule.compare,
+            enough=enough,
+        )
+    return MetricMean(
+        goal=rule.goal,
+        minimum_change=rule.effect.change,
+        higher_is_better=higher,
+        comparisons=rule.compare,
+        enough=enough,
+    )

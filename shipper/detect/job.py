@@ -1,0 +1,269 @@
+"""One run: what has arrived, which windows are due, series, judgements, alerts, checkpoint. In this order.
+
+The alerts are written before the checkpoint: a run that dies in between is repeated, and a repeated run
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from shipper.alert.alert import Alert, Evidence
+from shipper.alert.evidence import gather
+from shipper.alert.finding import Finding
+from shipper.alert.lifecycle import WITHDRAWN, Change, reconcile
+from shipper.alert.writer import AlertBook
+from shipper.clock import Clock
+from shipper.detect.bins import Catalog, read_catalog
+from shipper.detect.lease import Lease, new_holder
+from shipper.detect.questions import question_for
+from shipper.detect.report import Action, AlertReport, RuleReport, RunReport, Waiting
+from shipper.detect.rule_job import Fetched, Judged, fetch, judge, waiting
+from shipper.detect.rules import DriftRule, Rule, RuleSet
+from shipper.detect.span import REOPEN_US, Limits, Span, span_of
+from shipper.detect.state import Loaded, RuleState, StateBook, ensure_state_index
+from shipper.detect.store import Query, Store, drive
+from shipper.detect.threshold import Verdict
+from shipper.detect.watermark import Arrivals, Late, arrivals, late_queries, read_late
+from shipper.detect.window import HOUR_US, SECOND_US
+
+_LEASE_S: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a run needs beyond its rules; lengths in seconds and hours.
+
+    Attributes:
+        namespace: team or environment.
+        allowed_lateness_s: events are expected to arrive within this.
+        max_catch_up_h: a longer gap is reported and skipped.
+        kibana_url: for links in alerts; empty: none.
+        holder: who takes the lease; empty: a name for this process.
+    """
+
+    namespace: str = "default"
+    allowed_lateness_s: float = 120.0
+    max_catch_up_h: float = 168.0
+    kibana_url: str = ""
+    holder: str = ""
+
+
+def run(
+    rules: RuleSet,
+    store: Store,
+    clock: Clock,
+    start_us: int | None = None,
+    end_us: int | None = None,
+    *,
+    options: RunOptions | None = None,
+) -> RunReport:
+    """Judge every window that is due, and write alerts.
+
+    Args:
+        rules: what to judge by.
+        store: Elasticsearch.
+        clock: says what the present is.
+        start_us: judge from here; None: from each rule's checkpoint.
+        end_us: judge up to here; None: to the watermark.
+        options: namespace and limits.
+
+    Raises:
+        LeaseHeld: another job works on this namespace.
+        StoreError: Elasticsearch did not answer or refused.
+    """
+    options = options or RunOptions()
+    ensure_state_index(store, options.namespace)
+    lease = Lease(store, options.namespace, clock, options.holder or new_holder(), length_s=_LEASE_S)
+    lease.take()
+    try:
+        return _Run(rules, store, clock, options, lease).report(start_us, end_us)
+    finally:
+        lease.give_back()
+
+
+@dataclass(slots=True)
+class _Work:
+    """One rule on its way through a run."""
+
+    rule: Rule
+    loaded: Loaded
+    state: RuleState
+    span: Span = field(default_factory=lambda: Span(0, 0))
+    notes: list[str] = field(default_factory=list)
+    windows: int = 0
+    unknown: int = 0
+    anomalous: int = 0
+    groups: int = 0
+    level: float = 0.0
+    waiting: tuple[Waiting, ...] = ()
+
+    def took(self, judged: Judged) -> None:
+        """Count what was judged."""
+        verdicts = [one.verdict for found in judged.judgements.values() for one in found]
+        self.windows += len(verdicts)
+        self.unknown += verdicts.count(Verdict.UNKNOWN)
+        self.anomalous += sum(verdict.is_anomalous for verdict in verdicts)
+        self.groups = max(self.groups, len(judged.judgements))
+        self.level = judged.level
+        self.waiting = waiting(self.rule, judged)
+
+    def report(self) -> RuleReport:
+        """Return the rule's part of the report."""
+        return RuleReport(
+            rule_id=self.rule.id,
+            from_us=self.span.from_us,
+            to_us=self.span.to_us,
+            windows=self.windows,
+            unknown=self.unknown,
+            anomalous=self.anomalous,
+            groups=self.groups,
+            late_events=self.span.late_events,
+            level=self.level,
+            waiting=self.waiting,
+            notes=tuple(dict.fromkeys(self.notes)),
+        )
+
+
+class _Run:
+    """The steps of one run over all rules."""
+
+    def __init__(self, rules: RuleSet, store: Store, clock: Clock, options: RunOptions, lease: Lease) -> None:
+        self._rules = rules
+        self._store = store
+        self._clock = clock
+        self._options = options
+        self._lease = lease
+        self._states = StateBook(store, options.namespace, clock)
+        self._book = AlertBook(store, options.namespace, clock)
+        self._touched: dict[str, AlertReport] = {}
+
+    def report(self, start_us: int | None, end_us: int | None) -> RunReport:
+        """Do the run."""
+        began, now = self._clock.monotonic_s(), self._clock.now_us()
+        catch_up_us = round(self._options.max_catch_up_h * HOUR_US)
+        oldest_us = min(now - catch_up_us, start_us if start_us is not None else now)
+        arrived = arrivals(self._store, self._options.namespace, oldest_us, now)
+        watermark = arrived.watermark(now, round(self._options.allowed_lateness_s * SECOND_US))
+        if end_us is not None:
+            watermark = min(end_us, now)
+        limits = Limits(start_us, watermark, catch_up_us)
+        works = self._due(arrived, limits)
+        self._judge_all(works)
+        for work in works:
+            self._finish(work, arrived, is_backfill=start_us is not None)
+        return RunReport(
+            watermark_us=watermark,
+            lag_us=max(0, now - watermark),
+            duration_s=self._clock.monotonic_s() - began,
+            rules=tuple(work.report() for work in works),
+            alerts=tuple(sorted(self._touched.values(), key=lambda one: (one.alert.start_us, one.alert.id))),
+        )
+
+    def _due(self, arrived: Arrivals, limits: Limits) -> list[_Work]:
+        works = [self._begin(rule) for rule in self._rules.active]
+        for work, late in zip(works, self._late(works, limits), strict=True):
+            work.span = span_of(work.rule, work.state, arrived, late, limits)
+            work.notes += work.span.notes
+        return works
+
+    def _begin(self, rule: Rule) -> _Work:
+        loaded = self._states.load(rule.id)
+        state, notes = loaded.state, [loaded.problem] if loaded.problem else []
+        if state.digest and state.digest != rule.digest:
+            notes.append("the rule has changed; it is judged as it is now from the checkpoint on")
+            state = replace(state, fitted={})
+        return _Work(rule, loaded, state, notes=notes)
+
+    def _late(self, works: Sequence[_Work], limits: Limits) -> Iterator[Late]:
+        asked: list[list[Query]] = []
+        for work in works:
+            checkpoint, ingested = work.state.checkpoint_us, work.state.ingested_us
+            if limits.start_us is not None or checkpoint is None or ingested is None:
+                asked.append([])
+                continue
+            span = (checkpoint - REOPEN_US, checkpoint)
+            asked.append(late_queries(work.rule, self._options.namespace, ingested, *span))
+        queries = [query for some in asked for query in some]
+        answers = self._store.msearch(queries) if queries else []
+        for some in asked:
+            mine, answers = answers[: len(some)], answers[len(some) :]
+            yield read_late(mine)
+
+    def _judge_all(self, works: Sequence[_Work]) -> None:
+        """Judge chunk by chunk; the rules' searches of a chunk go out together."""
+        due = [(work, work.span.chunks(work.rule.window)) for work in works]
+        for turn in range(max((len(chunks) for _, chunks in due), default=0)):
+            self._lease.take()
+            now = [(work, chunks[turn]) for work, chunks in due if turn < len(chunks)]
+            fetches = [
+                fetch(work.rule, self._options.namespace, work.state, self._catalog(work.rule, chunk), chunk)
+                for work, chunk in now
+            ]
+            for (work, chunk), fetched in zip(now, drive(self._store, fetches), strict=True):
+                self._judge(work, fetched, chunk)
+
+    def _catalog(self, rule: Rule, chunk: tuple[int, int]) -> Catalog | None:
+        if not isinstance(rule, DriftRule):
+            return None
+        start = chunk[0] - rule.baseline.preceding
+        return read_catalog(self._store, rule.dataset, self._options.namespace, start, chunk[1])
+
+    def _judge(self, work: _Work, fetched: Fetched, chunk: tuple[int, int]) -> None:
+        budget = (self._rules.false_alarms, len(self._rules.active))
+        judged = judge(work.rule, fetched, chunk, budget)
+        work.notes += fetched.notes
+        work.took(judged)
+        work.state = judged.state
+        self._tell(work, judged, chunk)
+
+    def _tell(self, work: _Work, judged: Judged, chunk: tuple[int, int]) -> None:
+        existing = self._book.of_rule(work.rule.id)
+        for alert in existing:
+            if alert.state.is_active or chunk[0] <= alert.start_us < chunk[1]:
+                self._touched.setdefault(alert.id, AlertReport(alert, "unchanged"))
+
+        def evidence(finding: Finding) -> Evidence:
+            question = question_for(work.rule, finding, work.state, self._options.namespace)
+            return gather(self._store, question, self._options.kibana_url)
+
+        for group, findings in judged.findings.items():
+            named = {
+                name: value
+                for name, value in zip(work.rule.group_by, group, strict=True)
+                if value is not None
+            }
+            mine = [alert for alert in existing if alert.group == named]
+            for change in reconcile(findings, mine, chunk, evidence):
+                self._book.write(change)
+                self._note(change)
+
+    def _note(self, change: Change) -> None:
+        known = self._touched.get(change.after.id)
+        action = _action(change)
+        if action == "updated" and known is not None and known.action != "unchanged":
+            action = known.action
+        self._touched[change.after.id] = AlertReport(change.after, action)
+
+    def _finish(self, work: _Work, arrived: Arrivals, *, is_backfill: bool) -> None:
+        state = work.state
+        if is_backfill:
+            # A stretch that was asked for by hand moves the checkpoint only where it continues it.
+            before = work.loaded.state.checkpoint_us
+            if before is not None and work.span.from_us > before:
+                state = replace(state, checkpoint_us=before)
+        state = replace(state, ingested_us=arrived.ingested_us or state.ingested_us, digest=work.rule.digest)
+        self._states.save(work.rule.id, state, work.loaded)
+
+
+def _action(change: Change) -> Action:
+    after: Alert = change.after
+    if change.before is None:
+        return "opened"
+    if not change.is_transition:
+        return "updated"
+    if after.state.is_active:
+        return "reopened"
+    return "withdrawn" if after.reason == WITHDRAWN else "recovered"

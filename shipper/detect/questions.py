@@ -1,0 +1,61 @@
+"""What to ask for the evidence of a finding: what its rule calls bad, and which events are the worst."""
+
+from __future__ import annotations
+
+from shipper.alert.evidence import Question
+from shipper.alert.finding import Finding
+from shipper.alert.suspects import Interval
+from shipper.datasets import index_pattern
+from shipper.detect.bins import Bins, bin_condition, short_name
+from shipper.detect.measures import is_share
+from shipper.detect.query import Condition, Group, group_conditions, terms_conditions
+from shipper.detect.rules import DriftRule, ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
+from shipper.detect.state import RuleState
+from shipper.detect.window import DAY_US, HOUR_US
+
+_LOOK_BACK_US = 7 * DAY_US
+
+
+def question_for(rule: Rule, finding: Finding, state: RuleState, namespace: str) -> Question:
+    """Return the question for the evidence of a finding that opens an alert."""
+    group: Group = tuple(finding.group[name] for name in rule.group_by)
+    bad, worst_first = _bad(rule, finding, state, group)
+    new_from = finding.start_us - max(2 * rule.window, HOUR_US)
+    return Question(
+        index=index_pattern(rule.dataset, namespace),
+        time_field=rule.time_field,
+        conditions=(*terms_conditions(rule.filter), *group_conditions(rule.group_by, group)),
+        bad=bad,
+        worst_first=worst_first,
+        interval=Interval(finding.start_us, finding.detected_us, new_from),
+        look_back_us=min(rule.baseline.preceding, _LOOK_BACK_US),
+        samples_before=isinstance(rule, SilenceRule),
+        group=finding.group,
+        features=finding.measured.features if finding.measured is not None else (),
+    )
+
+
+def _bad(
+    rule: Rule, finding: Finding, state: RuleState, group: Group
+) -> tuple[tuple[Condition, ...], tuple[str, str] | None]:
+    facts = finding.measured.facts if finding.measured is not None else {}
+    if isinstance(rule, ErrorRateRule):
+        return tuple(terms_conditions(rule.bad)), None
+    if isinstance(rule, LatencyRule):
+        return ({"range": {rule.field: {"gte": facts.get("slow_from_ns", 0)}}},), (rule.field, "desc")
+    if isinstance(rule, MetricRule):
+        if is_share(rule):
+            return ({"term": {rule.field: rule.better == "lower"}},), None
+        return (), (rule.field, "asc" if rule.better == "higher" else "desc")
+    if isinstance(rule, DriftRule):
+        return _grown_bin(
+            state.fitted.get(group, {}), str(facts.get("feature")), str(facts.get("grown_bin"))
+        ), None
+    return (), None
+
+
+def _grown_bin(fitted: dict[str, Bins], feature: str, part: str) -> tuple[Condition, ...]:
+    for field, bins in fitted.items():
+        if short_name(field) == feature and part:
+            return (bin_condition(field, bins, part),)
+    return ()

@@ -1,0 +1,212 @@
+"""One rule over one span: series, judgements, findings, and the state afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from shipper.alert.finding import Fact, Finding, Measured, RuleFacts
+from shipper.alert.wording import group_text
+from shipper.detect.bins import Catalog, count, fit
+from shipper.detect.detectors_for import detector_for
+from shipper.detect.judge import Judge, Judgement
+from shipper.detect.measures import measure
+from shipper.detect.query import MOST_GROUPS, Cells, Group
+from shipper.detect.report import Waiting
+from shipper.detect.rules import SEVERITIES, DriftRule, Rule
+from shipper.detect.span import REOPEN_US
+from shipper.detect.state import RuleState
+from shipper.detect.store import Fetch
+from shipper.detect.table import Table, dense, frame_of, from_frame
+from shipper.detect.threshold import Verdict, level_of
+from shipper.detect.track import Episode, Track
+
+VERSION_FIELD = "ml.model.version"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The series of a rule's groups, and its state with the bins that were fitted on the way."""
+
+    tables: Mapping[Group, Table]
+    state: RuleState
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the judgement of a span came to.
+
+    Attributes:
+        findings: per group, all episodes that its track shows.
+        judgements: per group, the newly judged windows.
+        state: the state to be stored.
+    """
+
+    findings: Mapping[Group, tuple[Finding, ...]]
+    judgements: Mapping[Group, tuple[Judgement, ...]]
+    state: RuleState
+    level: float
+
+
+def fetch(
+    rule: Rule, namespace: str, state: RuleState, catalog: Catalog | None, span: tuple[int, int]
+) -> Fetch[Fetched]:
+    """Fetch the rows of the span and of the baseline before it."""
+    start, end = span[0] - rule.baseline.preceding, span[1]
+    start -= start % rule.window
+    if isinstance(rule, DriftRule) and catalog is not None:
+        fitted = yield from fit(rule, namespace, catalog, state.fitted, start, end)
+        state = replace(state, fitted=fitted)
+        found = yield from count(rule, namespace, fitted, list(fitted), start, end)
+    else:
+        found = yield from measure(rule, namespace, start, end)
+    found, notes = _limited(found)
+    return Fetched({group: _table(rule, rows, end) for group, rows in found.items()}, state, notes)
+
+
+def judge(rule: Rule, fetched: Fetched, span: tuple[int, int], budget: tuple[float, int]) -> Judged:
+    """Judge the windows of the span in order.
+
+    Args:
+        rule: the rule.
+        fetched: its series.
+        span: moments [from, to).
+        budget: false alarms per day, and the number of rules that share them.
+    """
+    tables, state = fetched.tables, fetched.state
+    level_at = _levels(rule, tables, budget)
+    judge_ = Judge(detector_for(rule), rule.window, rule.baseline.preceding, level_at)
+    tracks, findings = dict(state.tracks), {}
+    judgements: dict[Group, tuple[Judgement, ...]] = {}
+    for group in sorted(tables, key=lambda group: (int(tables[group].times[0]), str(group))):
+        track = tracks.get(group, Track())
+        flagged = track.flagged()
+        previous = _previous(rule, group, tables, tracks)
+        found = tuple(judge_.windows(tables[group], *span, flagged=flagged, previous=previous))
+        if not found:
+            continue
+        track = track.with_judged(*span, [one.entry for one in found])
+        judgements[group] = found
+        findings[group] = tuple(_findings(rule, group, track, found))
+        tracks[group] = track
+    checkpoint = max(span[1], state.checkpoint_us or 0)
+    oldest = checkpoint - rule.baseline.preceding - REOPEN_US
+    kept = {group: track.trimmed(oldest, rule.hysteresis) for group, track in tracks.items()}
+    kept = {group: track for group, track in kept.items() if track.entries or track.folded.episode}
+    after = replace(state, tracks=kept, checkpoint_us=checkpoint, digest=rule.digest)
+    return Judged(findings, judgements, after, level_at(span[1] - rule.window))
+
+
+def waiting(rule: Rule, judged: Judged) -> tuple[Waiting, ...]:
+    """Return the groups whose newest window lacks data, and what it lacks."""
+    found: list[Waiting] = []
+    for group, judgements in judged.judgements.items():
+        last = judgements[-1]
+        if last.verdict is Verdict.UNKNOWN:
+            text = group_text(_named(rule, group))
+            found.append(Waiting(text, last.score.have, last.score.need, last.score.missing))
+    return tuple(found)
+
+
+def rule_facts(rule: Rule) -> RuleFacts:
+    """Return what an alert tells of its rule."""
+    return RuleFacts(rule.id, rule.title, rule.kind, SEVERITIES[rule.severity], rule.owner)
+
+
+def _findings(rule: Rule, group: Group, track: Track, judgements: tuple[Judgement, ...]) -> Iterator[Finding]:
+    by_start = {one.start_us: one for one in judgements}
+    for episode in track.episodes(rule.hysteresis):
+        yield Finding(
+            rule=rule_facts(rule),
+            group=dict(zip(rule.group_by, group, strict=True)),
+            start_us=episode.start_us,
+            detected_us=episode.opened_us + rule.window,
+            windows=episode.windows,
+            ended_us=episode.ended_us,
+            recovered_us=episode.recovered_us + rule.window if episode.recovered_us is not None else None,
+            measured=_measured(rule, episode, by_start),
+        )
+
+
+def _measured(rule: Rule, episode: Episode, by_start: Mapping[int, Judgement]) -> Measured | None:
+    judgement = by_start.get(episode.last_us)
+    if judgement is None or judgement.score.value is None:
+        return None
+    score = judgement.score
+    return Measured(
+        window_start_us=judgement.start_us,
+        window_end_us=judgement.start_us + rule.window,
+        observed=float(score.observed or 0.0),
+        expected=float(score.expected or 0.0),
+        threshold=float(score.threshold or 0.0),
+        unit=detector_for(rule).unit,
+        score=float(score.value or 0.0),
+        effect=float(score.effect or 0.0),
+        count=int(score.count),
+        facts={name: _plain(value) for name, value in score.facts.items()},
+        features=score.suspects,
+    )
+
+
+def _levels(rule: Rule, tables: Mapping[Group, Table], budget: tuple[float, int]) -> Callable[[int], float]:
+    """Return the level by moment: the budget divided by the groups that had events within the baseline."""
+    busy = [table.times[table.values.any(axis=1)] for table in tables.values()]
+
+    def level_at(moment: int) -> float:
+        since = moment - rule.baseline.preceding
+        groups = sum(
+            bool(np.searchsorted(times, moment, side="right") > np.searchsorted(times, since))
+            for times in busy
+        )
+        return level_of(budget[0], budget[1], rule.window, groups)
+
+    return level_at
+
+
+def _previous(
+    rule: Rule, group: Group, tables: Mapping[Group, Table], tracks: Mapping[Group, Track]
+) -> Table | None:
+    """Return the ordinary rows of the version of the same model that came before this group's."""
+    if VERSION_FIELD not in rule.group_by:
+        return None
+    place = rule.group_by.index(VERSION_FIELD)
+    first = int(tables[group].times[0])
+    earlier = [
+        (int(table.times[0]), str(other), other)
+        for other, table in tables.items()
+        if other[:place] + other[place + 1 :] == group[:place] + group[place + 1 :]
+        and int(table.times[0]) < first
+    ]
+    if not earlier:
+        return None
+    other = max(earlier)[2]
+    table = tables[other]
+    flagged = tracks.get(other, Track()).flagged()
+    return table.take(~np.isin(table.times, np.fromiter(flagged, dtype=np.int64, count=len(flagged))))
+
+
+def _table(rule: Rule, rows: list[tuple[int, dict[str, float]]], end_us: int) -> Table:
+    frame = frame_of(rows)
+    return from_frame(dense(frame, rule.window, end_us) if rule.needs_every_window else frame)
+
+
+def _limited(found: Cells) -> tuple[Cells, tuple[str, ...]]:
+    if len(found) <= MOST_GROUPS:
+        return found, ()
+    busiest = sorted(found, key=lambda group: (-len(found[group]), str(group)))[:MOST_GROUPS]
+    note = f"{len(found)} groups are too many; the {MOST_GROUPS} with the most windows were judged"
+    return {group: found[group] for group in busiest}, (note,)
+
+
+def _named(rule: Rule, group: Group) -> dict[str, str]:
+    return {name: value for name, value in zip(rule.group_by, group, strict=True) if value is not None}
+
+
+def _plain(value: Any) -> Fact:
+    """Return a fact as Python's own type: numpy's numbers look the same but cannot be written as JSON."""
+    plain: Fact = value.item() if isinstance(value, np.generic) else value
+    return plain

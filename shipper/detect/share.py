@@ -1,0 +1,91 @@
+"""The share of events that are "bad", learnt from windows that were ordinary.
+
+One idea serves error rates, slow requests and wrong predictions: what the next window shows is
+beta-binomial. Its spread has two parts, what is left unknown about the share because the baseline is
+finite, and what the share itself wanders from window to window (overdispersion, by the method of
+moments). Ignoring the second is why naive tests cry wolf: counts of real systems are not binomial.
+Source: Skellam, A probability distribution derived from the binomial distribution by regarding the
+probability of success as variable between sets of trials (1948); Kleinman, Proportions with extraneous
+variance (1973), for the moments.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from shipper.detect.probability import beta_binomial_tail
+from shipper.detect.table import Floats
+
+_PRIOR = 0.5
+"""Jeffreys' prior for a share: half an event bad, half an event good."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShareModel:
+    """What is known of a share.
+
+    Attributes:
+        bad: bad events of the baseline.
+        total: all its events.
+        windows: windows with at least one event.
+        wander: correlation of two events of the same window, 0 (plain binomial) .. 1.
+    """
+
+    bad: float
+    total: float
+    windows: int
+    wander: float
+
+    @classmethod
+    def of(cls, bad: Floats, total: Floats) -> Self:
+        """Learn from one pair of counts per window."""
+        some = total > 0
+        bad, total = bad[some], total[some]
+        k, n = float(bad.sum()), float(total.sum())
+        return cls(k, n, len(total), _wander(bad, total))
+
+    @property
+    def rate(self) -> float:
+        """The expected share, 0..1, never exactly 0 or 1."""
+        return (self.bad + _PRIOR) / (self.total + 2 * _PRIOR)
+
+    def tail(self, bad: float, total: float) -> float:
+        """Return the probability that a window of `total` events has `bad` or more bad ones."""
+        spread = 1 / (self.total + 2 * _PRIOR + 1) + self.wander
+        concentration = max(1e-3, 1 / spread - 1)
+        rate = self.rate
+        return beta_binomial_tail(
+            math.ceil(bad), math.ceil(total), rate * concentration, (1 - rate) * concentration
+        )
+
+    def limit(self, total: float, level: float) -> float:
+        """Return the largest share of a window of `total` events that is still ordinary at this level."""
+        low, high = math.floor(self.rate * total), math.ceil(total)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.tail(middle, total) <= level else (middle, high)
+        return low / total if total else 0.0
+
+
+def _wander(bad: Floats, total: Floats) -> float:
+    """Return the intra-window correlation with one standard error added, at least 0.
+
+    The allowance is the guard: few windows cannot show that there is no wandering, so they are not
+    believed to; it fades with their number.
+    """
+    m = len(total)
+    n = float(total.sum())
+    k = float(bad.sum())
+    if m < 2 or k <= 0 or k >= n:
+        return 0.0
+    rate = k / n
+    statistic = float(np.sum((bad - total * rate) ** 2 / (total * rate * (1 - rate)))) / (m - 1)
+    size = (n - float(np.sum(total**2)) / n) / (m - 1)
+    if size <= 1:
+        return 0.0
+    guarded = statistic + math.sqrt(2 / (m - 1))
+    return min(1.0, max(0.0, (guarded - 1) / (size - 1)))

@@ -1,0 +1,72 @@
+"""Which windows a run judges: from the checkpoint to the watermark, further back where late events came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from shipper.alert.wording import moment_text
+from shipper.detect.rules import Rule
+from shipper.detect.state import RuleState
+from shipper.detect.watermark import Arrivals, Late
+from shipper.detect.window import DAY_US, ceil_to, floor_to, format_duration
+
+REOPEN_US: Final = 2 * DAY_US
+"""Windows older than the checkpoint by more than this are not judged again for late events."""
+
+_CHUNK_WINDOWS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Aligned moments [from, to) whose windows are to be judged; nothing where they are equal."""
+
+    from_us: int
+    to_us: int
+    late_events: int = 0
+    notes: tuple[str, ...] = ()
+
+    def chunks(self, window_us: int) -> list[tuple[int, int]]:
+        """Return the span in parts that bound the memory of a long catch-up, in order."""
+        step = _CHUNK_WINDOWS * window_us
+        return [(start, min(start + step, self.to_us)) for start in range(self.from_us, self.to_us, step)]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may judge; moments and lengths in microseconds.
+
+    Attributes:
+        start_us: judge from here instead of from the checkpoint; None: from the checkpoint.
+        end_us: judge up to here at most.
+        max_catch_up_us: a longer gap is skipped, and that is reported.
+    """
+
+    start_us: int | None
+    end_us: int
+    max_catch_up_us: int
+
+
+def span_of(rule: Rule, state: RuleState, arrivals: Arrivals, late: Late, limits: Limits) -> Span:
+    """Return the span that a rule has to judge now."""
+    end = floor_to(limits.end_us, rule.window)
+    if limits.start_us is not None:
+        return Span(min(ceil_to(limits.start_us, rule.window), end), end)
+    oldest_allowed = ceil_to(limits.end_us - limits.max_catch_up_us, rule.window)
+    if state.checkpoint_us is None:
+        if arrivals.oldest_us is None:
+            return Span(end, end)
+        return Span(min(max(floor_to(arrivals.oldest_us, rule.window), oldest_allowed), end), end)
+    start, notes = ceil_to(state.checkpoint_us, rule.window), []
+    if late.earliest_us is not None:
+        start = min(start, floor_to(late.earliest_us, rule.window))
+    if start < oldest_allowed:
+        if state.checkpoint_us < oldest_allowed:
+            gap = format_duration(oldest_allowed - ceil_to(state.checkpoint_us, rule.window))
+            since = moment_text(state.checkpoint_us)
+            notes.append(
+                f"a gap of {gap} from {since} was not judged: it is beyond detect.max_catch_up_hours; "
+                f"judge it with `shipper detect run --from ... --to ...`"
+            )
+        start = oldest_allowed
+    return Span(min(start, end), end, late.events, tuple(notes))

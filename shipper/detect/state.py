@@ -1,0 +1,176 @@
+"""What the job remembers between runs: one document per rule in `shipper-state-<namespace>`.
+
+It holds the checkpoint, the tracks (verdicts) and the fitted bins. Baselines are not stored: they are asked
+of Elasticsearch again each time. A state that cannot be read is rebuilt from history, and the run says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from shipper.alert.store import StoredDocument
+from shipper.clock import Clock
+from shipper.detect.bins import Fitted
+from shipper.detect.query import Group
+from shipper.detect.store import Store
+from shipper.detect.track import Track
+from shipper.detect.window import iso
+from shipper.errors import RequestRefused, StoreUnavailable
+
+STATE_VERSION: Final = 1
+
+_DEFINITION: Final = {
+    "settings": {"index": {"number_of_shards": 1, "number_of_replicas": 0, "auto_expand_replicas": "0-1"}},
+    "mappings": {
+        "dynamic": False,
+        "properties": {
+            "kind": {"type": "keyword"},
+            "name": {"type": "keyword"},
+            "updated": {"type": "date"},
+            "expires": {"type": "date"},
+            "holder": {"type": "keyword"},
+            # Never searched: only stored and read back whole.
+            "body": {"type": "object", "enabled": False},
+        },
+    },
+}
+
+
+def state_index(namespace: str) -> str:
+    """Return the plain index of the job's state."""
+    return f"shipper-state-{namespace}"
+
+
+def ensure_state_index(store: Store, namespace: str) -> None:
+    """Create the state index where it is missing; a race for it is no error."""
+    index = state_index(namespace)
+    if store.indices(index):
+        return
+    try:
+        store.create_index(index, _DEFINITION)
+    except RequestRefused as error:
+        if error.status != 400:
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class RuleState:
+    """State of one rule.
+
+    Attributes:
+        digest: of the rule as it judged last; see `Rule.digest`.
+        checkpoint_us: everything before this moment has been judged; None: nothing has.
+        ingested_us: events ingested up to then were seen.
+        tracks: verdicts by group.
+        fitted: bins by group and field (drift only).
+    """
+
+    digest: str = ""
+    checkpoint_us: int | None = None
+    ingested_us: int | None = None
+    tracks: Mapping[Group, Track] = field(default_factory=dict)
+    fitted: Fitted = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads back."""
+        return {
+            "version": STATE_VERSION,
+            "digest": self.digest,
+            "checkpoint_us": self.checkpoint_us,
+            "ingested_us": self.ingested_us,
+            "tracks": [
+                [list(group), track.to_json()] for group, track in sorted(self.tracks.items(), key=_key)
+            ],
+            "fitted": [
+                [list(group), {name: list(bins) for name, bins in fields.items()}]
+                for group, fields in sorted(self.fitted.items(), key=_key)
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> RuleState:
+        """Read a stored state.
+
+        Raises:
+            ValueError: it is of another version or not a state at all.
+        """
+        try:
+            if content["version"] != STATE_VERSION:
+                raise ValueError(f"version {content['version']} is not {STATE_VERSION}")
+            return cls(
+                digest=str(content["digest"]),
+                checkpoint_us=content["checkpoint_us"],
+                ingested_us=content["ingested_us"],
+                tracks={tuple(group): Track.from_json(track) for group, track in content["tracks"]},
+                fitted={
+                    tuple(group): {name: tuple(bins) for name, bins in fields.items()}
+                    for group, fields in content["fitted"]
+                },
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a state: {error!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A state as read; `problem` says why it had to be begun anew, if it had to."""
+
+    state: RuleState
+    stored: StoredDocument | None
+    problem: str = ""
+
+
+class StateBook:
+    """States of one namespace, each written only if nobody else wrote it meanwhile."""
+
+    def __init__(self, store: Store, namespace: str, clock: Clock) -> None:
+        self._store = store
+        self._index = state_index(namespace)
+        self._clock = clock
+
+    def load(self, rule_id: str) -> Loaded:
+        """Return the state of a rule; an empty one where there is none or it cannot be read."""
+        stored = self._store.get(self._index, _document_id(rule_id))
+        if stored is None:
+            return Loaded(RuleState(), None)
+        try:
+            return Loaded(RuleState.from_json(json.loads(json.dumps(stored.source["body"]))), stored)
+        except (KeyError, ValueError) as error:
+            return Loaded(RuleState(), stored, f"its state cannot be read ({error}); it is judged anew")
+
+    def save(self, rule_id: str, state: RuleState, loaded: Loaded) -> None:
+        """Store a state unless it is what is stored already.
+
+        Raises:
+            StoreUnavailable: another process wrote it since `loaded` was read.
+        """
+        if loaded.stored is not None and state == loaded.state and not loaded.problem:
+            return
+        source = {
+            "kind": "rule",
+            "name": rule_id,
+            "updated": iso(self._clock.now_us()),
+            "body": state.to_json(),
+        }
+        reason = f"another detection job wrote the state of rule {rule_id} meanwhile"
+        if loaded.stored is None:
+            if not self._store.create(self._index, _document_id(rule_id), source):
+                raise StoreUnavailable(self._index, reason)
+            return
+        try:
+            self._store.put(self._index, _document_id(rule_id), source, unless_changed_since=loaded.stored)
+        except RequestRefused as error:
+            if error.status != 409:
+                raise
+            raise StoreUnavailable(self._index, reason) from error
+
+
+def _document_id(rule_id: str) -> str:
+    return f"rule-{rule_id}"
+
+
+def _key(item: tuple[Group, object]) -> list[tuple[bool, str]]:
+    return [(value is not None, value or "") for value in item[0]]

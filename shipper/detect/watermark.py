@@ -1,0 +1,101 @@
+"""How far event time is settled, and what came late.
+
+Windows are judged up to the watermark: the present less the allowed lateness, unless events are just
+arriving whose times lie further back. Then the way to Elasticsearch is behind, and the newest event bounds
+what can be judged: a backlog must not look like silence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from shipper.alert.store import DocumentStore
+from shipper.datasets import index_pattern
+from shipper.detect.query import aggregate, between, terms_conditions
+from shipper.detect.rules import MetricRule, Rule
+from shipper.detect.store import Query
+from shipper.detect.window import MINUTE_US, iso, parse_iso
+
+OVERLAP_US: Final = 2 * MINUTE_US
+"""`event.ingested` is set before an event is visible: the refresh interval and the longest retry lie between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """What has arrived so far; None where nothing has. Microseconds.
+
+    Attributes:
+        oldest_us, newest_us: smallest and largest event time.
+        ingested_us: when the last event was sent to Elasticsearch.
+    """
+
+    oldest_us: int | None
+    newest_us: int | None
+    ingested_us: int | None
+
+    def watermark(self, now_us: int, lateness_us: int) -> int:
+        """Return the moment before which no more events are expected."""
+        settled = now_us - lateness_us
+        if self.newest_us is None or self.ingested_us is None:
+            return settled
+        is_arriving = self.ingested_us >= now_us - max(lateness_us, MINUTE_US)
+        return min(settled, self.newest_us) if is_arriving else settled
+
+
+def arrivals(store: DocumentStore, namespace: str, since_us: int, now_us: int) -> Arrivals:
+    """Ask what has arrived with event times from `since_us` up to now; our own alerts do not count."""
+    conditions = [
+        between("@timestamp", since_us, now_us + 1000),
+        {"bool": {"must_not": [{"term": {"event.dataset": "ml.alert"}}]}},
+    ]
+    parts = {
+        "oldest": {"min": {"field": "@timestamp"}},
+        "newest": {"max": {"field": "@timestamp"}},
+        "ingested": {"max": {"field": "event.ingested"}},
+    }
+    answer = store.search(index_pattern("*", namespace), aggregate(conditions, parts))
+    found = answer.get("aggregations", {})
+    return Arrivals(*(_moment(found.get(name, {})) for name in ("oldest", "newest", "ingested")))
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Events that arrived after their windows had been judged; `earliest_us` is the first one's time."""
+
+    events: int
+    earliest_us: int | None
+
+
+def late_queries(rule: Rule, namespace: str, ingested_us: int, start_us: int, end_us: int) -> list[Query]:
+    """Return the searches for events of [start, end) that were ingested after a moment."""
+    questions: list[tuple[str, str, Any]] = [(rule.dataset, rule.time_field, rule.filter)]
+    if isinstance(rule, MetricRule) and rule.coverage is not None:
+        questions.append((rule.coverage.dataset, "@timestamp", rule.coverage.filter))
+    queries: list[Query] = []
+    for dataset, field, terms in questions:
+        conditions = [
+            between(field, start_us, end_us),
+            {"range": {"event.ingested": {"gte": iso(ingested_us - OVERLAP_US)}}},
+            *terms_conditions(terms),
+        ]
+        later = {"filter": {"range": {"event.ingested": {"gt": iso(ingested_us)}}}}
+        parts = {"earliest": {"min": {"field": field}}, "later": later}
+        queries.append((index_pattern(dataset, namespace), aggregate(conditions, parts)))
+    return queries
+
+
+def read_late(answers: list[dict[str, Any]]) -> Late:
+    """Return what the answers to `late_queries` say together."""
+    found = [answer.get("aggregations", {}) for answer in answers]
+    moments = [moment for one in found if (moment := _moment(one.get("earliest", {}))) is not None]
+    events = sum(int(one.get("later", {}).get("doc_count", 0)) for one in found)
+    return Late(events, min(moments) if moments else None)
+
+
+def _moment(part: dict[str, Any]) -> int | None:
+    text = part.get("value_as_string")
+    if text is not None:
+        return parse_iso(str(text))
+    value = part.get("value")
+    return None if value is None else round(value * 1000)
