@@ -37,6 +37,18 @@ def check_python(found: tuple[int, ...] = sys.version_info[:2]) -> None:
         )
 
 
+def check_folder_names(home: Path, software: Path) -> None:
+    """Raise ConfigurationError for names that cannot be written in a configuration of the servers."""
+    for folder, character, variable in (
+        (home, ",", "SHIPPER_STACK_DIRECTORY"),  # Kafka reads a list of folders
+        (software, ":", "SHIPPER_STACK_CACHE"),  # Java reads a list of folders
+    ):
+        if character in str(folder):
+            raise ConfigurationError(
+                f"The servers cannot use {folder}, a name with '{character}' in it; choose another folder with {variable}."
+            )
+
+
 def check_distinct_ports(settings: StackSettings) -> None:
     """Raise ConfigurationError if two servers are given the same port."""
     seen: dict[int, str] = {}

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from shipper.config import StackSettings
-from shipper.errors import ConfigurationError
 from shipper.stack.placement import Placement, make_folder
 from shipper.stack.probe import elasticsearch_process
 from shipper.stack.process import Command, ProcessIdentity, find_marked, mark
@@ -49,11 +48,6 @@ class ElasticsearchServer:
 
     def prepare(self) -> None:
         """Write the configuration; the server itself makes its data folder whole."""
-        if ":" in str(self._software.elasticsearch):
-            raise ConfigurationError(
-                f"Elasticsearch cannot use {self._software.elasticsearch}: a colon in the name of a folder; "
-                "choose another one with SHIPPER_STACK_CACHE."
-            )
         self.folder.make(self._placement)
         make_folder(self.folder.data, self._placement, owned=True)
         self.folder.write("elasticsearch.yml", self._yaml())

@@ -18,7 +18,7 @@ from shipper.stack.elasticsearch_server import ElasticsearchServer
 from shipper.stack.kafka_server import KafkaServer
 from shipper.stack.launch import Launch
 from shipper.stack.locking import folder_lock
-from shipper.stack.placement import place, server_account
+from shipper.stack.placement import make_folder, place, server_account
 from shipper.stack.process import ProcessIdentity, find_marked, is_alive, memory_bytes, stop
 from shipper.stack.progress import Progress, SilentProgress
 from shipper.stack.provision import provide_software
@@ -108,6 +108,7 @@ class EmbeddedStack:
         """
         checks.check_python()
         checks.check_distinct_ports(self.settings)
+        checks.check_folder_names(self.home, self.software)
         with self._exclusive():
             return self._bring_up(SERVER_NAMES, progress or SilentProgress())
 
@@ -122,6 +123,8 @@ class EmbeddedStack:
         Raises:
             StackError: a process belongs to another user or cannot be stopped.
         """
+        if not self.directory.exists() and not any(self._processes(server) for server in SERVER_NAMES):
+            return False  # never used: leave no folder behind
         with self._exclusive():
             return self._stop(SERVER_NAMES, _STOP_PATIENCE_S)
 
@@ -188,6 +191,8 @@ class EmbeddedStack:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
+        # Made here and not by the lock, so that the servers' account can pass whatever the umask is.
+        make_folder(self.directory, self._placement)
         patience_s = self.settings.start_timeout_s + _STOP_PATIENCE_S
         with folder_lock(self.directory, clock=self._clock, patience_s=patience_s):
             yield
@@ -198,6 +203,12 @@ class EmbeddedStack:
         state = read_state(self.directory)
         if alive and state is not None:
             self._require_same_settings(state.settings)
+        for server in alive:
+            if not self._servers[server].folder.data.exists():
+                raise StackError(
+                    f"{TITLES[server]} runs, but its folder {self._servers[server].folder.root} was deleted; "
+                    "stop it with: shipper stack down"
+                )
         idle = [server for server in servers if server not in alive]
         if idle:
             checks.check_ports(self.settings, idle)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from shipper.config import StackSettings
-from shipper.errors import ConfigurationError, ServerFailed, StackError
+from shipper.errors import ServerFailed, StackError
 from shipper.stack.placement import Placement, make_folder
 from shipper.stack.probe import kafka_cluster_id
 from shipper.stack.process import Command, ProcessIdentity, find_marked, mark
@@ -51,11 +51,6 @@ class KafkaServer:
 
     def prepare(self) -> None:
         """Write the configuration; format the data folder if it is new."""
-        if "," in str(self.folder.root) or ":" in str(self._software.kafka):
-            raise ConfigurationError(
-                f"Kafka cannot use {self.folder.root}: a folder with a comma or a colon in its name; "
-                "choose another one with SHIPPER_STACK_DIRECTORY or SHIPPER_STACK_CACHE."
-            )
         self.folder.make(self._placement)
         self.folder.write("log4j2.properties", _LOG4J)
         self.folder.write("server.properties", self._properties(self.folder.data))

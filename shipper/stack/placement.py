@@ -117,8 +117,8 @@ def make_folder(path: Path, placement: Placement, *, owned: bool = False) -> Pat
         owner = path.lstat().st_uid
     except OSError as error:
         raise StackError(
-            f"The folder {path} cannot be made ({error.strerror}); choose others with "
-            "SHIPPER_STACK_DIRECTORY and SHIPPER_STACK_CACHE, or run the command as an ordinary user."
+            f"The folder {path} cannot be made ({error.strerror}); choose folders of your own with "
+            "SHIPPER_STACK_DIRECTORY and SHIPPER_STACK_CACHE."
         ) from error
     if owner != (account.uid if owned else 0):
         raise StackError(
