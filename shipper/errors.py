@@ -12,6 +12,7 @@
     ├── TransportError           between the spool and Kafka
     │   ├── BrokerUnavailable    (retriable) no broker answered in time
     │   ├── TopicMissing         (retriable) the topic is not there: `shipper setup` makes it, records wait
+    │   ├── GroupRebalanced      (retriable) the consumer group changed: offsets were not committed
     │   ├── AccessRefused        (retriable) the broker does not let us in: records wait until it does
     │   ├── RecordTooLarge       refused at any time: dead letter, never retried
     │   └── RecordRefused        refused for another lasting reason
@@ -132,6 +133,22 @@ class TopicMissing(TransportError):
 
     def __str__(self) -> str:
         return f"The Kafka topic {self.topic} does not exist; `shipper setup` creates it."
+
+
+class GroupRebalanced(TransportError):
+    """The consumer group changed before offsets were committed; poll again, then commit again."""
+
+    retriable = True
+
+    def __init__(self, group: str, reason: str) -> None:
+        super().__init__(group, reason)
+        self.group = group
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"The consumer group {self.group} is changing hands ({self.reason}); offsets are committed later."
+        )
 
 
 class AccessRefused(TransportError):

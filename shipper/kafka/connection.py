@@ -1,0 +1,84 @@
+"""Settings to the client's options, and clients that leave nothing open when they fail to start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from kafka.net.compat import KafkaNetClient
+from kafka.net.inet import KafkaNetSocket
+
+from shipper.config import KafkaSettings
+from shipper.kafka.failure import to_transport_error
+
+_RECONNECT_MAX_S: Final = 2.0
+"""Longest pause between attempts to reconnect: a broker that is back is used at once."""
+
+
+class _ClosingSocket(KafkaNetSocket):  # type: ignore[misc]  # the client is not annotated
+    """Connects like the client's own socket, but closes it when that fails.
+
+    The client leaves failed sockets to the garbage collector: during an outage descriptors pile up. Sockets are
+    replaced by the scheme of `proxy_url`; there is no proxy here.
+    """
+
+    SCHEMES = ("shipper-direct",)
+
+    async def sock_connect(self, net: Any, sock: Any, sockaddr: Any, timeout_at: float | None = None) -> Any:
+        """Return the connected socket."""
+        try:
+            return await super().sock_connect(net, sock, sockaddr, timeout_at=timeout_at)
+        except BaseException:  # cancelling is one
+            sock.close()
+            raise
+
+
+def client_options(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
+    """Return the options that producer, consumer and admin client share. Times of the client are milliseconds."""
+    timeout_ms = round(settings.request_timeout_s * 1000)
+    options: dict[str, Any] = {
+        "bootstrap_servers": [
+            server.strip() for server in settings.bootstrap_servers.split(",") if server.strip()
+        ],
+        "client_id": client_id,
+        "request_timeout_ms": timeout_ms,
+        "bootstrap_timeout_ms": timeout_ms,
+        "reconnect_backoff_max_ms": round(_RECONNECT_MAX_S * 1000),
+        "security_protocol": settings.security_protocol,
+        "proxy_url": "shipper-direct://",
+    }
+    if settings.sasl_mechanism:
+        options["sasl_mechanism"] = settings.sasl_mechanism
+        options["sasl_plain_username"] = settings.sasl_username
+        options["sasl_plain_password"] = settings.sasl_password.get_secret_value()
+    for key in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+        path = getattr(settings, key)
+        if path is not None:
+            options[key] = str(path)
+    return options
+
+
+def open_client(make: Callable[..., Any], settings: KafkaSettings, options: dict[str, Any]) -> Any:
+    """Make a client object; it connects at once, for at most `request_timeout_s`.
+
+    Raises:
+        TransportError: it could not connect; its sockets are closed.
+    """
+    networks: list[Any] = []
+
+    def make_network(**configuration: Any) -> Any:
+        network = KafkaNetClient(**configuration)
+        networks.append(network)
+        return network
+
+    try:
+        return make(**options, kafka_client=make_network)
+    except Exception as error:
+        # The half-made object is out of reach, its sockets and selector are not.
+        for network in networks:
+            with suppress(Exception):
+                network.close()
+            with suppress(Exception):  # consumer and admin client run it in a thread
+                network._net.stop()  # noqa: SLF001
+        raise to_transport_error(error, bootstrap_servers=settings.bootstrap_servers) from error

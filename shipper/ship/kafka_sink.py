@@ -1,0 +1,147 @@
+"""Kafka as a destination: records to the topic, refusals to the dead-letter topic.
+
+The client is loaded and connected by the shipping thread at its first batch, never by the application's threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from shipper.clock import Clock
+from shipper.config import KafkaSettings
+from shipper.datasets import index_name
+from shipper.errors import RecordRefused, ShipperError
+from shipper.record import Record
+from shipper.ship.dead_letter import Refusal
+from shipper.ship.sink import ACCEPTED, Delivery
+
+if TYPE_CHECKING:
+    from shipper.kafka.dead_letters import DeadLetter, DeadLetterTopic
+    from shipper.kafka.producer import Message, Outcome, Producer
+
+
+def destination_name(settings: KafkaSettings) -> str:
+    """Return the name of where these settings send records; equal names mean the same place."""
+    servers = ",".join(sorted(server.strip() for server in settings.bootstrap_servers.split(",")))
+    return f"kafka:{servers}/{settings.topic}"
+
+
+class _Connections:
+    """Both connections of a process, opened when they are first needed."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._producer: Producer | None = None
+        self._letters: DeadLetterTopic | None = None
+
+    def producer(self) -> Producer:
+        if self._producer is None:
+            from shipper.kafka.producer import Producer  # noqa: PLC0415  # see the module's docstring
+
+            self._producer = Producer(self._settings)
+        return self._producer
+
+    def letters(self) -> DeadLetterTopic:
+        if self._letters is None:
+            from shipper.kafka.dead_letters import DeadLetterTopic  # noqa: PLC0415  # likewise
+
+            self._letters = DeadLetterTopic(self._settings)
+        return self._letters
+
+    def take_open(self) -> list[Producer | DeadLetterTopic]:
+        taken = [connection for connection in (self._producer, self._letters) if connection is not None]
+        self._producer = self._letters = None
+        return taken
+
+
+class KafkaSink:
+    """A `Sink` and `DeadLetters` over Kafka; for one thread.
+
+    Args:
+        namespace: part of the index name that each record carries in its headers.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        namespace: str,
+        clock: Clock,
+        *,
+        connections: _Connections | None = None,
+    ) -> None:
+        self._settings = settings
+        self._namespace = namespace
+        self._clock = clock
+        self._connections = connections or _Connections(settings)
+
+    def for_namespace(self, namespace: str) -> KafkaSink:
+        """Return a sink for records of another namespace over the same connections."""
+        return KafkaSink(self._settings, namespace, self._clock, connections=self._connections)
+
+    def send(self, batch: Sequence[Record]) -> list[Delivery]:
+        """Send the batch. Never raises; blocks at most about three request timeouts."""
+        deliveries: list[Delivery | None] = []
+        messages: list[Message] = []
+        for record in batch:
+            message = self._message(record)
+            if isinstance(message, ShipperError):
+                deliveries.append(Delivery(message))
+            else:
+                deliveries.append(None)
+                messages.append(message)
+        outcomes = iter(self._connections.producer().send(messages) if messages else ())
+        return [delivery or _delivery(next(outcomes)) for delivery in deliveries]
+
+    def write(self, refusals: Sequence[Refusal]) -> list[Delivery]:
+        """Write refusals to the dead-letter topic. Never raises; blocks as `send` does."""
+        outcomes = self._connections.letters().write([self._letter(refusal) for refusal in refusals])
+        return [_delivery(outcome) for outcome in outcomes]
+
+    def close(self, timeout_s: float) -> None:
+        """Let go of the connections within about `timeout_s` seconds, both together."""
+        deadline_s = self._clock.monotonic_s() + timeout_s
+        for connection in self._connections.take_open():
+            connection.close(max(0.0, deadline_s - self._clock.monotonic_s()))
+
+    def abandon_in_child(self) -> None:
+        """In a forked child: forget the parent's connections."""
+        for connection in self._connections.take_open():
+            connection.abandon_in_child()
+
+    def _index(self, record: Record) -> str | None:
+        try:
+            return index_name(record.dataset, self._namespace, record.timestamp_us)
+        except (ValueError, OverflowError, OSError):
+            return None
+
+    def _message(self, record: Record) -> Message | ShipperError:
+        from shipper.kafka.headers import record_headers  # noqa: PLC0415  # likewise
+        from shipper.kafka.producer import Message  # noqa: PLC0415
+
+        index = self._index(record)
+        if index is None:
+            return RecordRefused(f"its event time of {record.timestamp_us} µs belongs to no calendar")
+        return Message(
+            self._settings.topic, record.producer_id.encode(), record.payload, record_headers(record, index)
+        )
+
+    def _letter(self, refusal: Refusal) -> DeadLetter:
+        from shipper.kafka.dead_letters import DeadLetter  # noqa: PLC0415  # likewise
+
+        record = refusal.record
+        return DeadLetter(
+            refusal.reason,
+            str(refusal.error),
+            "ship",
+            self._clock.now_us(),
+            refusal.position,
+            record.event_id,
+            record.dataset,
+            self._index(record) or "",
+            record.payload,
+        )
+
+
+def _delivery(outcome: Outcome) -> Delivery:
+    return Delivery(outcome) if isinstance(outcome, ShipperError) else ACCEPTED
