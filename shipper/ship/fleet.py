@@ -36,6 +36,12 @@ class Adoption:
 class Fleet:
     """Holds the shipments and gives each its turn; for one thread.
 
+    Attributes:
+        own: the folder that this process writes.
+        adopted: others, by path.
+        finished_folders: shipped whole and removed.
+        foreign_folders: seen at the last look, and not accepted.
+
     Args:
         shipping_for: what a folder's records are sent with; asked once per folder.
         counters: of adopted records; the own folder has its own counters.
@@ -56,6 +62,8 @@ class Fleet:
         self.own: Shipment | None = None
         self.adopted: dict[Path, Shipment] = {}
         self.finished_folders = 0
+        self.foreign_folders = 0
+        self._cut_off: Shipment | None = None
 
     def take_own(self, directory: Path, counters: Counters) -> bool:
         """Start shipping the folder that this process writes; False if another reader has it."""
@@ -80,6 +88,7 @@ class Fleet:
         self._next_scan_s = now_s + adoption.interval_s
         with contextlib.suppress(OSError):  # an unreadable root holds nothing that we could ship
             sweep(adoption.root)
+            self.foreign_folders = 0
             for directory in scan(adoption.root):
                 if len(self.adopted) >= adoption.max_folders:
                     return
@@ -91,6 +100,7 @@ class Fleet:
             return
         meta = read_meta(directory)
         if not adoption.accepts(meta):
+            self.foreign_folders += 1
             return
         if writer_is_alive(directory) and not (adoption.is_agent and meta.shipped_by == "agent"):
             return
@@ -107,17 +117,27 @@ class Fleet:
             Seconds until a turn can do something; None if nothing is there to do anywhere.
         """
         waits: list[float] = []
-        for shipment in self._shipments():
-            if should_stop() or (only_own and shipment is not self.own):
+        for shipment in self._candidates(only_own=only_own):
+            if should_stop():
                 break
             wait_s = shipment.turn(is_urgent=is_urgent)
             if wait_s is not None:
                 waits.append(wait_s)
             elif shipment.remove_if_finished():
                 self._forget(shipment)
+            if shipment.is_cut_off:
+                # The others need not find out by themselves: each would hold a batch in memory for it.
+                self._cut_off = shipment
+                break
+            self._cut_off = None
         ages = [shipment.oldest for shipment in self._shipments()]
         self._shipping.health.note_oldest(min((age for age in ages if age is not None), default=None))
         return min(waits, default=None)
+
+    def _candidates(self, *, only_own: bool) -> list[Shipment]:
+        if only_own:
+            return [] if self.own is None else [self.own]
+        return self._shipments() if self._cut_off is None else [self._cut_off, *self._shipments()]
 
     def _shipments(self) -> list[Shipment]:
         return [shipment for shipment in (self.own, *self.adopted.values()) if shipment is not None]
@@ -126,11 +146,13 @@ class Fleet:
         self.finished_folders += 1
         if shipment is self.own:
             self.own = None
+        if shipment is self._cut_off:
+            self._cut_off = None
         self.adopted.pop(shipment.reader.directory, None)
 
     def close(self) -> None:
         """Let go of all folders; in a forked child this drops inherited descriptors only."""
         for shipment in self._shipments():
             shipment.close()
-        self.own = None
+        self.own = self._cut_off = None
         self.adopted = {}

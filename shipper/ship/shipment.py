@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shipper.clock import Clock
-from shipper.errors import ShipperError, SpoolUnreadable
+from shipper.errors import BrokerUnavailable, ShipperError, SpoolUnreadable
 from shipper.observe.counters import Counters
 from shipper.observe.health import Health
 from shipper.observe.report import Reporter
@@ -66,14 +66,15 @@ class Shipment:
         self._open_records = 0
         self._open_bytes = 0
         self._backoff = shipping.backoff
+        self._trouble: ShipperError | None = None
         self._failed_at_s = float("-inf")
         self._delay_s = 0.0
         self._settled: Position | None = None
 
     @property
-    def is_failing(self) -> bool:
-        """Whether the last attempt failed."""
-        return self._backoff.failures > 0
+    def is_cut_off(self) -> bool:
+        """Whether the last attempt reached no broker: other shipments would fare no better."""
+        return isinstance(self._trouble, BrokerUnavailable)
 
     @property
     def waiting_records(self) -> int:
@@ -114,6 +115,7 @@ class Shipment:
 
     def _after(self, error: ShipperError | None) -> float:
         shipping = self._shipping
+        self._trouble = error
         if error is None:
             self._backoff = self._backoff.succeeded()
             self._delay_s = 0.0

@@ -1,0 +1,137 @@
+"""`shipper agent`: one process ships the spools of all processes of a host."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shipper.errors import ShipperError
+
+if TYPE_CHECKING:
+    from shipper.config import Settings
+    from shipper.ship.agent import Agent, AgentStatus
+
+
+class RecordsLeft(ShipperError):
+    """`--once` could not send everything in time."""
+
+    def __init__(self, root: str, timeout_s: float, trouble: str) -> None:
+        super().__init__(root, timeout_s, trouble)
+        self.root = root
+        self.timeout_s = timeout_s
+        self.trouble = trouble
+
+    def __str__(self) -> str:
+        why = self.trouble or "the destination is slow"
+        return f"Not everything in {self.root} could be sent within {self.timeout_s:g} s: {why}"
+
+
+def agent(
+    once: Annotated[bool, typer.Option("--once", help="Send what is there, then end.")] = False,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, max=86_400, metavar="SECONDS", help="Longest run with --once.")
+    ] = 300.0,
+    status_every: Annotated[
+        float, typer.Option(min=0.1, max=86_400, metavar="SECONDS", help="Print a status line this often.")
+    ] = 30.0,
+    any_destination: Annotated[
+        bool, typer.Option("--any-destination", help="Also send spools that were meant for another Kafka.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Status as JSON, one object per line.")] = False,
+) -> None:
+    """Ship all spools under spool.directory: of processes with ship.mode = agent, and of dead ones.
+
+    It runs until SIGTERM or Ctrl-C; what is not sent then stays in the spools. Several agents may run on one folder.
+    """
+    from shipper.config import load_settings
+
+    settings = load_settings()
+    # The client's own words are said by us, once and in ours.
+    logging.getLogger("kafka").addHandler(logging.NullHandler())
+    runner = _make(settings, status_every, any_destination=any_destination, as_json=as_json)
+    stop = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        if not once:
+            runner.run(stop)
+            _print(runner.status(), as_json=as_json)
+            return
+        is_done = runner.run_once(stop, timeout)
+        status = runner.status()
+        _print(status, as_json=as_json)
+        if not is_done and not stop.is_set():
+            raise RecordsLeft(str(settings.spool.directory), timeout, status.health.trouble)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _make(settings: Settings, status_every_s: float, *, any_destination: bool, as_json: bool) -> Agent:
+    from dataclasses import replace
+
+    from shipper.clock import SystemClock
+    from shipper.observe.health import Health
+    from shipper.observe.report import Reporter
+    from shipper.ship.agent import MAX_FOLDERS, Agent
+    from shipper.ship.batch import BatchLimits
+    from shipper.ship.fleet import Adoption
+    from shipper.ship.kafka_sink import KafkaSink, destination_name
+    from shipper.ship.retry import Backoff
+    from shipper.ship.shipment import Shipping
+    from shipper.spool.directory import SpoolMeta
+
+    clock, ship = SystemClock(), settings.ship
+    sink = KafkaSink(settings.kafka, settings.namespace, clock)
+    here = destination_name(settings.kafka)
+    shipping = Shipping(
+        sink,
+        sink,
+        BatchLimits(ship.batch_max_records, ship.batch_max_bytes, ship.linger_s),
+        Backoff(ship.retry_initial_s, ship.retry_max_s),
+        clock,
+        random.random,
+        Health(clock),
+        Reporter(clock),
+    )
+
+    def accepts(meta: SpoolMeta) -> bool:
+        return any_destination or meta.destination in ("", here)
+
+    def shipping_for(meta: SpoolMeta) -> Shipping:
+        own = sink.for_namespace(meta.namespace)
+        return replace(shipping, sink=own, dead_letters=own)
+
+    return Agent(
+        shipping,
+        Adoption(settings.spool.directory, accepts, is_agent=True, max_folders=MAX_FOLDERS, interval_s=1.0),
+        shipping_for=shipping_for,
+        on_status=lambda status: _print(status, as_json=as_json),
+        status_interval_s=status_every_s,
+    )
+
+
+def _print(status: AgentStatus, *, as_json: bool) -> None:
+    if as_json:
+        line = json.dumps(status.as_dict())
+    else:
+        counts = status.counts
+        dead, dropped = sum(counts.dead_lettered.values()), sum(counts.dropped.values())
+        line = (
+            f"{counts.delivered} delivered, {dead} dead letters, {dropped} dropped, {counts.waiting} in hand; "
+            f"{status.folders} folders, {status.finished_folders} finished"
+        )
+        if status.foreign_folders:
+            line += f", {status.foreign_folders} meant for another Kafka (--any-destination sends them)"
+        if status.health.trouble:
+            line += f". {status.health.trouble}"
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
