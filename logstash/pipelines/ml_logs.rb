@@ -8,9 +8,9 @@
 # Out:  [@metadata][index], [id]     where the document goes; the event is the document
 #   or  [@metadata][dead_letter]     the line for the dead-letter topic
 
-require "base64"
 require "date"
 require "json"
+require File.join(__dir__, "dead_letter")
 
 TIMESTAMP = /\A(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):?(\d\d))\z/
 NAMESPACE = /\A[a-z0-9_]{1,100}\z/
@@ -44,7 +44,7 @@ def register(params)
 end
 
 def filter(event)
-  payload = event.get("message").to_s.encode(Encoding::ISO_8859_1).force_encoding(Encoding::UTF_8)
+  payload = DeadLetter.bytes(event.get("message")).force_encoding(Encoding::UTF_8)
   header_id = event.get("[@metadata][kafka][headers][event.id]")
   document = {}
   begin
@@ -155,20 +155,10 @@ def document_event(event, document, index)
 end
 
 def dead_letter_event(event, payload, document, header_id, refused)
-  kafka = event.get("[@metadata][kafka]") || {}
-  letter = {
-    "dead_letter" => {
-      "reason" => refused.reason,
-      "detail" => refused.message.to_s.scrub("?")[0, 1000],
-      "hop" => "logstash",
-      "at" => iso(now_us),
-      "position" => { "topic" => kafka["topic"], "partition" => kafka["partition"], "offset" => kafka["offset"] }
-    },
-    "event_id" => text(document, "event.id") || header_id || "",
-    "dataset" => text(document, "event.dataset") || "",
-    "index" => refused.index,
-    "payload_base64" => Base64.strict_encode64(payload)
-  }
-  event.set("[@metadata][dead_letter]", JSON.generate(letter))
-  event
+  DeadLetter.write(
+    event,
+    { reason: refused.reason, detail: refused.message, at: iso(now_us) },
+    { event_id: text(document, "event.id") || header_id, dataset: text(document, "event.dataset"), index: refused.index },
+    payload
+  )
 end

@@ -4,8 +4,7 @@
 #       [@metadata][dead_letter_queue][reason]         what Elasticsearch answered
 # Out:  [@metadata][dead_letter]                       the line for the dead-letter topic
 
-require "base64"
-require "json"
+require File.join(__dir__, "dead_letter")
 
 # The answer's status decides the reason, with the words of `shipper index` (shipper/index/fate.py).
 REASONS = { "400" => "mapping", "404" => "index_missing", "413" => "too_large" }.freeze
@@ -13,21 +12,14 @@ REASONS = { "400" => "mapping", "404" => "index_missing", "413" => "too_large" }
 def filter(event)
   said = event.get("[@metadata][dead_letter_queue][reason]").to_s
   status = said[/status: (\d+)/, 1]
-  kafka = event.get("[@metadata][kafka]") || {}
-  letter = {
-    "dead_letter" => {
-      "reason" => REASONS.fetch(status, "refused"),
-      # The answer only: the words before it repeat the whole document.
-      "detail" => "status #{status}: #{said[/.*response: (.*)\z/m, 1]}".scrub("?")[0, 1000],
-      "hop" => "logstash",
-      "at" => Time.now.utc.strftime("%Y-%m-%dT%H:%M:%S.%6NZ"),
-      "position" => { "topic" => kafka["topic"], "partition" => kafka["partition"], "offset" => kafka["offset"] }
-    },
-    "event_id" => event.get("[@metadata][id]").to_s,
-    "dataset" => event.get("[event][dataset]").to_s,
-    "index" => event.get("[@metadata][index]").to_s,
-    "payload_base64" => Base64.strict_encode64(event.get("[@metadata][payload]").to_s.encode(Encoding::ISO_8859_1))
+  # The answer only: the words before it repeat the whole document.
+  detail = "status #{status}: #{said[/.*response: (.*)\z/m, 1]}"
+  at = Time.now.utc.strftime("%Y-%m-%dT%H:%M:%S.%6NZ")
+  ids = {
+    event_id: event.get("[@metadata][id]"),
+    dataset: event.get("[event][dataset]"),
+    index: event.get("[@metadata][index]")
   }
-  event.set("[@metadata][dead_letter]", JSON.generate(letter))
-  [event]
+  payload = DeadLetter.bytes(event.get("[@metadata][payload]"))
+  [DeadLetter.write(event, { reason: REASONS.fetch(status, "refused"), detail: detail, at: at }, ids, payload)]
 end
