@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from shipper.errors import ShipperError
 from shipper.index.document import Refusal
 
 
@@ -51,5 +52,5 @@ class RecordSource(Protocol):
 class DeadLetterSink(Protocol):
     """Where records go that are refused for good."""
 
-    def put(self, record: KafkaRecord, refusal: Refusal) -> None:
-        """Store the whole record with the reason; return when that is acknowledged."""
+    def write(self, refused: Sequence[tuple[KafkaRecord, Refusal]]) -> Sequence[ShipperError | None]:
+        """Store the whole records with their reasons; None for each that is acknowledged."""

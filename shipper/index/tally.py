@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from shipper.index.settle import BatchFates
+
 
 @dataclass(frozen=True, slots=True)
 class IndexCounts:
@@ -43,16 +45,12 @@ class Tally:
         with self._lock:
             self._consumed += count
 
-    def stored(self, *, indexed: int, duplicates: int) -> None:
-        """Documents have been stored, or had been stored before."""
+    def settled(self, fates: BatchFates) -> None:
+        """A batch is done."""
         with self._lock:
-            self._indexed += indexed
-            self._duplicates += duplicates
-
-    def dead_lettered(self, reason: str) -> None:
-        """A record has been acknowledged by the dead-letter topic."""
-        with self._lock:
-            self._dead_lettered[reason] += 1
+            self._indexed += fates.indexed
+            self._duplicates += fates.duplicates
+            self._dead_lettered.update(fates.dead_lettered)
 
     def retried(self, count: int) -> None:
         """Documents are about to be sent once more."""

@@ -14,7 +14,8 @@ from shipper.clock import ManualClock
 from shipper.elastic.answers import ItemAnswer
 from shipper.errors import ShipperError, StoreUnavailable
 from shipper.index.document import Refusal
-from shipper.index.indexer import Indexer, IndexPolicy
+from shipper.index.indexer import Indexer
+from shipper.index.settle import IndexPolicy
 from shipper.index.stream import KafkaRecord
 
 NOW_US = 1_795_258_800_000_000
@@ -130,11 +131,14 @@ class MemoryDeadLetters:
     letters: list[tuple[KafkaRecord, Refusal]] = field(default_factory=list)
     errors: list[ShipperError] = field(default_factory=list)
 
-    def put(self, record: KafkaRecord, refusal: Refusal) -> None:
+    def write(self, refused: Sequence[tuple[KafkaRecord, Refusal]]) -> list[ShipperError | None]:
         """Store or fail."""
-        if self.errors:
-            raise self.errors.pop(0)
-        self.letters.append((record, refusal))
+        outcomes: list[ShipperError | None] = []
+        for letter in refused:
+            outcomes.append(self.errors.pop(0) if self.errors else None)
+            if outcomes[-1] is None:
+                self.letters.append(letter)
+        return outcomes
 
 
 class Bench:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,12 +12,13 @@ from shipper.elastic.answers import ItemAnswer
 from shipper.errors import (
     BrokerUnavailable,
     ConfigurationError,
+    GroupRebalanced,
     RecordTooLarge,
     RequestRefused,
     ShipperError,
 )
 from shipper.index.document import Refusal
-from shipper.index.indexer import SUSPECT_ATTEMPTS, IndexPolicy
+from shipper.index.settle import SUSPECT_ATTEMPTS, IndexPolicy
 from shipper.index.stream import KafkaRecord
 from tests.unit.index.in_memory import Bench, record, unavailable, value
 
@@ -108,6 +110,20 @@ def test_a_stop_while_waiting_gives_the_batch_back() -> None:
     bench.indexer.run(stop)
     assert bench.source.committed == {}
     assert bench.indexer.counts().in_hand == 1
+    bench.store.errors = []
+    bench.run()
+    assert bench.source.committed == {("t", 0): 1}
+    assert bench.indexer.counts().in_hand == 0
+
+
+def test_a_rebalance_at_the_commit_loses_nothing() -> None:
+    """Records whose offsets cannot be stored any more are read again by whoever has them now."""
+    bench = Bench([record(0)], [record(0), record(1)])
+    bench.source.commit_errors = [GroupRebalanced("g", "moved")]
+    bench.run()
+    assert sorted(bench.store.documents) == ["p-0", "p-1"]
+    assert bench.source.committed == {("t", 0): 2}
+    assert bench.indexer.counts().duplicates == 1
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 405])
@@ -159,21 +175,21 @@ def test_the_pauses_grow_while_items_are_refused() -> None:
 
 
 def test_dead_letters_are_acknowledged_before_the_commit() -> None:
-    """U34: while the dead-letter topic does not answer, the offset stays."""
-    bench = Bench([record(0, b"{")])
+    """U34: while the dead-letter topic does not answer, the offset stays; each letter is written once."""
+    bench = Bench([record(0, b"{"), record(1, b"[")])
     bench.dead_letters.errors = [BrokerUnavailable("k", "away")] * 3
-    commits_before: list[bool] = []
-    original = bench.dead_letters.put
+    committed_before: list[bool] = []
+    original = bench.dead_letters.write
 
-    def put(record: KafkaRecord, refusal: Refusal) -> None:
-        commits_before.append(bool(bench.source.committed))
-        original(record, refusal)
+    def write(refused: Sequence[tuple[KafkaRecord, Refusal]]) -> list[ShipperError | None]:
+        committed_before.append(bool(bench.source.committed))
+        return original(refused)
 
-    bench.dead_letters.put = put  # type: ignore[method-assign]
+    bench.dead_letters.write = write  # type: ignore[method-assign]
     bench.run()
-    assert commits_before == [False] * 4
-    assert len(bench.dead_letters.letters) == 1
-    assert bench.source.committed == {("t", 0): 1}
+    assert committed_before == [False] * 3
+    assert sorted(letter.offset for letter, _ in bench.dead_letters.letters) == [0, 1]
+    assert bench.source.committed == {("t", 0): 2}
 
 
 def test_a_dead_letter_that_kafka_refuses_stops_the_indexer() -> None:
@@ -209,7 +225,7 @@ def test_readiness_is_asked_again_after_an_outage() -> None:
     bench = Bench([record(0)], [record(1)])
     bench.store.errors = [unavailable()]
     asked: list[int] = []
-    bench.indexer._ready = lambda: asked.append(len(bench.store.documents))
+    bench.indexer._settlement._ready = lambda: asked.append(len(bench.store.documents))
     bench.run()
     assert asked == [0, 0]
 
