@@ -1,0 +1,131 @@
+"""Our pipelines in a real Logstash, without servers: syntax, settings, and every golden case."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipper.assets import asset
+from tests.golden.cases import NAMESPACE, NOW, Case, load_cases
+from tests.service.logstash_process import START_S, command, environment, filter_block
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * START_S)]
+
+PIPELINES = asset("logstash") / "pipelines"
+CASES = load_cases()
+
+# Each line of the input is a case; its value becomes the message as the Kafka input would make it.
+INPUT = """
+input { stdin { codec => json_lines { ecs_compatibility => "disabled" } } }
+filter {
+  ruby {
+    code => '
+      given = event.get("case")
+      event.remove("case")
+      event.set("message", given["value"].unpack1("m").force_encoding("ISO-8859-1").encode("UTF-8"))
+      kafka = { "topic" => given["name"], "partition" => 0, "offset" => 7, "headers" => given["headers"] }
+      event.set("[@metadata][kafka]", kafka)
+    '
+  }
+}
+"""
+
+# What the Elasticsearch output would send, and where to; or the dead letter.
+OUTPUT = """
+filter {
+  ruby {
+    code => '
+      answer = { "name" => event.get("[@metadata][kafka][topic]") }
+      letter = event.get("[@metadata][dead_letter]")
+      answer["letter"] = letter if letter
+      if event.get("[@metadata][index]")
+        answer["index"] = event.get("[@metadata][index]")
+        answer["id"] = event.get("[@metadata][id]")
+        answer["document"] = LogStash::Json.dump(event.to_hash)
+      end
+      event.set("[@metadata][answer]", LogStash::Json.dump(answer))
+    '
+  }
+}
+output { file { path => "ANSWERS" codec => line { format => "%{[@metadata][answer]}" } } }
+"""
+
+
+@pytest.mark.parametrize("name", ["ml-logs.conf", "ml-logs-refused.conf"])
+def test_logstash_accepts_the_pipeline(tmp_path: Path, name: str) -> None:
+    """Each pipeline passes Logstash's own test: every plugin, setting and variable is known."""
+    answer = subprocess.run(
+        command(tmp_path, "-t", "-f", str(PIPELINES / name)),
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        check=False,
+    )
+    said = answer.stdout + answer.stderr
+    assert answer.returncode == 0, said
+    assert "Validation Result: OK" in said
+    # Logstash calls a pipeline that it did not find valid.
+    assert "No configuration found" not in said
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What Logstash makes of each case, by name; one run for all."""
+    folder = tmp_path_factory.mktemp("logstash")
+    pipeline, found = folder / "cases.conf", folder / "answers.jsonl"
+    text = INPUT + filter_block(PIPELINES / "ml-logs.conf") + OUTPUT.replace("ANSWERS", str(found))
+    pipeline.write_text(text, "utf-8")
+    lines = "".join(json.dumps({"case": _line(case)}) + "\n" for case in CASES)
+    variables = {"SHIPPER_NAMESPACE": NAMESPACE, "SHIPPER_LOGSTASH_NOW": NOW}
+    run = subprocess.run(
+        command(folder, "-f", str(pipeline)),
+        env=environment(folder, variables),
+        input=lines.encode(),
+        capture_output=True,
+        timeout=START_S,
+        check=False,
+    )
+    assert found.is_file(), run.stdout.decode()[-4000:]
+    rows = [json.loads(line) for line in found.read_text("utf-8").split("\n") if line]
+    return {row["name"]: row for row in rows}
+
+
+def _line(case: Case) -> dict[str, Any]:
+    return {"name": case.name, "headers": case.headers, "value": base64.b64encode(case.value).decode()}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_logstash_answers_each_case(answers: dict[str, dict[str, Any]], case: Case) -> None:
+    """U56, U57: Logstash stores the same document under the same id in the same index as shipper's indexer,
+    without a field of its own, or refuses it for the same reason."""
+    answer = answers[case.name]
+    if "refused" in case.expected:
+        _assert_refused(answer, case)
+        return
+    assert "letter" not in answer
+    assert (answer["index"], answer["id"]) == (case.expected["index"], case.expected["id"])
+    document, wanted = json.loads(answer["document"]), dict(case.expected["document"])
+    # Logstash writes the same moment in its own way: in UTC, without noughts at the end.
+    assert _moment(document.pop("@timestamp")) == _moment(wanted.pop("@timestamp"))
+    assert document == wanted, case.about
+
+
+def _assert_refused(answer: dict[str, Any], case: Case) -> None:
+    letter = json.loads(answer["letter"])
+    about = letter["dead_letter"]
+    found = {key: letter[key] for key in ("event_id", "dataset", "index")} | {"reason": about["reason"]}
+    assert found == case.expected["refused"], case.about
+    assert (about["hop"], about["position"], about["at"]) == ("logstash", f"{case.name}/0@7", NOW)
+    assert base64.b64decode(letter["payload_base64"]) == case.value
+    assert "index" not in answer
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
