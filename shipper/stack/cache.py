@@ -19,6 +19,8 @@ from shipper.stack.artifacts import Artifact, sha256_of, total_bytes
 from shipper.stack.progress import Advance, Progress
 
 _CONNECTIONS: Final = 4
+RETRY_PAUSES_S: Final = (1.0, 4.0)
+"""Before the second and the third attempt at one file."""
 
 
 class ArtifactCache:
@@ -81,12 +83,23 @@ class ArtifactCache:
         from shipper.stack.maven import download  # noqa: PLC0415 -- its library takes 0.2 s to load
 
         folder = Path(tempfile.mkdtemp(prefix="fetch-", dir=self._downloads))
-        file = download(artifact, folder, self._repository, advance)
+        arrived_bytes = 0
+
+        def count(size: int) -> None:
+            nonlocal arrived_bytes
+            advance(size)
+            arrived_bytes += size
+
+        try:
+            file = download(artifact, folder, self._repository, count)
+        except DownloadFailed:
+            advance(-arrived_bytes)  # a further attempt begins at zero
+            raise
         size = file.stat().st_size
         if size < artifact.size:
             raise DownloadFailed(artifact.file_name, f"only {size} of {artifact.size} bytes arrived")
         found = sha256_of(file)
-        if found != artifact.sha256:
+        if found != artifact.sha256 or size > artifact.size:
             file.unlink()
             raise ChecksumMismatch(artifact.file_name, artifact.sha256, found)
         file.chmod(0o644)  # a server that runs under another account reads it
@@ -136,11 +149,21 @@ class _Crew:
             except queue.Empty:
                 return
             try:
-                self._cache.fetch_one(artifact, self._count)
+                self._fetch(artifact)
             except Exception as error:  # noqa: BLE001 -- carried to the caller's thread and raised there
                 self._done.put(error)
             else:
                 self._done.put(None)
+
+    def _fetch(self, artifact: Artifact) -> None:
+        """Fetch one file; a transfer that failed is tried again, since networks are like that."""
+        for pause_s in RETRY_PAUSES_S:
+            try:
+                return self._cache.fetch_one(artifact, self._count)
+            except DownloadFailed:
+                if self._stop.wait(pause_s):
+                    raise
+        return self._cache.fetch_one(artifact, self._count)
 
     def _count(self, arrived_bytes: int) -> None:
         if self._stop.is_set():

@@ -6,15 +6,16 @@ the right one is judged by the caller (`cache.py`), who knows its checksum.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 import requests
+from jgo.maven import Artifact as MavenArtifact
 from jgo.maven import MavenContext, PythonResolver
+from jgo.util import http
 
 from shipper.errors import DownloadFailed
 from shipper.stack.artifacts import Artifact
@@ -22,9 +23,9 @@ from shipper.stack.progress import Advance
 
 READ_TIMEOUT_S: Final = 30
 """A repository that sends nothing for this long has failed."""
-
-# Its warnings (a checksum that it compares but does not enforce) would reach the terminal as bare text.
-logging.getLogger("jgo").addHandler(logging.NullHandler())
+_BLOCK_BYTES: Final = 1 << 17
+_ABSENT: Final = (403, 404, 410)
+"""Some repositories answer 403 for what they do not have."""
 
 
 def download(artifact: Artifact, folder: Path, repository: str, advance: Advance) -> Path:
@@ -37,7 +38,7 @@ def download(artifact: Artifact, folder: Path, repository: str, advance: Advance
     Raises:
         DownloadFailed: no connection, no such file, or the transfer stopped.
     """
-    context = maven_context(folder, repository, advance)
+    context = _context(folder, repository, advance)
     wanted = (
         context.project(artifact.group, artifact.name)
         .at_version(artifact.version)
@@ -47,25 +48,50 @@ def download(artifact: Artifact, folder: Path, repository: str, advance: Advance
         return Path(wanted.resolve())
     except requests.RequestException as error:
         raise DownloadFailed(artifact.file_name, _reason(error)) from error
-    except RuntimeError as error:  # what jgo raises when no repository has the file
-        raise DownloadFailed(artifact.file_name, "the repository does not have it") from error
     except OSError as error:
         raise DownloadFailed(artifact.file_name, error.strerror or str(error)) from error
 
 
-def maven_context(folder: Path, repository: str, advance: Advance | None = None) -> MavenContext:
+def dependencies(coordinate: str, folder: Path, repository: str) -> set[str]:
+    """Coordinates (`group:name:version`) of an artefact and of all that it needs at run time; for pinning."""
+    context = _context(folder, repository, lambda _count: None)
+    inputs, transitive = context.resolver.resolve([context.create_dependency(coordinate)])
+    return {f"{d.groupId}:{d.artifactId}:{d.version}" for d in (*inputs, *transitive)}
+
+
+def _context(folder: Path, repository: str, advance: Advance) -> MavenContext:
     """A context of jgo that keeps everything under `folder`, never in the user's own Maven folder."""
-
-    @contextmanager
-    def told(_name: str, _total_bytes: int) -> Iterator[Advance]:
-        yield advance or (lambda _count: None)
-
     return MavenContext(
-        resolver=PythonResolver(progress_callback=told),
+        resolver=_Resolver(advance),
         repo_cache=folder,
         remote_repos={"configured": repository.rstrip("/")} if repository else None,
-        timeout=READ_TIMEOUT_S,
     )
+
+
+class _Resolver(PythonResolver):
+    """Resolves as jgo does, but closes each connection and asks for no weak checksums beside the files."""
+
+    def __init__(self, advance: Advance) -> None:
+        super().__init__()
+        self._advance = advance
+
+    def download(self, artifact: MavenArtifact) -> Path:
+        """Download one file from the first repository that has it; called by jgo."""
+        target = artifact.cached_path
+        assert target is not None  # noqa: S101 -- there is always a folder, see _context
+        for base in artifact.context.remote_repos.values():
+            url = f"{base}/{artifact.component.path_prefix.as_posix()}/{artifact.filename}"
+            with closing(http.get(url, stream=True, timeout=READ_TIMEOUT_S)) as answer:
+                if answer.status_code in _ABSENT:
+                    continue
+                answer.raise_for_status()
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as file:
+                    for block in answer.iter_content(_BLOCK_BYTES):
+                        file.write(block)
+                        self._advance(len(block))
+                return target
+        raise DownloadFailed(artifact.filename, "the repository does not have it")
 
 
 @contextmanager
@@ -90,6 +116,10 @@ def _reason(error: requests.RequestException) -> str:
         (requests.exceptions.Timeout, f"no answer within {READ_TIMEOUT_S} s"),
         (requests.exceptions.ChunkedEncodingError, "the transfer was cut short"),
         (requests.exceptions.ConnectionError, "no connection to the repository"),
+        (
+            requests.exceptions.HTTPError,
+            f"the repository answered {getattr(error.response, 'status_code', '?')}",
+        ),
     ):
         if isinstance(error, kind):
             return words
