@@ -8,7 +8,6 @@ record) a thread of its own, and leaves the parent's records to the parent.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final, Protocol
@@ -100,11 +99,6 @@ class Pipeline:
     def matches(self, settings: Settings, clock: Clock | None, destination: Destination | None) -> bool:
         """Tell whether these settings describe this pipeline."""
         return self.settings == settings and self._clock is clock and self._destination is destination
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether `close` was called since it was configured."""
-        return self._is_closed
 
     def reopen(self) -> None:
         """Let the next record open everything again."""
@@ -255,9 +249,8 @@ def _facts(settings: Settings, git: GitFacts) -> Facts:
         **process_fields(),
         **git.fields(),
     }
-    limits = Limits()
     largest = int(settings.kafka.max_record_bytes * _SHARE_OF_RECORD)
-    limits = replace(limits, record_bytes=min(limits.record_bytes, largest))
+    limits = Limits(record_bytes=min(Limits().record_bytes, largest))
     return Facts(fields, settings.namespace, limits, shipper.__version__)
 
 

@@ -153,6 +153,17 @@ def close(timeout_s: float | None = None) -> int:
     return sum(pipeline.close(max(0.0, deadline_s - _SYSTEM.monotonic_s())) for pipeline in pipelines)
 
 
+def forget() -> None:
+    """Close all pipelines without waiting and forget them, as if nothing had been configured: for tests."""
+    close(0.0)
+    with inside(), _PIPELINES.lock:
+        _PIPELINES.all.clear()
+        _PIPELINES.answers.clear()
+        _PIPELINES.git.clear()
+        _PIPELINES.current = None
+    THRESHOLD.level = 0
+
+
 def outlet_for(groups: Mapping[str, object]) -> Outlet:
     """Return where an event goes: for a handler's own settings, or the current pipeline. Never raises."""
     if not groups:

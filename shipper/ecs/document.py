@@ -121,7 +121,7 @@ class Document:
             return
         unique = _unused(key_text(name, limits.key), self._labels)
         self._labels[unique] = self._label_text(value)
-        if isinstance(value, (str, bool)):
+        if issubclass(type(value), (str, bool)):  # the type itself is asked: `__class__` may lie or raise
             return
         found = number(value)
         if found is not None:

@@ -150,7 +150,7 @@ def _without_own(
     }
     rest: dict[object, object] = {}
     for key, value in fields.items():
-        if key == consumed:
+        if type(key) is str and key == consumed:
             continue
         if type(key) is str and (key in stated or key in RESERVED or key == "@timestamp"):
             if key not in stated or type(value) is not str or value != stated[key]:

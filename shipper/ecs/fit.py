@@ -36,10 +36,15 @@ def fit(spec: FieldSpec, value: object, limits: Limits) -> JsonValue:
         Misfit: it does not fit.
     """
     rule = _RULES[spec.type]
-    parts = elements(value, limits.items) if type(value) is not str else None
-    if parts is not None and spec.type != "text":
-        return [rule(spec, part, limits) for part in parts if part is not None]
-    return rule(spec, value, limits)
+    try:
+        parts = elements(value, limits.items) if type(value) is not str else None
+        if parts is not None and spec.type != "text":
+            return [rule(spec, part, limits) for part in parts if part is not None]
+        return rule(spec, value, limits)
+    except Misfit:
+        raise
+    except Exception:  # noqa: BLE001 - a value that raises when it is asked what it is
+        raise MISFIT from None
 
 
 def finite(name: str, value: JsonValue, nonfinite: list[str]) -> JsonValue:

@@ -36,7 +36,7 @@ def parse_timestamp(value: object) -> int | None:
     """
     try:
         found = _microseconds(value)
-    except (ValueError, OverflowError, OSError, TypeError, ArithmeticError):
+    except Exception:  # noqa: BLE001 - no such day, out of range, or a value that refuses to be asked
         return None
     return found if found is not None and 0 <= found < LAST_US else None
 

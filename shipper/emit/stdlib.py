@@ -19,6 +19,8 @@ RECORD_ATTRIBUTES: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
 }  # fmt: skip
 """What a record holds without `extra`, and what structlog and other formatters hang on it."""
 
+_TRACEBACK: Final = "\nTraceback (most recent call last):\n"
+
 
 def extra(**fields: object) -> dict[str, object]:
     """Return `fields` for `extra=`, with the names that `logging` refuses put under `labels.`.
@@ -45,6 +47,9 @@ def event_from_record(record: logging.LogRecord, *, use_created: bool) -> Event:
     fields.update(given)
     fields.update(inner)
     inner_error = exc_info(fields.pop("exc_info", None)) if inner else None
+    error_text = record.exc_text or None
+    if record.args is None and error_text is None and type(message) is str:
+        message, error_text = _without_traceback(message)
     return Event(
         level=_level(record.levelno),
         message=message,
@@ -54,9 +59,15 @@ def event_from_record(record: logging.LogRecord, *, use_created: bool) -> Event:
         origin=(os.path.basename(str(record.pathname)), record.lineno, str(record.funcName)),  # noqa: PTH119
         thread=_thread(record),
         error=exc_info(record.exc_info) or inner_error,
-        error_text=record.exc_text or None,
+        error_text=error_text,
         stack=record.stack_info or None,
     )
+
+
+def _without_traceback(message: str) -> tuple[str, str | None]:
+    """Take a prepared message apart: a `QueueHandler` writes the traceback behind it and forgets the exception."""
+    head, found, rest = message.partition(_TRACEBACK)
+    return (head, found.lstrip("\n") + rest) if found else (message, None)
 
 
 def exc_info(value: object) -> ExcInfo | None:

@@ -1,0 +1,148 @@
+"""Nothing of ours feeds us, and nothing of ours waits for itself."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import logging.config
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import shipper
+from shipper.emit import ShipperHandler
+from shipper.record import Record
+from shipper.ship.sink import Delivery
+from tests.unit.emit.destination import MemoryDestination
+from tests.unit.emit.spooled import documents_under
+
+
+class LogsWhenShown:
+    """Logs from inside its `__repr__`."""
+
+    def __repr__(self) -> str:
+        logging.getLogger("inner").warning("from repr")
+        return "<LogsWhenShown>"
+
+
+def test_a_value_that_logs_while_it_is_encoded(spool_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """U08: a record made inside our own code is counted and dropped; the outer one is whole."""
+    pipeline = shipper.configure()
+    logging.getLogger().addHandler(ShipperHandler())
+    shipper.get_logger().info("outer", value=LogsWhenShown())
+    assert [document["message"] for document in documents_under(spool_root)] == ["outer"]
+    counts = pipeline.counts()
+    assert counts.dropped == {"reentry": 1}
+    assert counts.waiting == 1
+    assert "inside a logging call" in capsys.readouterr().err
+
+
+class LogsWhenCollected:
+    """A cycle whose destructor logs."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        logging.getLogger("destructor").warning("collected")
+
+
+def test_destructors_that_log_under_any_allocation(spool_root: Path) -> None:
+    """U08: garbage collection at every allocation, destructors that log: no deadlock, every record accounted for."""
+    pipeline = shipper.configure(sink=MemoryDestination(), ship={"mode": "thread"})
+    logger = logging.getLogger()
+    logger.addHandler(ShipperHandler())
+    thresholds = gc.get_threshold()
+    done = threading.Event()
+
+    def work() -> None:
+        gc.set_threshold(1)
+        for number in range(50):
+            LogsWhenCollected()
+            shipper.get_logger().info("hello", number=number)
+            pipeline.counts()
+        shipper.flush(5.0)
+        shipper.close(5.0)
+        done.set()
+
+    worker = threading.Thread(target=work, daemon=True)
+    try:
+        worker.start()
+        assert done.wait(60), "deadlock"
+    finally:
+        gc.set_threshold(*thresholds)
+    worker.join()
+    gc.collect()
+    shipper.close(5.0)
+    counts = pipeline.counts()
+    assert counts.emitted == counts.delivered + sum(counts.dropped.values()) + counts.waiting
+    assert set(counts.dropped) <= {"reentry"}
+    assert counts.emitted >= 50
+
+
+class ChattySink(MemoryDestination):
+    """Logs through the client's loggers while it sends, as a Kafka client does."""
+
+    def send(self, batch: Sequence[Record]) -> list[Delivery]:
+        """Log, then take the batch."""
+        logging.getLogger("kafka.conn").warning("connection lost")
+        logging.getLogger("kafka.conn").debug("sending bytes")
+        logging.getLogger("urllib3.pool").error("retrying")
+        return super().send(batch)
+
+
+def test_clients_on_our_threads_do_not_feed_us(spool_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """U10: records of clients on our threads go to a rate-limited report; the application's own client logs ship."""
+    sink = ChattySink()
+    pipeline = shipper.configure(sink=sink, ship={"mode": "thread", "linger_s": 0})
+    logger = logging.getLogger()
+    logger.addHandler(ShipperHandler())
+    logger.setLevel(logging.DEBUG)
+    for _ in range(5):
+        shipper.get_logger().info("hello")
+        assert shipper.flush(10.0) == 0
+    logging.getLogger("kafka.conn").warning("the application's own consumer")
+    assert shipper.flush(10.0) == 0
+    assert pipeline.counts().emitted == 6
+    shipper.close(5.0)
+    said = capsys.readouterr().err
+    assert said.count("connection lost") == 1
+    assert "sending bytes" not in said
+
+
+def test_dict_config_under_load(spool_root: Path) -> None:
+    """U09: `dictConfig` again and again while threads log and ship: no deadlock, no record lost or doubled."""
+    config: dict[str, Any] = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"shipper": {"class": "shipper.emit.ShipperHandler"}},
+        "root": {"level": "DEBUG", "handlers": ["shipper"]},
+    }
+    sink = ChattySink()
+    pipeline = shipper.configure(sink=sink, ship={"mode": "thread", "linger_s": 0})
+    logging.config.dictConfig(config)
+    stop = threading.Event()
+    counts = [0, 0]
+
+    def load(which: int) -> None:
+        logger = logging.getLogger(f"load.{which}")
+        while not stop.is_set():
+            logger.info("hello")
+            counts[which] += 1
+
+    threads = [threading.Thread(target=load, args=(which,), daemon=True) for which in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for _ in range(100):
+        logging.config.dictConfig(config)
+    stop.set()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive(), "deadlock"
+    assert shipper.flush(20.0) == 0
+    # While dictConfig swaps handlers, a record may find none: that is Python's, not ours. None is doubled.
+    assert len({record.event_id for record in sink.records}) == len(sink.records) == pipeline.counts().emitted
+    assert 0 < len(sink.records) <= sum(counts)
