@@ -22,13 +22,18 @@ PLANTED: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class SeenAlert:
-    """What the verdict needs of an alert document; times in microseconds since the epoch."""
+    """What the verdict needs of an alert document; times in microseconds since the epoch.
+
+    Attributes:
+        start_us: start of the first anomalous window.
+        judged_us: end of the window that brought certainty.
+    """
 
     alert_id: str
     category: str
     rule: str
     service: str
-    feature: str
+    features: tuple[str, ...]
     version: str
     commit: str
     start_us: int
@@ -66,7 +71,7 @@ def judge(alerts: Iterable[SeenAlert], plan: Plan, fault_commit: str) -> Verdict
     """Compare the alerts with the plan.
 
     An alert is true when its category is that of a planted consequence, its first window reaches into
-    the fault, and it is about the faulty service; a drift alert must name the faulty feature.
+    the fault, and it is about the faulty service; a drift alert must name the faulty feature and no other.
     """
     ordered = sorted(alerts, key=lambda alert: (alert.judged_us, alert.alert_id))
     true_alerts = [alert for alert in ordered if _is_true(alert, plan)]
@@ -91,7 +96,7 @@ def _is_true(alert: SeenAlert, plan: Plan) -> bool:
     if alert.judged_us <= plan.fault_us or alert.category not in PLANTED:
         return False
     if alert.category == "drift":
-        return alert.feature == FAULTY_FEATURE
+        return bool(alert.features) and all(name.endswith(FAULTY_FEATURE) for name in alert.features)
     return True
 
 
@@ -112,10 +117,10 @@ def seen_alert(document: Mapping[str, Any]) -> SeenAlert:
         category=str(at("rule.category")),
         rule=str(at("rule.id")),
         service=str(at("service.name")),
-        feature=str((at("alert.evidence") or {}).get("feature", "")),
+        features=tuple(at("alert.evidence.features") or ()),
         version=str(at("ml.model.version")),
         commit=str(at("git.commit")),
         start_us=microseconds(at("event.start")),
-        judged_us=microseconds(at("event.start")),
+        judged_us=microseconds(at("event.created")),
         message=str(at("message")),
     )

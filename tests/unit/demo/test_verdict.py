@@ -19,7 +19,7 @@ def alert(
         category=category,
         rule=category,
         service="scoring",
-        feature=feature if category == "drift" else "",
+        features=(f"ml.features.numeric.{feature}",) if category == "drift" else (),
         version="2",
         commit=commit,
         start_us=judged_us - HOUR_US // 4,
