@@ -187,6 +187,9 @@ class IndexSettings(BaseModel):
     batch_max_bytes: int = Field(
         8 << 20, ge=1 << 10, le=1 << 27, description="bytes of one request at the most"
     )
+    session_timeout_s: float = Field(
+        15.0, ge=6, le=1800, description="partitions of a dead indexer go to another one after this"
+    )
     past_limit_days: float = Field(
         90.0, gt=0, le=36_500, description="older event times are dead letters with reason clock"
     )

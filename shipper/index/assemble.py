@@ -81,6 +81,7 @@ def open_indexer(
             index.group,
             max_records=index.batch_max_records,
             client_id="shipper-index",
+            session_timeout_s=index.session_timeout_s,
         )
         open_things.callback(consumer.close, _CLOSE_TIMEOUT_S)
         yield Indexer(
