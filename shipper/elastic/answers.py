@@ -84,11 +84,19 @@ def failure_reason(error: object) -> str:
         return _one_line(error)
     text = ""
     while isinstance(error, Mapping):
-        reason = _one_line(str(error.get("reason") or error.get("type") or ""))
-        if reason not in text:
-            text = f"{text}: {reason}" if text else reason
+        text = _joined(text, error)
+        # "all shards failed" has its reason only among the root causes.
+        for cause in error.get("root_cause", ())[:1]:
+            text = _joined(text, cause)
         error = error.get("caused_by")
     return text
+
+
+def _joined(text: str, error: Mapping[str, Any]) -> str:
+    reason = _one_line(str(error.get("reason") or error.get("type") or ""))
+    if reason in text:
+        return text
+    return f"{text}: {reason}" if text else reason
 
 
 def _one_line(text: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from shipper.datasets import index_pattern
 from shipper.elastic.answers import JsonObject
 from shipper.elastic.client import ElasticClient
-from shipper.errors import ConfigurationError
+from shipper.errors import ConfigurationError, RequestRefused
 
 SHORT_NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -96,6 +96,9 @@ def newest(client: ElasticClient, search: Search, namespace: str, size: int) -> 
 
     Args:
         size: how many at most, 1 to 10,000.
+
+    Raises:
+        ConfigurationError: the text of the search is not a query.
     """
     body = {
         "query": search.query(),
@@ -106,7 +109,14 @@ def newest(client: ElasticClient, search: Search, namespace: str, size: int) -> 
         ],
         "track_total_hits": False,
     }
-    hits: list[JsonObject] = client.search(search.indices(namespace), body)["hits"]["hits"]
+    try:
+        hits: list[JsonObject] = client.search(search.indices(namespace), body)["hits"]["hits"]
+    except RequestRefused as error:
+        if error.status != 400 or not search.text.strip():
+            raise
+        raise ConfigurationError(
+            f"The query {search.text!r} cannot be understood: {error.reason}."
+        ) from error
     return hits[::-1]
 
 
