@@ -41,14 +41,14 @@ def summary(value: object) -> str | None:
         return None
     dimensions = _shape(value)
     name = type(value).__name__
+    head = f"{name} {getattr(value, 'dtype', '?')}[{','.join(str(size) for size in dimensions)}]"
+    if not _is_on_host(value):
+        return f"{head} on {getattr(value, 'device', 'a device')}"
     columns = getattr(value, "columns", None)
     if columns is not None and len(dimensions) == 2:
         shown = ",".join(str(column) for column in list(columns)[:_FEW])
         more = ",…" if dimensions[1] > _FEW else ""
         return f"{name}[{dimensions[0]} rows x {dimensions[1]} columns: {shown}{more}]"
-    head = f"{name} {getattr(value, 'dtype', '?')}[{','.join(str(size) for size in dimensions)}]"
-    if not _is_on_host(value):
-        return f"{head} on {getattr(value, 'device', 'a device')}"
     return " ".join([head, *_measures(value, math.prod(dimensions))])
 
 

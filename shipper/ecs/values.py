@@ -60,8 +60,8 @@ def text(value: object, limit: int) -> str:
 
 
 def _text(value: object) -> str:  # noqa: PLR0911 - one line per kind of value
-    if value is True or value is False:
-        return "true" if value else "false"
+    if value is True or value is False or value is None:
+        return str(value).lower() if value is not None else "None"
     if isinstance(value, str):
         return _enum_value(value) if isinstance(value, enum.Enum) else str.__str__(value)
     if isinstance(value, enum.Enum):

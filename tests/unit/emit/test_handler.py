@@ -108,8 +108,11 @@ def test_wrong_arguments(
     message: str, args: tuple[object, ...], records: CapturedRecords, logger: logging.Logger
 ) -> None:
     """U16: `%` arguments that do not fit are kept as text beside the message; nothing raises, nothing is printed."""
-    logger.info(message, *args)
-    (document,) = records.documents
+    # Straight to the handler: pytest's own one raises here.
+    ShipperHandler().handle(logger.makeRecord("app", 20, "/srv/app.py", 3, message, args, None))
+    shipper.get_logger().info(message, *args)
+    document, by_structlog = records.documents
+    assert document["message"] == by_structlog["message"]
     assert document["message"].startswith(f"{message} [arguments that do not fit: ")
 
 
