@@ -43,8 +43,7 @@ def _acquire(path: Path, clock: Clock, deadline_s: float) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # `wipe` removes the file; a lock on what is no longer there protects nothing.
-            if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
+            if _is_file_at(descriptor, path):
                 return descriptor
         except BlockingIOError:
             if clock.monotonic_s() >= deadline_s:
@@ -57,3 +56,11 @@ def _acquire(path: Path, clock: Clock, deadline_s: float) -> int:
             raise
         os.close(descriptor)
         clock.wait(never, _POLL_S)
+
+
+def _is_file_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file still stands at `path`: a lock on a removed one protects nothing."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
