@@ -173,10 +173,13 @@ class ElasticClient(Connection):
         """Delete one index with all its documents; nothing happens where it is absent."""
         self.request_or_none("DELETE", f"/{_part(index)}")
 
+    def index_definitions(self, pattern: str) -> dict[str, JsonObject]:
+        """Return `settings` and `mappings` of the indices that match, by name."""
+        return dict(self.request_or_none("GET", f"/{_part(pattern)}") or {})
+
     def index_definition(self, index: str) -> JsonObject | None:
         """Return `settings` and `mappings` of one index, or None where there is no such index."""
-        found = self.request_or_none("GET", f"/{_part(index)}", params={"flat_settings": "false"})
-        return None if found is None else dict(next(iter(found.values()), {}))
+        return self.index_definitions(index).get(index)
 
     def refresh(self, index: str) -> None:
         """Make everything that was stored in the matching indices visible to searches."""
