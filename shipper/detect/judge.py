@@ -4,27 +4,34 @@ Causal by construction: the verdict on a window depends on rows before it and on
 Anomalous windows are left out of the baseline, so that a fault is not learnt while it lasts; a change that
 lasts longer than the baseline reaches back becomes the new ordinary.
 
-Each window is looked at twice where its detector allows: alone, and summed with the up to three windows
-before it. The second look finds, soon enough, what is too small for one window of a quiet service;
-the two share the level. It counts only when it is strong, and only while the window itself goes the
-same way, so that a recovery is not hidden by what went before.
+Where its detector allows, a window is looked at more than once: alone, and summed with the windows before it
+(`LOOKS`). The longer looks find, soon enough, what is too small for one window of a quiet service. All
+looks share the level. A longer look overlaps that of the window before, so a repetition confirms nothing:
+it has to be past the level by `POOLED_FACTOR` and then opens at once. It counts only while the window
+itself goes the same way, so that a recovery is not hidden by what went before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from shipper.detect.detectors.base import Detector, Reference, Score
+from shipper.detect.detectors.base import FEW_EVENTS, Detector, Reference, Score
 from shipper.detect.table import Flags, Table
 from shipper.detect.threshold import Verdict, verdict_of
 from shipper.detect.track import Entry
 
-POOLED_WINDOWS: Final = 4
-"""Windows of the second look."""
+LOOKS: Final = (4, 12)
+"""Windows of each longer look, the judged one included."""
+
+PLENTY_WINDOWS: Final = 48
+"""With so many older windows the newest are left out of the baseline."""
+
+POOLED_FACTOR: Final = 10.0
+"""How far past the level the evidence of a longer look must be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,37 +99,58 @@ class Judge:
         if not self.detector.can_pool:
             score = self.detector.score(table.take(slice(row, row + 1)), reference, level)
             return Judgement(moment, verdict_of(score, level), score, level, moment)
-        level /= 2
+        level /= 1 + len(LOOKS)
         score = self.detector.score(table.take(slice(row, row + 1)), reference, level)
         alone = Judgement(moment, verdict_of(score, level), score, level, moment)
+        is_too_small = score.value is None and score.missing == FEW_EVENTS
         if alone.verdict is Verdict.STRONG:
             return alone
-        return self._pooled(table, usable, row, previous, alone) or alone
+        if not (score.is_effective or is_too_small):
+            return self._cleared(table, usable, row, previous, alone)
+        for look in LOOKS:
+            pooled = self._pooled(table, usable, row, previous, look, alone)
+            if pooled is not None:
+                return pooled
+        return alone
 
-    def _pooled(
+    def _cleared(
         self, table: Table, usable: Flags, row: int, previous: Table | None, alone: Judgement
-    ) -> Judgement | None:
-        if alone.score.value is not None and not alone.score.is_effective:
-            return None
-        oldest = alone.start_us - (POOLED_WINDOWS - 1) * self.window_us
-        first = int(np.searchsorted(table.times, oldest))
-        if first == row:
-            return None
+    ) -> Judgement:
+        """Let a window end an anomaly only if it is ordinary together with those just before it.
+
+        A few requests that happen to go well say little; without this a fault of a quiet service would
+        recover and come back again and again.
+        """
+        first = int(np.searchsorted(table.times, alone.start_us - (LOOKS[0] - 1) * self.window_us))
+        if usable[first:row].all():
+            return alone
         reference = Reference(self._baseline(table, usable, first, alone.start_us), previous)
         score = self.detector.score(table.take(slice(first, row + 1)).summed(), reference, alone.level)
-        verdict = verdict_of(score, alone.level)
+        return replace(alone, verdict=Verdict.UNCLEAR) if score.is_effective else alone
+
+    def _pooled(
+        self,
+        table: Table,
+        usable: Flags,
+        row: int,
+        previous: Table | None,
+        look: int,
+        alone: Judgement,
+    ) -> Judgement | None:
+        moment, level = alone.start_us, alone.level / POOLED_FACTOR
+        first = int(np.searchsorted(table.times, moment - (look - 1) * self.window_us))
+        if first == row:
+            return None
+        reference = Reference(self._baseline(table, usable, first, moment), previous)
+        score = self.detector.score(table.take(slice(first, row + 1)).summed(), reference, level)
         if score.value is None:
             return None
-        if verdict is not Verdict.STRONG:
-            # Windows too small to be judged alone are at least known to be ordinary together.
-            is_ordinary = alone.score.value is None and verdict is Verdict.ORDINARY
-            return (
-                Judgement(alone.start_us, verdict, score, alone.level, alone.start_us)
-                if is_ordinary
-                else None
-            )
-        since = self._since(table, first, row, reference, alone)
-        return Judgement(alone.start_us, verdict, score, alone.level, since)
+        if verdict_of(score, level).is_anomalous:
+            since = self._since(table, first, row, reference, alone)
+            return Judgement(moment, Verdict.STRONG, score, level, since)
+        # A window too small to be judged alone is at least known to be ordinary together with others.
+        is_too_small = alone.score.value is None
+        return Judgement(moment, Verdict.ORDINARY, score, level, moment) if is_too_small else None
 
     def _since(self, table: Table, first: int, row: int, reference: Reference, alone: Judgement) -> int:
         """Return the start of the earliest of the windows in a row up to this one that go the same way."""
@@ -135,7 +163,15 @@ class Judge:
         return since
 
     def _baseline(self, table: Table, usable: Flags, end_row: int, moment: int) -> Table:
+        """Return the ordinary windows before `end_row`, less the newest where there are plenty.
+
+        A fault that creeps in is not flagged at first; it must not teach the baseline meanwhile.
+        """
         first = int(np.searchsorted(table.times, moment - self.baseline_us))
+        if self.detector.can_pool:
+            older = int(np.searchsorted(table.times, moment - (LOOKS[-1] - 1) * self.window_us))
+            if usable[first:older].sum() >= PLENTY_WINDOWS:
+                end_row = min(end_row, older)
         rows = np.zeros(len(table), dtype=np.bool_)
         rows[first:end_row] = usable[first:end_row]
         return table.take(rows)

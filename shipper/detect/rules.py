@@ -16,6 +16,7 @@ from shipper.datasets import DATASETS
 from shipper.detect.window import DAY_US, MINUTE_US, parse_duration
 
 _MODEL: Final = ConfigDict(frozen=True, extra="forbid")
+_SHORTEST_US: Final = 10_000_000
 Scalar = str | bool | int | float
 Terms = Mapping[str, Scalar | tuple[Scalar, ...]]
 """Field: the value, or one of the values, that an event must have."""
@@ -23,14 +24,15 @@ Terms = Mapping[str, Scalar | tuple[Scalar, ...]]
 SEVERITIES: Final[Mapping[str, int]] = {"info": 20, "warning": 30, "error": 40, "critical": 50}
 
 
-def _duration(value: object) -> int:
-    if not isinstance(value, str):
-        # pydantic turns a ValueError, and only that, into a problem of this key
-        raise ValueError("write a length of time with its unit, such as 90s, 15m, 6h or 2d")  # noqa: TRY004
-    return parse_duration(value)
+def _duration(value: object) -> object:
+    if isinstance(value, str):
+        return parse_duration(value)
+    if isinstance(value, int) and value >= _SHORTEST_US:  # from our own code, which counts microseconds
+        return value
+    raise ValueError("write a length of time of at least 10s with its unit, such as 90s, 15m, 6h or 2d")
 
 
-Duration = Annotated[int, BeforeValidator(_duration), Field(ge=10_000_000, le=400 * DAY_US)]
+Duration = Annotated[int, BeforeValidator(_duration), Field(ge=_SHORTEST_US, le=400 * DAY_US)]
 """Microseconds, written as `90s`, `15m`, `6h` or `2d`."""
 
 

@@ -23,6 +23,9 @@ from shipper.detect.table import Floats
 _PRIOR = 0.5
 """Jeffreys' prior for a share: half an event bad, half an event good."""
 
+_FULL_TRUST = 50
+"""Windows from which on the measured wandering is taken as it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShareModel:
@@ -72,20 +75,23 @@ class ShareModel:
 
 
 def _wander(bad: Floats, total: Floats) -> float:
-    """Return the intra-window correlation with one standard error added, at least 0.
+    """Return the intra-window correlation, 0 where the windows vary no more than chance makes them.
 
-    The allowance is the guard: few windows cannot show that there is no wandering, so they are not
-    believed to; it fades with their number.
+    An excess within one standard error is taken for chance: believing it would make tails of rare events so
+    heavy that nothing is ever found. Few windows cannot show that there is no wandering, so they are
+    not believed to: up to `_FULL_TRUST` windows a part of the standard error is added as a guard.
     """
     m = len(total)
-    n = float(total.sum())
-    k = float(bad.sum())
+    n, k = float(total.sum()), float(bad.sum())
     if m < 2 or k <= 0 or k >= n:
         return 0.0
     rate = k / n
-    statistic = float(np.sum((bad - total * rate) ** 2 / (total * rate * (1 - rate)))) / (m - 1)
+    variance = total * rate * (1 - rate)
+    excess = float(np.sum((bad - total * rate) ** 2 / variance)) / (m - 1) - 1
     size = (n - float(np.sum(total**2)) / n) / (m - 1)
     if size <= 1:
         return 0.0
-    guarded = statistic + math.sqrt(2 / (m - 1))
-    return min(1.0, max(0.0, (guarded - 1) / (size - 1)))
+    # The squared deviation of a count with mean v, in units of v, has variance 2 + 1/v.
+    error = math.sqrt((2 + 1 / float(variance.mean())) / (m - 1))
+    guard = error * max(0.0, 1 - m / _FULL_TRUST)
+    return min(1.0, ((excess if excess > error else 0.0) + guard) / (size - 1))

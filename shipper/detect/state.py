@@ -47,7 +47,7 @@ def state_index(namespace: str) -> str:
 def ensure_state_index(store: Store, namespace: str) -> None:
     """Create the state index where it is missing; a race for it is no error."""
     index = state_index(namespace)
-    if store.indices(index):
+    if store.index_definition(index) is not None:
         return
     try:
         store.create_index(index, _DEFINITION)

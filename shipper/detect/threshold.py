@@ -10,7 +10,7 @@ all rules. A window past it is only *weak* evidence: an alert opens on weak evid
 3 windows by default), at once only when the level is passed by a factor of 1000 (*strong*), and in
 either case only when the effect is past the rule's minimum. So the budget is an upper bound that leaves
 room for what calibration never gets quite right. Where a window is also judged together with the ones
-before it (`shipper.detect.judge`), the two looks share the level.
+before it, all its looks share the level (`shipper.detect.judge`).
 """
 
 from __future__ import annotations
@@ -27,11 +27,16 @@ STRONG_FACTOR: Final = 1000.0
 
 
 class Verdict(Enum):
-    """What a window is, in one letter for storage."""
+    """What a window is, in one letter for storage.
+
+    UNCLEAR: ordinary by itself, but not together with the anomalous ones shortly before it; it neither
+    opens an alert nor ends one. UNKNOWN: not enough data.
+    """
 
     ORDINARY = "o"
     WEAK = "w"
     STRONG = "s"
+    UNCLEAR = "c"
     UNKNOWN = "u"
 
     @property

@@ -54,7 +54,7 @@ class Progress:
 
     def after(self, entry: Entry, hysteresis: Hysteresis) -> tuple[Progress, Episode | None]:
         """Return the progress after one more entry, and the episode that it ended, if any."""
-        if entry.verdict is Verdict.UNKNOWN:
+        if entry.verdict in (Verdict.UNKNOWN, Verdict.UNCLEAR):
             return self, None
         recent = (*self.recent, entry)[-hysteresis.of :]
         if self.episode is None:
@@ -96,8 +96,17 @@ class Track:
     entries: tuple[Entry, ...] = ()
 
     def flagged(self) -> set[int]:
-        """Return the starts of anomalous windows: those that a baseline leaves out."""
-        return {entry.start_us for entry in self.entries if entry.verdict.is_anomalous}
+        """Return the starts of the windows that a baseline leaves out: anomalous ones and what led to them."""
+        found: set[int] = set()
+        since = None
+        for entry in reversed(self.entries):
+            if entry.verdict.is_anomalous:
+                since = entry.since_us if since is None else min(since, entry.since_us)
+            if since is not None and entry.start_us >= since:
+                found.add(entry.start_us)
+            else:
+                since = None
+        return found
 
     def with_judged(self, start_us: int, end_us: int, judged: Iterable[Entry]) -> Track:
         """Return the track with all entries inside [start, end) replaced by the newly judged ones."""

@@ -18,6 +18,9 @@ from shipper.detect.table import Table
 Fact = str | int | float | bool | tuple[str, ...]
 """What may stand in the further facts of a score."""
 
+FEW_EVENTS = "events in the window"
+"""What is missing where the window itself is too small; more windows may help at once."""
+
 _NO_FACTS: Mapping[str, Fact] = MappingProxyType({})
 
 
@@ -106,7 +109,7 @@ class Enough:
     def lacking(self, samples: float, baseline_samples: float, baseline_windows: int) -> Score | None:
         """Return the score that names the first shortage, or None when there is enough."""
         if samples < self.samples:
-            return not_enough(samples, self.samples, "events in the window")
+            return not_enough(samples, self.samples, FEW_EVENTS)
         if baseline_windows < self.baseline_windows:
             return not_enough(baseline_windows, self.baseline_windows, "baseline windows")
         if baseline_samples < self.baseline_samples:

@@ -139,13 +139,22 @@ def _dispersion(history: Floats, pooled: Floats) -> float:
     The mean of their statistics per degree of freedom, with one standard error added as a guard.
     """
     history = history[history.sum(axis=1) > 0]
+    totals, m = history.sum(axis=1), float(pooled.sum())
     if len(history) < 2:
         return 1.0
-    results = [_homogeneity(row, pooled - row) for row in history if (pooled - row).sum() > 0]
-    degrees = sum(degrees for _, degrees in results)
+    rare = pooled / m * totals.mean() < _FEWEST_PER_BIN
+    if rare.any():
+        history = np.column_stack((history[:, ~rare], history[:, rare].sum(axis=1)))
+        pooled = np.append(pooled[~rare], pooled[rare].sum())
+    history, pooled = history[:, pooled > 0], pooled[pooled > 0]
+    expected = totals[:, None] * pooled / m
+    # A window is part of the whole that it is compared with, which takes n/m from its variance.
+    own = np.maximum(1e-9, 1 - totals / m)[:, None]
+    degrees = len(history) * (len(pooled) - 1)
     if degrees == 0:
         return 1.0
-    return max(1.0, sum(statistic for statistic, _ in results) / degrees + math.sqrt(2 / degrees))
+    statistic = float(np.sum((history - expected) ** 2 / (expected * own)))
+    return max(1.0, statistic / degrees + math.sqrt(2 / degrees))
 
 
 def _adjusted(moved: list[FeatureDrift]) -> list[FeatureDrift]:
