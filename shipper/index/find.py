@@ -17,6 +17,7 @@ from shipper.datasets import index_pattern
 from shipper.elastic.answers import JsonObject
 from shipper.elastic.client import ElasticClient
 from shipper.errors import ConfigurationError, RequestRefused
+from shipper.index.moment import rfc3339
 
 SHORT_NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -73,7 +74,7 @@ class Search:
         filters: list[JsonObject] = []
         if self.since_us is not None or self.until_us is not None:
             span = {"gte": self.since_us, "lt": self.until_us}
-            times = {side: _iso(moment) for side, moment in span.items() if moment is not None}
+            times = {side: rfc3339(moment) for side, moment in span.items() if moment is not None}
             filters.append({"range": {"@timestamp": times}})
         if self.min_level:
             filters.append({"terms": {"log.level": _levels_from(self.min_level)}})
@@ -170,8 +171,3 @@ def _text_query(text: str) -> JsonObject:
 def _full_name(match: re.Match[str]) -> str:
     name = match.group(1)
     return match.group(0) if name is None else f"{SHORT_NAMES.get(name, name)}:"
-
-
-def _iso(moment_us: int) -> str:
-    moment = datetime.fromtimestamp(moment_us // 1_000_000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment_us % 1_000_000:06d}Z"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final
 
 from shipper.clock import Clock
@@ -13,6 +12,7 @@ from shipper.errors import ConfigurationError, StoreError
 from shipper.index.bulk import BulkStore, create_documents, requests_by_size
 from shipper.index.document import Document, Limits, Refusal, read_document
 from shipper.index.fate import Fate, Verdict
+from shipper.index.moment import rfc3339
 from shipper.index.patience import Backoff, Patience
 from shipper.index.stream import DeadLetterSink, KafkaRecord
 
@@ -141,7 +141,7 @@ class Settlement:
         """Return a verdict for each, however long that takes."""
         while True:
             # The time of sending, not of the first attempt: readers look back only so far.
-            ingested = _rfc3339(self._clock.now_us()).encode()
+            ingested = rfc3339(self._clock.now_us()).encode()
             try:
                 if not self._is_ready:
                     self._ready()
@@ -173,8 +173,3 @@ class Settlement:
 
 def _refusal(document: Document, verdict: Verdict) -> Refusal:
     return Refusal(verdict.reason, verdict.detail, document.event_id, document.dataset, document.index)
-
-
-def _rfc3339(time_us: int) -> str:
-    moment = datetime.fromtimestamp(time_us // 1_000_000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_us % 1_000_000:06d}Z"
