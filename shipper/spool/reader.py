@@ -168,8 +168,9 @@ class SpoolReader:
                 self._held.append(segment)
                 return segment
             segment.close()
-            if not is_final:
+            if segment.header is None and not is_final:
                 return None  # its header is being written
+            self._next = Position(number + 1, 0, self._next.sequence)
         return None
 
     def _start_of(self, segment: SegmentReader) -> int | None:

@@ -176,6 +176,8 @@ class SpoolWriter:
             )
             refusal = self._store(folder, frame)
         except OSError as error:
+            if error.errno is None:
+                raise  # not the disk's: a signal handler of the application raised, a TimeoutError for example
             return self._disk_trouble(error)
         if refusal is None:
             self._trouble = "" if folder.sync_error is None else self._describe(folder.sync_error)

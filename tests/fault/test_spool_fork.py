@@ -1,0 +1,91 @@
+"""fork: locks held at the instant of the fork, inherited descriptors, the parent's death."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+from shipper.spool.directory import writer_is_alive
+from shipper.spool.reader import SpoolReader
+from tests.fault.dying import in_child
+from tests.unit.spool.bench import Bench
+
+
+def test_forked_while_the_append_lock_is_held(bench: Bench) -> None:
+    """U07: the child drops the parent's writer and appends to its own, although a thread held the lock at the fork."""
+    is_inside, may_go = threading.Event(), threading.Event()
+
+    def stamp(sequence: int) -> bytes:
+        if sequence == 2:
+            is_inside.set()
+            may_go.wait(20)
+        return b""
+
+    writer = bench.writer("parent", stamp=stamp)
+    bench.append(writer)
+    thread = threading.Thread(target=bench.append, args=(writer,))
+    thread.start()
+    assert is_inside.wait(20)
+
+    def child(tell: Callable[[int], None]) -> None:
+        writer.abandon_in_child()
+        assert bench.append(writer) is None
+        writer.close()
+        own = bench.writer("child")
+        tell(bench.append(own) or 0)
+
+    end, told = in_child(child)
+    may_go.set()
+    thread.join()
+    assert (end, told) == (0, [1])
+    assert writer_is_alive(bench.root / "parent"), "the child unlocked its parent's folder"
+    assert bench.append(writer) == 3
+    writer.close()
+    assert bench.sequences(bench.root / "parent") == [1, 2, 3]
+    assert bench.sequences(bench.root / "child") == [1]
+
+
+def test_a_child_that_outlives_its_parent_does_not_keep_the_folder(bench: Bench) -> None:
+    """U06: when the parent is killed, its folder counts as an orphan although a forked child lives on."""
+    readable, writable = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        signal.alarm(60)
+        writer = bench.writer("p")
+        bench.append(writer)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            writer.abandon_in_child()
+            os.write(writable, os.getpid().to_bytes(8, "little"))
+        signal.pause()
+        os._exit(1)
+    child = int.from_bytes(os.read(readable, 8), "little")
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    try:
+        assert not writer_is_alive(bench.root / "p")
+        assert bench.sequences(bench.root / "p") == [1]
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.close(readable)
+        os.close(writable)
+
+
+def test_a_child_does_not_keep_the_readers_lease(bench: Bench) -> None:
+    """A forked child that closed its inherited reader leaves the lease to the parent, and to whoever comes next."""
+    writer = bench.writer("p")
+    bench.append(writer)
+    with bench.reader() as reader:
+        assert reader.read() is not None
+
+        def child(tell: Callable[[int], None]) -> None:
+            reader.close()
+            tell(0 if SpoolReader.open(bench.root / "p") is None else 1)
+
+        assert in_child(child) == (0, [0])
+        assert SpoolReader.open(bench.root / "p") is None, "the child gave its parent's lease away"
+    assert bench.sequences() == [1]
+    writer.close()

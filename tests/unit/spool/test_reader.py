@@ -1,0 +1,375 @@
+"""Reading: in order, while the writer writes, across crashes and damage; acknowledging and deleting."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from shipper.errors import SpoolUnreadable
+from shipper.spool.checkpoint import FILE_NAME, read_checkpoint
+from shipper.spool.directory import META, list_segments, read_meta, scan, segment_path, sweep
+from shipper.spool.disk import Disk
+from shipper.spool.frame import FrameKind, encode_frame, tombstone_payload
+from shipper.spool.reader import SpoolReader
+from shipper.spool.segment import HEADER_BYTES, SegmentHeader
+from tests.unit.spool.bench import Bench
+
+
+def test_reads_while_the_writer_writes(bench: Bench) -> None:
+    """None means "nothing yet": what is appended later is read later, also in a new segment."""
+    writer = bench.writer(segment_max_bytes=1024)
+    with bench.reader() as reader:
+        assert reader.read() is None
+        for expected in range(1, 30):
+            bench.append(writer, bytes(300))
+            record = reader.read()
+            assert record is not None
+            assert record.sequence == expected
+            assert reader.read() is None
+            assert not reader.is_finished()
+    writer.close()
+
+
+def test_only_one_reader_has_the_lease(bench: Bench) -> None:
+    """U25: a second reader is turned away, in the same process too, until the first lets go."""
+    writer = bench.writer()
+    bench.append(writer)
+    with bench.reader():
+        assert SpoolReader.open(bench.folder()) is None
+    with bench.reader() as reader:
+        assert reader.read() is not None
+    writer.close()
+
+
+def test_what_was_not_acknowledged_comes_again(bench: Bench) -> None:
+    """U24: a new reader starts behind the last acknowledgement, and only there."""
+    writer = bench.writer(segment_max_bytes=1024)
+    for _ in range(50):
+        bench.append(writer, bytes(100))
+    with bench.reader() as reader:
+        records = bench.drain(reader)
+        reader.acknowledge(records[29].position)
+        assert reader.has_unacknowledged
+    assert bench.sequences() == list(range(31, 51))
+    writer.close()
+
+
+def test_checkpoint_is_on_the_disk_before_anything_is_deleted(bench: Bench) -> None:
+    """U23: checkpoint, fsync, rename, fsync of the folder, and only then unlink."""
+
+    class RecordingDisk(Disk):
+        def __init__(self) -> None:
+            self.calls: list[str] = []
+
+        def sync(self, descriptor: int) -> None:
+            self.calls.append("sync")
+            super().sync(descriptor)
+
+        def sync_directory(self, path: Path) -> None:
+            self.calls.append("sync folder")
+            super().sync_directory(path)
+
+        def replace(self, source: Path, target: Path) -> None:
+            self.calls.append(f"replace {target.name}")
+            super().replace(source, target)
+
+        def unlink(self, path: Path) -> None:
+            if path.suffix == ".segment":
+                self.calls.append("unlink")
+            super().unlink(path)
+
+    writer = bench.writer(segment_max_bytes=1024)
+    for _ in range(20):
+        bench.append(writer, bytes(300))
+    writer.close()
+    disk = RecordingDisk()
+    with bench.reader(disk=disk) as reader:
+        records = bench.drain(reader)
+        reader.acknowledge(records[0].position)
+        assert disk.calls == ["replace checkpoint"]
+        disk.calls.clear()
+        reader.acknowledge(records[6].position)
+    assert disk.calls == ["sync", "replace checkpoint", "sync folder", "unlink", "unlink", "unlink"]
+
+
+def test_a_checkpoint_that_cannot_be_written_deletes_nothing(bench: Bench) -> None:
+    """U23: without a durable checkpoint the segments stay; the next acknowledgement makes up for it."""
+
+    class NoRoom(Disk):
+        is_full = True
+
+        def create(self, path: Path) -> int:
+            if self.is_full:
+                raise OSError(errno.ENOSPC, "injected")
+            return super().create(path)
+
+    writer = bench.writer(segment_max_bytes=1024)
+    for _ in range(20):
+        bench.append(writer, bytes(300))
+    writer.close()
+    disk = NoRoom()
+    with bench.reader(disk=disk) as reader:
+        records = bench.drain(reader)
+        with pytest.raises(SpoolUnreadable):
+            reader.acknowledge(records[-1].position)
+        assert list_segments(bench.folder())[0] == 1
+        disk.is_full = False
+        reader.acknowledge(records[-1].position)
+        assert len(list_segments(bench.folder())) == 1
+
+
+def test_a_finished_folder_is_removed_whole(bench: Bench) -> None:
+    """A dead writer's folder goes when everything in it is acknowledged, and not a moment earlier."""
+    writer = bench.writer(segment_max_bytes=1024)
+    for _ in range(20):
+        bench.append(writer, bytes(300))
+    with bench.reader() as reader:
+        records = bench.drain(reader)
+        reader.acknowledge(records[-1].position)
+        assert not reader.is_finished(), "its writer lives"
+        writer.close()
+        assert reader.read() is None
+        assert reader.is_finished()
+        reader.remove()
+    assert list(bench.root.iterdir()) == []
+
+
+def test_unacknowledged_records_keep_the_folder(bench: Bench) -> None:
+    """remove() does nothing while a record is not settled."""
+    writer = bench.writer()
+    bench.append(writer)
+    writer.close()
+    with bench.reader() as reader:
+        bench.drain(reader)
+        assert not reader.is_finished()
+        reader.remove()
+    assert bench.sequences() == [1]
+
+
+@pytest.mark.parametrize("cut", [1, 31, 33])
+def test_a_torn_tail_is_waited_for_while_the_writer_lives(bench: Bench, cut: int) -> None:
+    """A frame that is being written is no damage: the reader waits, and reads it when it is whole."""
+    writer = bench.writer()
+    bench.append(writer)
+    path = segment_path(bench.folder(), 1)
+    tail = encode_frame(b"late", sequence=2, timestamp_us=0, level=0, dataset="")
+    with bench.reader() as reader:
+        assert reader.read() is not None
+        with path.open("ab") as file:
+            file.write(tail[:cut])
+            file.flush()
+            assert reader.read() is None
+            assert reader.read() is None
+            assert reader.damage.is_none
+            file.write(tail[cut:])
+        record = reader.read()
+        assert record is not None
+        assert record.payload == b"late"
+    writer.close()
+
+
+@pytest.mark.parametrize("cut", [1, 31, 33])
+def test_a_torn_tail_of_a_dead_writer_is_counted(bench: Bench, cut: int) -> None:
+    """U22: after a crash during append the torn frame is stepped over and counted in bytes; nothing else is lost."""
+    writer = bench.writer()
+    bench.append(writer)
+    path = segment_path(bench.folder(), 1)
+    writer.close()
+    with path.open("ab") as file:
+        file.write(encode_frame(b"lost", sequence=2, timestamp_us=0, level=0, dataset="")[:cut])
+    with bench.reader() as reader:
+        assert [record.sequence for record in bench.drain(reader)] == [1]
+        assert (reader.damage.torn_tails, reader.damage.torn_bytes) == (1, cut)
+
+
+def damage(path: Path, offset: int, data: bytes) -> None:
+    """Overwrite bytes of a file."""
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+def test_a_corrupt_frame_in_the_middle_is_stepped_over(bench: Bench) -> None:
+    """U22: one bad frame costs one record, which is named missing; the ones behind it are read."""
+    writer = bench.writer()
+    for _ in range(9):
+        bench.append(writer, b"body")
+    path = segment_path(bench.folder(), 1)
+    frame_bytes = (path.stat().st_size - HEADER_BYTES) // 9
+    damage(path, HEADER_BYTES + 4 * frame_bytes + 40, b"\x00")
+    with bench.reader() as reader:
+        found = bench.drain(reader)
+        assert [record.sequence for record in found] == [1, 2, 3, 4, 6, 7, 8, 9]
+        assert found[4].missing_before == 1
+        assert reader.damage.corrupt_regions == 1
+        assert reader.damage.missing_records == 1
+        bench.append(writer)
+        assert [record.sequence for record in bench.drain(reader)] == [10]
+    writer.close()
+
+
+def test_a_length_that_points_past_the_end_does_not_stall_a_live_reader(bench: Bench) -> None:
+    """Damage that looks like a frame still being written is seen through: a whole frame stands behind it."""
+    writer = bench.writer()
+    for _ in range(3):
+        bench.append(writer)
+    path = segment_path(bench.folder(), 1)
+    frame_bytes = (path.stat().st_size - HEADER_BYTES) // 3
+    damage(path, HEADER_BYTES + frame_bytes + 8, (1 << 20).to_bytes(4, "little"))
+    with bench.reader() as reader:
+        assert [record.sequence for record in bench.drain(reader)] == [1, 3]
+    writer.close()
+
+
+def test_a_damaged_segment_header_costs_nothing(bench: Bench) -> None:
+    """The frames behind a damaged header are found and read."""
+    writer = bench.writer()
+    for _ in range(3):
+        bench.append(writer)
+    writer.close()
+    damage(segment_path(bench.folder(), 1), 3, b"\xff\xff")
+    with bench.reader() as reader:
+        assert [record.sequence for record in bench.drain(reader)] == [1, 2, 3]
+        assert reader.damage.bad_headers == 1
+
+
+def test_a_missing_segment_is_a_named_gap(bench: Bench) -> None:
+    """U23: a segment removed by somebody else is skipped, and its records are counted as missing."""
+    writer = bench.writer(segment_max_bytes=1024)
+    for _ in range(12):
+        bench.append(writer, bytes(300))
+    writer.close()
+    segment_path(bench.folder(), 2).unlink()
+    with bench.reader() as reader:
+        found = bench.drain(reader)
+        assert [record.sequence for record in found] == [1, 2, 5, 6, 7, 8, 9, 10, 11, 12]
+        assert found[2].missing_before == 2
+        assert reader.damage.missing_records == 2
+
+
+def test_a_checkpoint_behind_the_end_goes_on_with_the_next_segment(bench: Bench) -> None:
+    """A segment cut short below the checkpoint (a restored backup) neither stalls nor repeats."""
+    writer = bench.writer(segment_max_bytes=1024)
+    for _ in range(6):
+        bench.append(writer, bytes(300))
+    with bench.reader() as reader:
+        reader.acknowledge(bench.drain(reader)[1].position)
+    with segment_path(bench.folder(), 1).open("r+b") as file:
+        file.truncate(100)
+    assert bench.sequences() == [3, 4, 5, 6]
+    writer.close()
+
+
+def test_a_lost_checkpoint_starts_at_the_oldest_segment(bench: Bench) -> None:
+    """U22: without a checkpoint everything that is still there comes again: at least once."""
+    writer = bench.writer()
+    for _ in range(6):
+        bench.append(writer)
+    with bench.reader() as reader:
+        reader.acknowledge(bench.drain(reader)[3].position)
+    (bench.folder() / FILE_NAME).write_bytes(b"garbage")
+    assert bench.sequences() == [1, 2, 3, 4, 5, 6]
+    writer.close()
+
+
+def test_a_segment_of_another_producer_is_passed_over(bench: Bench) -> None:
+    """A file that was copied in does not smuggle records under a wrong id."""
+    for name in ("one", "two"):
+        writer = bench.writer(name)
+        bench.append(writer, name.encode())
+        writer.close()
+    shutil.copy(segment_path(bench.root / "two", 1), segment_path(bench.root / "one", 2))
+    with bench.reader(bench.root / "one") as reader:
+        assert [record.payload for record in bench.drain(reader)] == [b"<#1#one>"]
+        assert reader.damage.foreign_segments == 1
+
+
+def test_a_later_format_is_left_alone(bench: Bench) -> None:
+    """A folder of a later version is reported and kept, not misread, not deleted."""
+    writer = bench.writer()
+    bench.append(writer)
+    writer.close()
+    header = SegmentHeader(bench.folder().name, 1, 1, 0, version=2)
+    damage(segment_path(bench.folder(), 1), 0, header.encode())
+    with bench.reader() as reader:
+        with pytest.raises(SpoolUnreadable, match="format 2"):
+            reader.read()
+        assert not reader.is_finished()
+
+
+def test_a_half_made_segment_is_passed_over(bench: Bench) -> None:
+    """U22: a segment whose header was not written whole holds no record; reading goes on behind it."""
+    writer = bench.writer()
+    bench.append(writer)
+    writer.close()
+    segment_path(bench.folder(), 2).write_bytes(b"\x89SHIP")
+    with bench.reader() as reader:
+        (record,) = bench.drain(reader)
+        reader.acknowledge(record.position)
+        assert reader.is_finished()
+
+
+def test_tombstones_in_the_stream_explain_a_gap(bench: Bench) -> None:
+    """A reader of version 1 understands tombstone frames, and passes unknown kinds over and counts them."""
+    writer = bench.writer()
+    bench.append(writer)
+    path = segment_path(bench.folder(), 1)
+    writer.close()
+    shed = tombstone_payload(2, "shed")
+    with path.open("ab") as file:
+        file.write(
+            encode_frame(shed, sequence=5, timestamp_us=0, level=0, dataset="", kind=FrameKind.TOMBSTONE)
+        )
+        record = bytearray(encode_frame(b"x", sequence=6, timestamp_us=0, level=0, dataset=""))
+        file.write(record)
+    with bench.reader() as reader:
+        found = bench.drain(reader)
+        assert [(record.sequence, record.missing_before) for record in found] == [(1, 0), (6, 0)]
+
+
+def test_a_crash_while_making_or_removing_a_folder_leaves_no_litter(bench: Bench) -> None:
+    """Half-made and half-removed folders are swept away; live ones, also those being made, are not."""
+    writer = bench.writer()
+    bench.append(writer)
+    for name in (".new-dead", ".gone-dead"):
+        (bench.root / name).mkdir()
+        (bench.root / name / META).write_text("{}")
+    sweep(bench.root)
+    assert [path.name for path in bench.root.iterdir()] == [bench.folder().name]
+    writer.close()
+    assert bench.sequences() == [1]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"service": 3, "pid": "x"}', b"\xff"])
+def test_damaged_meta_data_loses_only_itself(bench: Bench, content: bytes) -> None:
+    """A folder with an unreadable meta.json is still shipped, under its producer id."""
+    writer = bench.writer("p")
+    bench.append(writer)
+    writer.close()
+    (bench.root / "p" / META).write_bytes(content)
+    assert read_meta(bench.root / "p").producer_id == "p"
+    assert read_meta(bench.root / "p").service == ""
+    assert bench.sequences() == [1]
+
+
+def test_a_missing_folder_has_no_reader(bench: Bench) -> None:
+    """A folder that vanished between looking and opening is none, not an error."""
+    assert SpoolReader.open(bench.root / "nobody") is None
+    assert scan(bench.root) == []
+    assert read_checkpoint(bench.root) is None
+    sweep(bench.root)
+
+
+def test_scan_ignores_what_is_no_folder_of_a_producer(bench: Bench) -> None:
+    """Files, hidden folders and links under the root are nobody's spool."""
+    writer = bench.writer("p")
+    bench.append(writer)
+    (bench.root / "file").write_text(json.dumps({}))
+    (bench.root / "link").symlink_to(bench.root / "p")
+    (bench.root / ".hidden").mkdir()
+    assert [path.name for path in scan(bench.root)] == ["p"]
+    writer.close()

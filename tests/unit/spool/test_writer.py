@@ -1,0 +1,544 @@
+"""Appending: sequences, drops with a reason, policies, never an exception."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import stat
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shipper.clock import SystemClock
+from shipper.errors import ConfigurationError
+from shipper.spool.directory import read_meta, scan, segment_path
+from shipper.spool.disk import Disk
+from shipper.spool.policy import SpoolPolicy
+from shipper.spool.writer import SpoolWriter
+from tests.unit.spool.bench import Bench
+
+
+class FaultyDisk(Disk):
+    """A disk whose writes fail or are cut while `error` or `take` says so."""
+
+    def __init__(self) -> None:
+        self.error: int | None = None
+        self.take: int | None = None
+        self.truncate_error: int | None = None
+        self.sync_error: int | None = None
+        self.free: int | None = None
+        self.looks = 0
+
+    def create(self, path: Path) -> int:
+        if self.error is not None:
+            raise OSError(self.error, "injected")
+        return super().create(path)
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        if self.take is not None:
+            taken, self.take, self.error = self.take, None, errno.ENOSPC
+            return super().write(descriptor, data[:taken])
+        if self.error is not None:
+            raise OSError(self.error, "injected")
+        return super().write(descriptor, data)
+
+    def truncate(self, descriptor: int, size_bytes: int) -> None:
+        if self.truncate_error is not None:
+            raise OSError(self.truncate_error, "injected")
+        super().truncate(descriptor, size_bytes)
+
+    def sync(self, descriptor: int) -> None:
+        if self.sync_error is not None:
+            raise OSError(self.sync_error, "injected")
+        super().sync(descriptor)
+
+    def free_bytes(self, path: Path) -> int:
+        self.looks += 1
+        return super().free_bytes(path) if self.free is None else self.free
+
+
+def test_the_stamp_is_part_of_the_record(bench: Bench) -> None:
+    """The record is prefix + stamp(sequence) + suffix, and its header carries time, level and dataset."""
+    writer = bench.writer()
+    assert writer.append(b"a", b"c", timestamp_us=12, level=40, dataset="ml.inference") == 1
+    with bench.reader() as reader:
+        record = reader.read()
+    writer.close()
+    assert record is not None
+    assert (record.payload, record.timestamp_us, record.level, record.dataset) == (
+        b"a#1#c",
+        12,
+        40,
+        "ml.inference",
+    )
+
+
+def test_sequences_from_many_threads_have_no_gap(bench: Bench) -> None:
+    """Appends from many threads get 1, 2, 3 ... each once, in the order of the file."""
+    writer = bench.writer(segment_max_bytes=4096)
+
+    def work() -> None:
+        for _ in range(200):
+            assert bench.append(writer) is not None
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.close()
+    assert bench.sequences() == list(range(1, 1201))
+
+
+def test_the_folder_tells_who_and_where(bench: Bench) -> None:
+    """An adopter learns service, namespace and destination from meta.json; records stay private to the user."""
+    writer = SpoolWriter.open(
+        bench.root,
+        SpoolPolicy(free_space_floor_bytes=0),
+        producer_id="p1",
+        stamp=lambda _sequence: b"",
+        clock=bench.clock,
+        service="fraud",
+        namespace="team_a",
+        destination="kafka:x/y",
+        shipped_by="agent",
+    )
+    directory = writer.directory
+    assert directory is not None
+    meta = read_meta(directory)
+    assert (meta.producer_id, meta.service, meta.namespace, meta.destination, meta.shipped_by) == (
+        "p1",
+        "fraud",
+        "team_a",
+        "kafka:x/y",
+        "agent",
+    )
+    bench.append(writer)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
+    assert (stat.S_IMODE(directory.stat().st_mode), modes) == (0o700, {0o600})
+    writer.close()
+
+
+def test_a_full_spool_drops_the_newest_and_counts_it(bench: Bench) -> None:
+    """U15: with drop_newest a record over the cap is refused, counted under its reason, and leaves no gap."""
+    writer = bench.writer(max_bytes=1 << 16)
+    stored = [bench.append(writer, bytes(1000)) for _ in range(100)]
+    kept = [sequence for sequence in stored if sequence is not None]
+    assert kept == list(range(1, len(kept) + 1))
+    assert writer.drops == {"spool_full": 100 - len(kept)}
+    assert sum(count for _, count in bench.drops) == 100 - len(kept)
+    writer.close()
+    assert sum(path.stat().st_size for path in bench.folder().glob("*.segment")) <= 1 << 16
+    assert bench.sequences() == kept
+
+
+def test_room_that_a_reader_makes_is_used(bench: Bench) -> None:
+    """After a reader has acknowledged and deleted segments, appends go through again, in sequence."""
+    writer = bench.writer(max_bytes=1 << 16)
+    while bench.append(writer, bytes(1000)) is not None:
+        pass
+    last = writer.last_sequence
+    with bench.reader() as reader:
+        reader.acknowledge(bench.drain(reader)[-1].position)
+        bench.clock.advance(1)
+        assert bench.append(writer, bytes(1000)) == last + 1
+        record = reader.read()
+        assert record is not None
+        assert (record.sequence, record.missing_before) == (last + 1, 0)
+    writer.close()
+
+
+def test_drop_oldest_keeps_the_newest_and_explains_the_gap(bench: Bench) -> None:
+    """U15: with drop_oldest the newest records are always there; what went is counted and explained, not missing."""
+    writer = bench.writer(max_bytes=1 << 16, when_full="drop_oldest")
+    for expected in range(1, 301):
+        assert bench.append(writer, bytes(1000)) == expected
+    writer.close()
+    with bench.reader() as reader:
+        found = bench.drain(reader)
+        assert reader.damage.is_none
+    assert [record.sequence for record in found] == list(range(301 - len(found), 301))
+    assert found[0].missing_before == 0
+    assert writer.drops == {"evicted": 300 - len(found)}
+
+
+def test_drop_oldest_leaves_a_held_segment_alone(bench: Bench) -> None:
+    """A segment whose records a reader has in hand is not evicted: none is both sent and counted as dropped."""
+    writer = bench.writer(max_bytes=1 << 16, when_full="drop_oldest")
+    bench.append(writer, bytes(1000))
+    with bench.reader() as reader:
+        first = reader.read()
+        assert first is not None
+        for _ in range(300):
+            assert bench.append(writer, bytes(1000)) is not None
+        rest = bench.drain(reader)
+        assert reader.damage.missing_records == 0
+        reader.acknowledge(rest[-1].position)
+    writer.close()
+    assert 1 + len(rest) + writer.drops["evicted"] == 301
+    assert rest[-1].sequence == 301
+
+
+def test_drop_oldest_does_not_count_what_was_acknowledged(bench: Bench) -> None:
+    """Evicting a segment of which a part was delivered counts only the other part as dropped."""
+    writer = bench.writer(max_bytes=1 << 16, when_full="drop_oldest")
+    for _ in range(30):
+        bench.append(writer, bytes(1000))
+    with bench.reader() as reader:
+        for _ in range(5):
+            record = reader.read()
+        assert record is not None
+        reader.acknowledge(record.position)
+    for _ in range(300):
+        bench.append(writer, bytes(1000))
+    writer.close()
+    with bench.reader() as reader:
+        left = bench.drain(reader)
+        assert reader.damage.missing_records == 0
+    assert 5 + len(left) + writer.drops["evicted"] == 330
+
+
+def test_block_waits_for_room_up_to_its_timeout(bench: Bench) -> None:
+    """U15: with block an append waits until a reader makes room, and no longer than the timeout."""
+    writer = bench.writer(max_bytes=1 << 16, when_full="block", block_timeout_s=0.5, clock=SystemClock())
+    while writer.last_sequence < 62:
+        bench.append(writer, bytes(1000))
+
+    def read() -> None:
+        with bench.reader() as reader:
+            reader.acknowledge(bench.drain(reader)[-1].position)
+
+    thread = threading.Timer(0.1, read)
+    thread.start()
+    sequence = writer.last_sequence
+    while (found := bench.append(writer, bytes(1000))) is not None and found < 70:
+        sequence = found
+    thread.join()
+    assert sequence >= 69
+    started = time.monotonic()
+    while bench.append(writer, bytes(1000)) is not None:
+        started = time.monotonic()
+    assert 0.45 < time.monotonic() - started < 2
+    assert writer.drops == {"spool_full": 1}
+    writer.close()
+
+
+@pytest.mark.parametrize("cut", [1, 20, 700])
+def test_a_partial_write_is_cut_off_and_its_sequence_used_again(bench: Bench, cut: int) -> None:
+    """U26: a write that the full disk took only in part leaves no trace: no torn frame, no gap, one counted drop."""
+    disk = FaultyDisk()
+    writer = bench.writer(disk=disk)
+    assert bench.append(writer, bytes(1000)) == 1
+    disk.take = cut
+    assert bench.append(writer, bytes(1000)) is None
+    assert bench.append(writer, bytes(1000)) is None
+    assert writer.trouble
+    disk.error = None
+    assert bench.append(writer, b"after") == 2
+    assert writer.trouble == ""
+    writer.close()
+    with bench.reader() as reader:
+        found = bench.drain(reader)
+        assert reader.damage.is_none
+    assert [(record.sequence, record.missing_before) for record in found] == [(1, 0), (2, 0)]
+    assert writer.drops == {"disk_full": 2}
+
+
+def test_a_partial_write_that_cannot_be_cut_ends_its_segment(bench: Bench) -> None:
+    """U26: where even truncating fails, the damaged segment is left and the next record goes into a new one."""
+    disk = FaultyDisk()
+    writer = bench.writer(disk=disk)
+    bench.append(writer)
+    disk.take, disk.truncate_error = 10, errno.EROFS
+    assert bench.append(writer) is None
+    disk.error = None
+    assert bench.append(writer) == 2
+    writer.close()
+    with bench.reader() as reader:
+        found = bench.drain(reader)
+        assert (reader.damage.torn_tails, reader.damage.missing_records) == (1, 0)
+    assert [record.sequence for record in found] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.ENOSPC, "disk_full"),
+        (errno.EDQUOT, "disk_full"),
+        (errno.EROFS, "disk_error"),
+        (errno.EIO, "disk_error"),
+    ],
+)
+def test_disk_trouble_is_a_drop_and_never_an_exception(bench: Bench, number: int, reason: str) -> None:
+    """U26: whatever the disk says, append returns None and counts; when the disk is well, it goes on."""
+    disk = FaultyDisk()
+    writer = bench.writer(disk=disk, segment_max_bytes=1024)
+    disk.error = number
+    assert [bench.append(writer) for _ in range(3)] == [None] * 3
+    disk.error = None
+    assert bench.append(writer) == 1
+    disk.error = number
+    assert [bench.append(writer, bytes(500)) for _ in range(5)] == [None] * 5
+    disk.error = None
+    assert bench.append(writer) == 2
+    assert writer.drops == {reason: 8}
+    writer.close()
+    assert bench.sequences() == [1, 2]
+
+
+def test_the_free_space_floor_holds_and_is_not_asked_at_each_append(bench: Bench) -> None:
+    """U26: below the floor nothing is written; the file system is asked about once a second, not per record."""
+    disk = FaultyDisk()
+    disk.free = 100 << 20
+    writer = bench.writer(disk=disk, free_space_floor_bytes=64 << 20)
+    for _ in range(200):
+        assert bench.append(writer, bytes(1000)) is not None
+    assert disk.looks == 1
+    disk.free = 64 << 20
+    bench.clock.advance(1.1)
+    for _ in range(200):
+        assert bench.append(writer) is None
+    assert disk.looks == 2
+    disk.free = 100 << 20
+    bench.clock.advance(0.2)
+    assert bench.append(writer) == 201
+    assert writer.drops == {"free_space_floor": 200}
+    writer.close()
+
+
+def test_drop_oldest_does_not_empty_the_spool_when_others_fill_the_disk(bench: Bench) -> None:
+    """Below the floor by more than the spool holds, evicting could not help, so nothing is evicted."""
+    disk = FaultyDisk()
+    disk.free = 100 << 20
+    writer = bench.writer(
+        disk=disk,
+        free_space_floor_bytes=64 << 20,
+        when_full="drop_oldest",
+        max_bytes=1 << 20,
+        segment_max_bytes=4096,
+    )
+    for _ in range(50):
+        bench.append(writer, bytes(1000))
+    disk.free = 10 << 20
+    bench.clock.advance(2)
+    assert bench.append(writer) is None
+    writer.close()
+    assert writer.drops == {"free_space_floor": 1}
+    assert bench.sequences() == list(range(1, 51))
+
+
+def test_a_failing_fsync_is_trouble_but_no_drop(bench: Bench) -> None:
+    """A record that is stored but could not be synced is told as trouble; it is not counted as dropped too."""
+    disk = FaultyDisk()
+    writer = bench.writer(disk=disk, fsync="always")
+    disk.sync_error = errno.EIO
+    assert bench.append(writer) == 1
+    assert writer.trouble
+    disk.sync_error = None
+    assert bench.append(writer) == 2
+    assert writer.trouble == ""
+    writer.close()
+    assert bench.sequences() == [1, 2]
+    assert writer.drops == {}
+
+
+@pytest.mark.parametrize(("policy", "syncs"), [("never", 0), ("interval", 2), ("always", 10)])
+def test_fsync_policies(bench: Bench, policy: str, syncs: int) -> None:
+    """never syncs nothing, always each append, interval when the interval is over and at close."""
+
+    class CountingDisk(Disk):
+        synced = 0
+
+        def sync(self, descriptor: int) -> None:
+            self.synced += 1
+            super().sync(descriptor)
+
+    disk = CountingDisk()
+    writer = bench.writer(disk=disk, fsync=policy, fsync_interval_s=1.0)
+    for number in range(10):
+        bench.append(writer)
+        if number == 4:
+            bench.clock.advance(1.5)
+            writer.sync_if_due()
+    writer.close()
+    assert disk.synced == syncs
+
+
+def test_an_unusable_root_drops_and_recovers(bench: Bench) -> None:
+    """A root that cannot be made is reported, drops under its own reason, and is used as soon as it can be."""
+    bench.root.write_text("in the way")
+    writer = bench.writer()
+    assert writer.directory is None
+    assert str(bench.root) in writer.trouble
+    assert [bench.append(writer) for _ in range(3)] == [None] * 3
+    assert writer.drops == {"spool_unavailable": 3}
+    bench.root.unlink()
+    assert bench.append(writer) is None  # tried again at most once a second
+    bench.clock.advance(2)
+    assert bench.append(writer) == 1
+    writer.close()
+    assert bench.sequences() == [1]
+
+
+def test_a_record_larger_than_the_spool_is_refused(bench: Bench) -> None:
+    """U38: a record that can never fit is dropped at once under its own reason, whatever the policy."""
+    writer = bench.writer(max_bytes=1 << 16, when_full="block", block_timeout_s=60)
+    assert bench.append(writer, bytes(1 << 16)) is None
+    assert bench.append(writer, bytes(40_000)) == 1
+    assert writer.drops == {"too_large": 1}
+    writer.close()
+    assert bench.sequences() == [1]
+
+
+def test_an_append_inside_an_append_is_dropped_not_waited_for(bench: Bench) -> None:
+    """U08: what logs from inside our own append (a destructor, a signal handler) never waits for our lock."""
+    inner: list[int | None] = []
+    writer: SpoolWriter
+
+    def stamp(sequence: int) -> bytes:
+        if not inner:
+            inner.append(bench.append(writer, b"inner"))
+        return b"%d" % sequence
+
+    writer = bench.writer(stamp=stamp)
+    assert bench.append(writer) == 1
+    assert inner == [None]
+    assert writer.drops == {"reentry": 1}
+    writer.close()
+
+
+class Interrupted(Exception):
+    """What the application's signal handler raises."""
+
+
+@pytest.fixture
+def alarms() -> Iterator[None]:
+    """Turn SIGALRM into an exception in the main thread, as Ctrl-C or a timeout decorator do."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_a_signal_handler_that_raises_inside_an_append_breaks_nothing(bench: Bench, alarms: None) -> None:
+    """An exception at any instruction of append leaves no gap, no double and no torn frame behind."""
+    writer = bench.writer(segment_max_bytes=8192)
+    for turn in range(300):
+        with pytest.raises(Interrupted):  # noqa: PT012  # anywhere in the loop
+            signal.setitimer(signal.ITIMER_REAL, 0.0002 + (turn % 50) * 0.00001)
+            while True:
+                bench.append(writer, bytes(200))
+    total = bench.append(writer)
+    writer.close()
+    assert total is not None
+    with bench.reader() as reader:
+        assert [record.sequence for record in bench.drain(reader)] == list(range(1, total + 1))
+        assert reader.damage.is_none
+
+
+def test_an_exception_of_the_application_is_not_taken_for_the_disk(bench: Bench) -> None:
+    """A TimeoutError that a signal handler raises inside append reaches the application, and costs no record."""
+
+    class AlarmingDisk(Disk):
+        is_due = False
+
+        def write(self, descriptor: int, data: bytes) -> int:
+            written = super().write(descriptor, data)
+            if self.is_due:
+                raise TimeoutError
+            return written
+
+    disk = AlarmingDisk()
+    writer = bench.writer(disk=disk)
+    bench.append(writer)
+    disk.is_due = True
+    with pytest.raises(TimeoutError):
+        bench.append(writer)
+    disk.is_due = False
+    assert bench.append(writer) == 2
+    writer.close()
+    assert bench.sequences() == [1, 2]
+
+
+def test_close_is_idempotent_and_later_appends_are_counted(bench: Bench) -> None:
+    """U20: close may be called twice; what comes after it is dropped with reason closed."""
+    writer = bench.writer()
+    bench.append(writer)
+    writer.close()
+    writer.close()
+    assert bench.append(writer) is None
+    assert writer.drops == {"closed": 1}
+    assert writer.last_sequence == 1
+
+
+def test_an_empty_folder_is_removed_at_close(bench: Bench) -> None:
+    """A process that logs nothing leaves nothing behind."""
+    bench.writer().close()
+    assert scan(bench.root) == []
+    assert list(bench.root.iterdir()) == []
+
+
+def test_segments_roll_at_their_size(bench: Bench) -> None:
+    """A segment is closed before it would exceed its size; a larger record gets one of its own."""
+    writer = bench.writer(segment_max_bytes=4096)
+    for size in (1500, 1500, 1500, 9000, 100):
+        bench.append(writer, bytes(size))
+    folder = bench.folder()
+    sizes = [segment_path(folder, number).stat().st_size for number in (1, 2, 3, 4)]
+    assert [size > 4096 for size in sizes] == [False, False, True, False]
+    writer.close()
+    assert bench.sequences() == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 33, ".new-x"])
+def test_a_producer_id_that_is_no_name_is_a_programmers_error(bench: Bench, name: str) -> None:
+    """A producer id becomes a folder's name, so it may not be anything else."""
+    with pytest.raises(ValueError, match="producer id"):
+        SpoolWriter.open(
+            bench.root, SpoolPolicy(), producer_id=name, stamp=lambda _sequence: b"", clock=bench.clock
+        )
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"max_bytes": 1000},
+        {"segment_max_bytes": 10},
+        {"free_space_floor_bytes": -1},
+        {"fsync_interval_s": 0},
+        {"block_timeout_s": -1},
+    ],
+)
+def test_policies_out_of_range_are_refused(policy: dict[str, float]) -> None:
+    """U39: values out of a sane range are refused at the start, in a sentence that names them."""
+    with pytest.raises(ConfigurationError, match=r"spool\."):
+        SpoolPolicy(**policy)  # type: ignore[arg-type]
+
+
+def test_descriptors_return_after_a_thousand_cycles() -> None:
+    """U21: threads and descriptors are the same after 1,000 open/append/close/read cycles as before."""
+    descriptors = Path("/proc/self/fd")
+    memory = Path("/dev/shm")  # a disk would make this test slow, and is not its subject
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        bench = Bench(Path(folder) / "spool")
+        before = (len(list(descriptors.iterdir())), threading.active_count())
+        for _ in range(1000):
+            writer = bench.writer()
+            bench.append(writer)
+            writer.close()
+            with bench.reader() as reader:
+                record = reader.read()
+                assert record is not None
+                reader.acknowledge(record.position)
+                assert reader.read() is None
+                reader.remove()
+        assert (len(list(descriptors.iterdir())), threading.active_count()) == before
+        assert list(bench.root.iterdir()) == []
