@@ -209,6 +209,17 @@ class DetectSettings(BaseModel):
     )
 
 
+class AlertSettings(BaseModel):
+    """What a person is told."""
+
+    model_config = _GROUP
+    kibana_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="address of Kibana, for links in alerts; empty: no links",
+    )
+
+
 class StackSettings(BaseModel):
     """The embedded Kafka and Elasticsearch."""
 
@@ -263,6 +274,7 @@ class Settings(BaseSettings):
     elasticsearch: ElasticsearchSettings = ElasticsearchSettings()
     index: IndexSettings = IndexSettings()
     detect: DetectSettings = DetectSettings()
+    alert: AlertSettings = AlertSettings()
     stack: StackSettings = Field(default_factory=StackSettings)
 
     @field_validator("namespace")

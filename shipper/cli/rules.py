@@ -1,0 +1,100 @@
+"""`shipper rules`: whether a rules file is right, and what is in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from shipper.detect.rules import RuleSet
+
+app = typer.Typer(no_args_is_help=True, help="Check, list and show the rules of detection.")
+
+File = Annotated[
+    Path | None, typer.Argument(metavar="[FILE]", help="Rules file; default: as `detect` reads it.")
+]
+
+
+@app.command("check")
+def check(file: File = None) -> None:
+    """Check a rules file; all problems are named, each with its line and rule."""
+    rules = _load(file)
+    count = len(rules.active)
+    off = len(rules.rules) - count
+    typer.echo(f"{count} rules are right" + (f", {off} more are switched off" if off else "") + ".")
+
+
+@app.command("list")
+def list_command(
+    file: File = None, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """List the rules with the significance level that each test has with one group."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from shipper.detect.threshold import level_of
+    from shipper.detect.window import format_duration
+
+    rules = _load(file)
+    if as_json:
+        typer.echo(json.dumps([rule.model_dump(mode="json") for rule in rules.rules], ensure_ascii=False))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("rule", no_wrap=True)
+    for heading in ("kind", "by", "window", "baseline", "severity", "level"):
+        table.add_column(heading, overflow="fold")
+    for rule in rules.rules:
+        level = level_of(rules.false_alarms, len(rules.active), rule.window, 1)
+        table.add_row(
+            rule.id,
+            rule.kind,
+            "\n".join(rule.group_by) or "everything",
+            format_duration(rule.window),
+            format_duration(rule.baseline.preceding),
+            rule.severity if rule.enabled else "off",
+            f"{level:.1e}",
+        )
+    Console().print(table)
+
+
+@app.command("show")
+def show(
+    rule_id: Annotated[str, typer.Argument(metavar="RULE", help="The rule's id.")], file: File = None
+) -> None:
+    """Show one rule with all its defaults filled in, as YAML."""
+    import difflib
+
+    import yaml
+
+    from shipper.errors import ConfigurationError
+
+    rules = _load(file)
+    found = next((rule for rule in rules.rules if rule.id == rule_id), None)
+    if found is None:
+        near = difflib.get_close_matches(rule_id, [rule.id for rule in rules.rules], n=1)
+        hint = f"; did you mean {near[0]}?" if near else "; see `shipper rules list`."
+        raise ConfigurationError(f"There is no rule {rule_id}{hint}")
+    typer.echo(yaml.safe_dump(_readable(found.model_dump(mode="json")), sort_keys=False).rstrip())
+
+
+def _readable(content: dict[str, object]) -> dict[str, object]:
+    """Return the rule as a file would say it: lengths of time with their unit."""
+    from shipper.detect.window import format_duration
+
+    baseline = dict(content["baseline"]) if isinstance(content["baseline"], dict) else {}
+    baseline["preceding"] = format_duration(baseline["preceding"])
+    window = content["window"]
+    return content | {
+        "window": format_duration(window) if isinstance(window, int) else window,
+        "baseline": baseline,
+    }
+
+
+def _load(file: Path | None) -> RuleSet:
+    from shipper.cli.detect import load
+    from shipper.config import load_settings
+
+    return load(file, load_settings())
