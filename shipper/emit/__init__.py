@@ -15,8 +15,10 @@ __all__ = ["EcsFormatter", "ShipperHandler", "extra"]
 _HOMES = {"EcsFormatter": "formatter", "ShipperHandler": "handler", "extra": "stdlib"}
 
 
-def __getattr__(name: str) -> object:
-    """Load a public name when it is first used: `logging` users need no structlog, and the reverse."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+if not TYPE_CHECKING:  # a type checker sees the imports above, and refuses other names
+
+    def __getattr__(name: str) -> object:
+        """Load a public name when it is first used: `logging` users need no structlog, and the reverse."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -102,7 +102,7 @@ def comparable(document: dict[str, Any]) -> dict[str, Any]:
 def raised(message: str) -> BaseException:
     """Return an exception that was really raised."""
     try:
-        {}[message]
+        dict[str, int]()[message]
     except KeyError as error:
         return error
     raise AssertionError

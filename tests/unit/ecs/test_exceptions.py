@@ -38,11 +38,13 @@ def _with_context() -> None:
     try:
         _low()
     except ZeroDivisionError:
-        {}["rate"]
+        dict[str, float]()["rate"]
 
 
 def _with_group() -> None:
-    raise ExceptionGroup("two went wrong", [ValueError("first"), caught(_with_cause)[1]])  # type: ignore[list-item]
+    cause = caught(_with_cause)[1]
+    assert isinstance(cause, LookupError)
+    raise ExceptionGroup("two went wrong", [ValueError("first"), cause])
 
 
 def _with_note() -> None:
@@ -137,7 +139,7 @@ class Hostile(Exception):
         raise RuntimeError("no text")
 
     @property
-    def __notes__(self) -> list[str]:
+    def __notes__(self) -> list[str]:  # type: ignore[override]
         raise RuntimeError("no notes")
 
 

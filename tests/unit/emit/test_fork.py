@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from tests.unit.emit.spooled import documents_under
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 
-def in_child(work: Callable[[], None]) -> None:
+def in_child(work: Callable[[], object]) -> None:
     """Run `work` in a forked child that cannot hang; fail unless it ends well."""
     pid = os.fork()
     if pid == 0:
@@ -41,7 +42,12 @@ def test_child_records_in_its_own_spool(spool_root: Path) -> None:
     log = shipper.get_logger()
     shipper.configure(service="app")
     log.info("parent")
-    in_child(lambda: [log.info("child") for _ in range(3)] and None)
+
+    def work() -> None:
+        for _ in range(3):
+            log.info("child")
+
+    in_child(work)
     log.info("parent")
     found = documents_under(spool_root)
     by_message = {
@@ -84,17 +90,17 @@ def test_child_does_not_inherit_a_held_lock(which: str, spool_root: Path) -> Non
     log = shipper.get_logger()
     log.info("parent")
     assert pipeline._spool is not None
-    lock = {
+    locks: dict[str, AbstractContextManager[object]] = {
         "emitter": pipeline.emitter.lock,
         "spool": pipeline._spool._lock,
         "counters": pipeline._counters._lock,
         "reporter": pipeline._reporter._lock,
         "process": shipper.process._PIPELINES.lock,
-    }[which]
+    }
     held, release = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with lock:
+        with locks[which]:
             held.set()
             release.wait(30)
 

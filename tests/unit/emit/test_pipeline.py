@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import shipper
+import shipper.testing
 from shipper.config import load_settings
 from shipper.emit import ShipperHandler
 from shipper.errors import ConfigurationError
