@@ -43,7 +43,7 @@ SHORT_NAMES: Final[Mapping[str, str]] = MappingProxyType(
 
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
-_QUOTED_OR_FIELD: Final = re.compile(r'"(?:\\.|[^"\\])*"|(?<![\w.\\:-])(@?[A-Za-z_][\w.-]*):(?!//)')
+_QUOTED_OR_FIELD: Final = re.compile(r'"(?:\\.|[^"\\])*"|(?<!\w-)(?<![\w.\\:])(@?[A-Za-z_][\w.-]*):(?!//)')
 _AGE: Final = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d|w)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _TEXT_FIELDS: Final = ("message", "error.message", "error.stack_trace")

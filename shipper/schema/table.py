@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -14,6 +15,11 @@ FieldType = Literal[
     "keyword", "text", "long", "double", "boolean", "date", "ip", "flattened", "doubles", "keywords"
 ]
 Privacy = Literal["public", "internal", "personal", "secret"]
+
+_FIELD_NAME: Final = re.compile(r"@?[a-z0-9_]+(\.[a-z0-9_]+)*")
+_DATASET_NAME: Final = re.compile(r"ml\.[a-z0-9_]+")
+_TERM_MAX: Final = 8191
+"""Lucene's longest term is 32,766 bytes: so many characters of four bytes each."""
 
 _FIELD_KEYS: Final = {"type", "meaning", "unit", "privacy", "ignore_above", "index"}
 _DATASET_KEYS: Final = {"meaning", "period", "retention_days", "expected"}
@@ -77,14 +83,23 @@ def load_table(folder: Path) -> Table:
     Raises:
         ConfigurationError: a file is missing or a declaration is wrong; the sentence names it.
     """
-    groups = _read_yaml(folder / "fields.yml")
-    fields = tuple(_field(name, group, raw) for group, rows in groups.items() for name, raw in rows.items())
+    fields = tuple(
+        _field(name, group, raw)
+        for group, rows in _read_yaml(folder / "fields.yml").items()
+        for name, raw in _mapping(rows, f"The group {group} of fields.yml").items()
+    )
     _check_paths(fields)
-    raw_datasets = _read_yaml(folder / "datasets.yml")
+    raw = _read_yaml(folder / "datasets.yml")
+    unknown = set(raw) - {"required", "datasets"}
+    if unknown:
+        raise ConfigurationError(f"datasets.yml has unknown keys: {', '.join(sorted(unknown))}.")
     table = Table(
         fields=fields,
-        datasets=tuple(_dataset(name, raw) for name, raw in raw_datasets["datasets"].items()),
-        required=tuple(raw_datasets["required"]),
+        datasets=tuple(
+            _dataset(name, row)
+            for name, row in _mapping(raw.get("datasets"), "datasets of datasets.yml").items()
+        ),
+        required=_names(raw.get("required"), "required of datasets.yml"),
     )
     for name in (*table.required, *(name for row in table.datasets for name in row.expected)):
         if table.field(name) is None:
@@ -96,39 +111,72 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigurationError(f"The schema file {path} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"The schema file {path} is not valid YAML: {error}.") from error
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"The schema file {path} must hold a mapping.")
-    return content
+        raise ConfigurationError(f"The schema file {path} cannot be read: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = " ".join(str(error).split())
+        raise ConfigurationError(f"The schema file {path} is not valid YAML: {text}.") from error
+    return _mapping(content, f"The schema file {path}")
 
 
-def _field(name: str, group: str, raw: dict[str, Any]) -> Field:
-    unknown = set(raw) - _FIELD_KEYS
+def _mapping(value: object, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ConfigurationError(f"{what} must be a mapping of names.")
+    return value
+
+
+def _names(value: object, what: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ConfigurationError(f"{what} must be a list of names.")
+    return tuple(value)
+
+
+def _field(name: str, group: str, raw: object) -> Field:
+    row = _mapping(raw, f"Field {name}")
+    unknown = set(row) - _FIELD_KEYS
     if unknown:
         raise ConfigurationError(f"Field {name} has unknown keys: {', '.join(sorted(unknown))}.")
-    if raw.get("type") not in get_args(FieldType):
-        raise ConfigurationError(f"Field {name} has the unknown type {raw.get('type')!r}.")
-    if raw.get("privacy", "public") not in get_args(Privacy):
-        raise ConfigurationError(f"Field {name} has the unknown privacy class {raw['privacy']!r}.")
-    if not raw.get("meaning"):
+    if not _FIELD_NAME.fullmatch(name):
+        raise ConfigurationError(f"Field {name} is not made of lower-case words, dots and underscores.")
+    if row.get("type") not in get_args(FieldType):
+        raise ConfigurationError(f"Field {name} has the unknown type {row.get('type')!r}.")
+    if row.get("privacy", "public") not in get_args(Privacy):
+        raise ConfigurationError(f"Field {name} has the unknown privacy class {row['privacy']!r}.")
+    for key in ("meaning", "unit"):
+        text = row.get(key, "")
+        # A word such as `no` or a bare number is not text in YAML, and quotes would end generated source.
+        if not isinstance(text, str) or '"' in text or "\n" in text:
+            raise ConfigurationError(f"The {key} of field {name} must be text on one line without quotes.")
+    if not row.get("meaning"):
         raise ConfigurationError(f"Field {name} has no meaning.")
-    return Field(name=name, group=group, **raw)
+    longest = row.get("ignore_above", 1024)
+    if isinstance(longest, bool) or not isinstance(longest, int) or not 1 <= longest <= _TERM_MAX:
+        raise ConfigurationError(f"ignore_above of field {name} must be 1 to {_TERM_MAX}.")
+    if not isinstance(row.get("index", True), bool):
+        raise ConfigurationError(f"index of field {name} must be true or false.")
+    return Field(name=name, group=group, **row)
 
 
-def _dataset(name: str, raw: dict[str, Any]) -> DatasetRow:
-    unknown = set(raw) - _DATASET_KEYS
+def _dataset(name: str, raw: object) -> DatasetRow:
+    row = _mapping(raw, f"Dataset {name}")
+    unknown = set(row) - _DATASET_KEYS
     if unknown:
         raise ConfigurationError(f"Dataset {name} has unknown keys: {', '.join(sorted(unknown))}.")
-    if raw.get("period") not in ("day", "month"):
-        raise ConfigurationError(f"Dataset {name} has the unknown period {raw.get('period')!r}.")
+    if not _DATASET_NAME.fullmatch(name):
+        raise ConfigurationError(f"Dataset {name} does not fit an index name: ml. and lower-case letters.")
+    if row.get("period") not in ("day", "month"):
+        raise ConfigurationError(f"Dataset {name} has the unknown period {row.get('period')!r}.")
+    meaning = row.get("meaning")
+    if not isinstance(meaning, str) or not meaning:
+        raise ConfigurationError(f"Dataset {name} has no meaning.")
+    days = row.get("retention_days")
+    if isinstance(days, bool) or not isinstance(days, int) or days < 1:
+        raise ConfigurationError(f"retention_days of dataset {name} must be a whole number of days from 1.")
     return DatasetRow(
         name=name,
-        meaning=raw["meaning"],
-        period=raw["period"],
-        retention_days=int(raw["retention_days"]),
-        expected=tuple(raw.get("expected", ())),
+        meaning=meaning,
+        period=row["period"],
+        retention_days=days,
+        expected=_names(row.get("expected", []), f"expected of dataset {name}"),
     )
 
 

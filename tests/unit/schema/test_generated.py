@@ -1,0 +1,169 @@
+"""What is generated from the schema: fresh in the repository, and right in itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from shipper.assets import asset
+from shipper.cli.schema import app
+from shipper.dataset_table import ROWS
+from shipper.datasets import DATASETS
+from shipper.ecs.fields import FIELDS
+from shipper.errors import ConfigurationError
+from shipper.schema.generate import generated_files, stale_files, write_files
+from shipper.schema.table import load_table
+from shipper.schema.templates import PRIORITY, component_templates, index_templates
+
+ROOT = Path(__file__).parents[3]
+TABLE = load_table(asset("schema"))
+COMPONENTS = component_templates(TABLE)
+INDEX_TEMPLATES = index_templates(TABLE)
+
+
+def properties(mapping: dict[str, Any], path: str = "") -> dict[str, dict[str, Any]]:
+    """Return the leaves of a mapping by their full names."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, inner in mapping.get("properties", {}).items():
+        full = f"{path}{name}"
+        if "properties" in inner:
+            found |= properties(inner, f"{full}.")
+        else:
+            found[full] = inner
+    return found
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the schema with fresh generated files."""
+    shutil.copytree(ROOT / "schema", tmp_path / "schema")
+    write_files(tmp_path)
+    return tmp_path
+
+
+class TestFreshness:
+    """Stale files are found."""
+
+    def test_the_repository_is_fresh(self) -> None:
+        """Every generated file in the repository is what the schema says now."""
+        assert stale_files(ROOT) == []
+
+    def test_writing_twice_changes_nothing(self, checkout: Path) -> None:
+        """A second generation finds everything up to date."""
+        assert write_files(checkout) == []
+
+    def test_an_edited_missing_or_left_over_file_is_stale(self, checkout: Path) -> None:
+        """A hand in a generated file, a lost one and one that nobody generates any more are named and cured."""
+        folder = checkout / "es_templates" / "index_templates"
+        (folder / "logs-ml.app.json").write_text("{}")
+        (folder / "logs-ml.data.json").unlink()
+        (folder / "logs-gone.json").write_text("{}")
+        names = ["logs-gone.json", "logs-ml.app.json", "logs-ml.data.json"]
+        assert stale_files(checkout) == [f"es_templates/index_templates/{name}" for name in names]
+        write_files(checkout)
+        assert stale_files(checkout) == []
+        assert not (folder / "logs-gone.json").exists()
+
+    def test_a_new_field_makes_its_users_stale(self, checkout: Path) -> None:
+        """Adding a field to the schema makes the field list, the template and the reference page stale."""
+        path = checkout / "schema" / "fields.yml"
+        path.write_text(
+            path.read_text().replace("git:\n", "git:\n  git.tag: {type: keyword, meaning: Tag.}\n", 1)
+        )
+        assert {
+            "docs/reference/fields.md",
+            "es_templates/component_templates/shipper-fields-git.json",
+            "shipper/ecs/fields.py",
+        } <= set(stale_files(checkout))
+
+    def test_the_command_checks(self, checkout: Path) -> None:
+        """`schema generate --check` exits 1 and names stale files; without --check it writes them."""
+        runner = CliRunner()
+        arguments = ["generate", "--root", str(checkout)]
+        assert runner.invoke(app, [*arguments, "--check"]).exit_code == 0
+        (checkout / "docs/reference/fields.md").write_text("old")
+        checked = runner.invoke(app, [*arguments, "--check"])
+        assert checked.exit_code == 1
+        assert "docs/reference/fields.md" in checked.output
+        assert runner.invoke(app, arguments).exit_code == 0
+        assert runner.invoke(app, [*arguments, "--check"]).exit_code == 0
+
+    def test_the_command_shows(self) -> None:
+        """`schema show` tells what is declared, as text or JSON; an unknown name is a ConfigurationError."""
+        runner = CliRunner()
+        assert "Whether tracked files differ" in runner.invoke(app, ["show", "git.dirty"]).output
+        (row,) = json.loads(runner.invoke(app, ["show", "ml.training", "--json"]).output)
+        assert row["period"] == "month"
+        assert isinstance(runner.invoke(app, ["show", "ml.nothing"]).exception, ConfigurationError)
+
+
+class TestTemplates:
+    """Closed, typed, capped."""
+
+    def test_every_field_is_mapped_once(self) -> None:
+        """Each declared field is in exactly one component template."""
+        mapped = [
+            name for body in COMPONENTS.values() for name in properties(body["template"].get("mappings", {}))
+        ]
+        assert sorted(mapped) == sorted(FIELDS)
+
+    def test_every_keyword_is_cut(self) -> None:
+        """U33: ignore_above stands on every keyword and flattened field."""
+        for body in COMPONENTS.values():
+            for name, leaf in properties(body["template"].get("mappings", {})).items():
+                if leaf["type"] in ("keyword", "flattened"):
+                    assert 1 <= leaf["ignore_above"] <= 8191, name
+
+    def test_every_mapping_is_closed(self) -> None:
+        """U30, U32: no unknown field is mapped and nothing is guessed, in any component."""
+        mappings = [
+            body["template"]["mappings"] for body in COMPONENTS.values() if "mappings" in body["template"]
+        ]
+        assert mappings
+        for mapping in mappings:
+            assert mapping["dynamic"] is False
+            assert mapping["date_detection"] is False
+            assert mapping["numeric_detection"] is False
+
+    def test_open_objects_are_typed_and_dotted(self) -> None:
+        """U30: each open object has a dynamic template of its own and keeps dots in names."""
+        templates = COMPONENTS["shipper-fields-ml"]["template"]["mappings"]
+        dynamic = {name for row in templates["dynamic_templates"] for name in row}
+        open_objects = {name for name, leaf in properties(templates).items() if leaf["type"] == "object"}
+        assert dynamic == open_objects
+        for name in open_objects:
+            assert properties(templates)[name]["subobjects"] is False
+
+    def test_each_dataset_has_its_template(self) -> None:
+        """One template per dataset, above the built-in ones, made of components that exist."""
+        assert {name for name in INDEX_TEMPLATES if name.startswith("logs-")} == {
+            f"logs-{name}" for name in DATASETS
+        }
+        for name, body in INDEX_TEMPLATES.items():
+            assert body["priority"] == PRIORITY > 200
+            assert set(body["composed_of"]) <= set(COMPONENTS)
+            assert "data_stream" not in body
+            assert body["index_patterns"] == [f"{name}-*"]
+
+    def test_no_two_patterns_overlap(self) -> None:
+        """The pattern of one dataset never matches an index of another: priorities are equal."""
+        patterns = [body["index_patterns"][0].removesuffix("*") for body in INDEX_TEMPLATES.values()]
+        for one in patterns:
+            assert not [other for other in patterns if other != one and other.startswith(one)]
+
+    def test_the_table_of_datasets_agrees(self) -> None:
+        """The generated Python table and the schema say the same."""
+        assert [(row.name, row.period, row.retention_days) for row in TABLE.datasets] == list(ROWS)
+
+
+def test_generated_json_is_json() -> None:
+    """Each generated .json file parses and ends with a line's end."""
+    for path, text in generated_files(TABLE).items():
+        if path.endswith(".json"):
+            json.loads(text)
+        assert text.endswith("\n"), path
