@@ -45,8 +45,12 @@ def up() -> None:
     from shipper.stack.progress import progress_on
 
     stack = _stack()
-    with _terminated_like_interrupted():
-        started = stack.up(progress_on(sys.stderr))
+    try:
+        with _terminated_like_interrupted():
+            started = stack.up(progress_on(sys.stderr))
+    except KeyboardInterrupt:
+        typer.echo("shipper: Interrupted; what was being started is stopped again.", err=True)
+        raise typer.Exit(130) from None
     if not started:
         typer.echo("The stack runs already.")
     _describe(stack)

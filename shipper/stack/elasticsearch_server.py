@@ -53,9 +53,6 @@ class ElasticsearchServer:
         self.folder.write("elasticsearch.yml", self._yaml())
         self.folder.write("log4j2.properties", _LOG4J)
         self.folder.write("jvm.options", self._jvm_options())
-        # Holds nothing of ours and is made anew; a torn one would stop the start.
-        (self.folder.configuration / "elasticsearch.keystore").unlink(missing_ok=True)
-        self._pid_file.unlink(missing_ok=True)
 
     def command(self) -> Command:
         """The launcher's own program, as `bin/elasticsearch --daemonize` calls it.

@@ -56,7 +56,7 @@ class EmbeddedStack:
         self._placement = place(self.directory, self.cache, server_account(os.geteuid()))
         software = locate(self._lock, self._placement)
         self._servers: dict[ServerName, Server] = {
-            "kafka": KafkaServer(self.settings, self._placement, software),
+            "kafka": KafkaServer(self.settings, self._placement, software, self._clock),
             "elasticsearch": ElasticsearchServer(self.settings, self._placement, software),
         }
 

@@ -10,11 +10,12 @@ import uuid
 from pathlib import Path
 from typing import Final
 
+from shipper.clock import Clock
 from shipper.config import StackSettings
 from shipper.errors import ServerFailed, StackError
 from shipper.stack.placement import Placement, make_folder
 from shipper.stack.probe import kafka_cluster_id
-from shipper.stack.process import Command, ProcessIdentity, find_marked, mark
+from shipper.stack.process import Command, ProcessIdentity, find_marked, mark, stop
 from shipper.stack.server import ServerFolder, authority, contact_host, java_environment
 from shipper.stack.software import Software
 
@@ -43,7 +44,10 @@ rootLogger.appenderRef.file.ref = file
 class KafkaServer:
     """See `Server`."""
 
-    def __init__(self, settings: StackSettings, placement: Placement, software: Software) -> None:
+    def __init__(
+        self, settings: StackSettings, placement: Placement, software: Software, clock: Clock
+    ) -> None:
+        self._clock = clock
         self.folder = ServerFolder(placement.home / "kafka", "kafka")
         self._settings = settings
         self._placement = placement
@@ -62,7 +66,13 @@ class KafkaServer:
         heap = f"{self._settings.kafka_heap_mib}m"
         return Command(
             [
-                *self._java(f"-Xms{heap}", f"-Xmx{heap}", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError"),
+                *self._java(
+                    self.folder.root,
+                    f"-Xms{heap}",
+                    f"-Xmx{heap}",
+                    "-XX:+UseG1GC",
+                    "-XX:+ExitOnOutOfMemoryError",
+                ),
                 "kafka.Kafka",
                 str(self.folder.configuration / "server.properties"),
             ],
@@ -79,12 +89,12 @@ class KafkaServer:
         processes = find_marked(self.folder.root)
         return processes[0] if processes else None
 
-    def _java(self, *options: str) -> list[str]:
+    def _java(self, marked: Path, *options: str) -> list[str]:
         configuration = self.folder.configuration
         return [
             str(self._software.java_program),
             *options,
-            mark(self.folder.root),
+            mark(marked),
             f"-Dshipper.log={self.folder.log}",
             f"-Dlog4j2.configurationFile={configuration / 'log4j2.properties'}",
             f"-Djava.io.tmpdir={self.folder.temporary}",
@@ -96,23 +106,25 @@ class KafkaServer:
     def _format(self) -> None:
         """Format beside the place of the data and rename: an interrupted format leaves nothing to mistake."""
         data, partial = self.folder.data, self.folder.root / "data.partial"
+        formatter = self.folder.root / "format"  # only a name: a formatter is not taken for the server
+        # One whose command was killed may still be writing.
+        stop(find_marked(formatter), clock=self._clock, patience_s=0)
         shutil.rmtree(partial, ignore_errors=True)
-        properties = self.folder.write("format.properties", self._properties(partial))
         make_folder(partial, self._placement, owned=True)
-        account = self._placement.account
+        self._run_formatter(formatter, partial)
+        if data.exists():
+            data.rmdir()  # checked by _is_formatted: it is empty
+        partial.rename(data)
+
+    def _run_formatter(self, formatter: Path, target: Path) -> None:
+        properties = self.folder.write("format.properties", self._properties(target))
         new_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_")
+        java = self._java(formatter, "-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+        tool = ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", new_id]
+        account = self._placement.account
         try:
             answer = subprocess.run(
-                [
-                    *self._java("-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"),
-                    "kafka.tools.StorageTool",
-                    "format",
-                    "--standalone",
-                    "--cluster-id",
-                    new_id,
-                    "--config",
-                    str(properties),
-                ],
+                [*java, *tool, "--config", str(properties)],
                 env=java_environment(self.folder, {}),
                 capture_output=True,
                 text=True,
@@ -124,18 +136,13 @@ class KafkaServer:
                 group=account.gid if account else None,
                 extra_groups=[] if account else None,
             )
-        except subprocess.TimeoutExpired as error:
+        except (OSError, subprocess.SubprocessError) as error:
             raise StackError(
-                f"Formatting {data} took more than {_FORMAT_TIMEOUT_S} s; run the command again."
+                f"The data folder {self.folder.data} could not be formatted: {error}."
             ) from error
         if answer.returncode != 0:
-            said = (answer.stderr or answer.stdout).strip()
-            raise ServerFailed(
-                "Formatting Kafka's data folder", said[:300] or "no reason given", str(self.folder.log)
-            )
-        if data.exists():
-            data.rmdir()  # checked by _is_formatted: it is empty
-        partial.rename(data)
+            said = (answer.stderr or answer.stdout).strip() or "no reason given"
+            raise ServerFailed("Formatting Kafka's data folder", said[:300], str(self.folder.log))
 
     def _properties(self, data: Path) -> str:
         s = self._settings

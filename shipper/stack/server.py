@@ -56,9 +56,14 @@ class ServerFolder:
         return self.root / "output.txt"
 
     def make(self, placement: Placement) -> None:
-        """Make the folders, the temporary one empty; those that the server writes belong to its account."""
+        """Make the folders; those that the server writes belong to its account.
+
+        Configuration and temporary files begin empty: a start that was cut off may have left a torn
+        file there (Elasticsearch's half-written keystore stops the next start).
+        """
         make_folder(self.root, placement)
-        shutil.rmtree(self.temporary, ignore_errors=True)
+        for folder in (self.configuration, self.temporary):
+            shutil.rmtree(folder, ignore_errors=True)
         for folder in (self.configuration, self.logs, self.temporary):
             make_folder(folder, placement, owned=True)
 

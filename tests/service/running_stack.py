@@ -15,6 +15,9 @@ from shipper.stack import EmbeddedStack
 
 ServerName = Literal["kafka", "elasticsearch"]
 
+_PORTS = random.Random(os.getpid())
+"""One sequence per process: ports handed out but not yet in use are not handed out again."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunningStack:
@@ -61,10 +64,9 @@ class RunningStack:
 
 def free_ports(count: int) -> list[int]:
     """Ports on which nobody listens now, below the range that outgoing connections take theirs from."""
-    chooser = random.Random(os.getpid())
     ports: list[int] = []
     while len(ports) < count:
-        port = chooser.randrange(20_000, 32_000)
+        port = _PORTS.randrange(20_000, 32_000)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

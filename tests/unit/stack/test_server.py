@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shipper.clock import ManualClock
 from shipper.config import StackSettings
 from shipper.errors import StackError
 from shipper.stack.elasticsearch_server import ElasticsearchServer
@@ -39,7 +40,7 @@ def kafka(home: Path, software: Software, **changes: object) -> KafkaServer:
     data.mkdir(parents=True)
     (data / "meta.properties").write_text("#\ncluster.id=abc\nversion=1\n", "utf-8")
     settings = StackSettings.model_validate(changes)
-    return KafkaServer(settings, Placement(None, home, home), software)
+    return KafkaServer(settings, Placement(None, home, home), software, ManualClock())
 
 
 def read_properties(path: Path) -> dict[str, str]:
@@ -107,7 +108,7 @@ def test_commands_carry_the_mark_and_a_small_environment(tmp_path: Path, softwar
     """The processes are found again by their command line, and get none of our variables."""
     placement = Placement(None, tmp_path, tmp_path)
     for server in (
-        KafkaServer(StackSettings(), placement, software),
+        KafkaServer(StackSettings(), placement, software, ManualClock()),
         ElasticsearchServer(StackSettings(), placement, software),
     ):
         command = server.command()
@@ -137,15 +138,16 @@ def test_configuration_is_not_written_through_links(tmp_path: Path) -> None:
     assert victim.read_text("utf-8") == "precious"
 
 
-def test_temporary_files_do_not_pile_up(tmp_path: Path) -> None:
-    """What a server left in its temporary folder is gone at the next start; data and logs stay."""
+def test_remains_of_a_start_that_was_cut_off_are_cleared(tmp_path: Path) -> None:
+    """Temporary files and torn configuration are gone at the next start; logs stay."""
     folder = ServerFolder(tmp_path / "kafka", "kafka")
     placement = Placement(None, tmp_path, tmp_path)
     folder.make(placement)
     (folder.temporary / "native.so").touch()
+    (folder.configuration / "elasticsearch.keystore.tmp").touch()
     folder.log.write_text("line\n", "utf-8")
     folder.make(placement)
-    assert list(folder.temporary.iterdir()) == []
+    assert list(folder.temporary.iterdir()) == list(folder.configuration.iterdir()) == []
     assert folder.log.exists()
 
 
