@@ -37,15 +37,13 @@ def moment_text(moment_us: int) -> str:
 
 def sentence(rule: RuleFacts, group: Mapping[str, str], start_us: int, measured: Measured) -> str:
     """Return the alert's one sentence."""
-    feature = measured.facts.get("feature")
-    what = f" ({feature})" if isinstance(feature, str) else ""
-    against = measured.facts.get("against")
-    beside = f" ({str(against).replace('_', ' ')})" if against is not None else ""
-    seen = f"{number(measured.observed, measured.unit)}{what}"
-    return (
-        f"{rule.name}: {seen} where {number(measured.expected, measured.unit)}{beside} was expected, "
-        f"since {moment_text(start_us)}, for {group_text(group)}"
-    )
+    about = f"since {moment_text(start_us)}, for {group_text(group)}"
+    feature, against = measured.facts.get("feature"), measured.facts.get("against")
+    seen = number(measured.observed, measured.unit)
+    if isinstance(feature, str):
+        return f"{rule.name}: {feature} has {seen}, ordinary is up to {measured.threshold:.2f}, {about}"
+    beside = f" ({against.replace('_', ' ')})" if isinstance(against, str) else ""
+    return f"{rule.name}: {seen} where {number(measured.expected, measured.unit)}{beside} was expected, {about}"
 
 
 def suspects_text(alert: Alert, limit: int = 3) -> str:

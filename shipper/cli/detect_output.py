@@ -11,6 +11,7 @@ import typer
 from shipper.alert.alert import Alert, State
 from shipper.alert.document import to_document
 from shipper.alert.wording import group_text, moment_text, number, suspects_text
+from shipper.detect.probability import MAX_SCORE
 from shipper.detect.window import iso
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def print_report(report: RunReport) -> None:
 def one_line(report: RunReport) -> str:
     """Return a run in one line."""
     anomalous = sum(rule.anomalous for rule in report.rules)
-    late = sum(rule.late_events for rule in report.rules)
+    late = max((rule.late_events for rule in report.rules), default=0)
     counts: dict[str, int] = {}
     for one in report.changed:
         counts[one.action] = counts.get(one.action, 0) + 1
@@ -125,7 +126,7 @@ def print_alert(alert: Alert) -> None:
         ("expected", number(measured.expected, unit)),
         ("ordinary up to", number(measured.threshold, unit)),
         ("windows", str(alert.windows)),
-        ("probability", f"10^-{measured.score:.1f} if nothing were wrong"),
+        ("probability", f"{_probability(measured.score)} if nothing were wrong"),
         *(
             (f"suspect {place}", f"{one.kind} {one.value}: {one.reason}")
             for place, one in enumerate(alert.evidence.suspects, 1)
@@ -144,6 +145,10 @@ def print_alert(alert: Alert) -> None:
     for name, value in rows:
         if value:
             typer.echo(f"{name:<{width}}  {value}")
+
+
+def _probability(score: float) -> str:
+    return f"below 10^-{score:.0f}" if score >= MAX_SCORE else f"10^-{score:.1f}"
 
 
 def _text(value: object) -> str:

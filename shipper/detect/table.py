@@ -69,19 +69,19 @@ def from_frame(frame: pd.DataFrame) -> Table:
     same time are added up, what is not a finite number counts as 0, columns keep their order with the
     parts of a block brought together.
     """
-    times = _microseconds(frame.index)
-    clean = frame.apply(pd.to_numeric, errors="coerce").replace([np.inf, -np.inf], np.nan).fillna(0.0)
-    clean.index = pd.Index(times, dtype="int64")
-    clean = clean.groupby(level=0, sort=True).sum()
-    clean.columns = pd.Index([str(name) for name in clean.columns])
-    order = {block: place for place, block in enumerate(dict.fromkeys(map(_block, clean.columns)))}
-    names = sorted(clean.columns, key=lambda name: order[_block(name)])
+    raw = frame.to_numpy(dtype=np.float64, na_value=np.nan).reshape(len(frame), len(frame.columns))
+    columns = [str(name) for name in frame.columns]
+    order = {block: place for place, block in enumerate(dict.fromkeys(map(_block, columns)))}
+    places = sorted(range(len(columns)), key=lambda place: order[_block(columns[place])])
+    names = [columns[place] for place in places]
+    times, rows = np.unique(_microseconds(frame.index), return_inverse=True)
+    values = np.zeros((len(times), len(names)))
+    np.add.at(values, rows, np.where(np.isfinite(raw), raw, 0.0)[:, places])
     blocks: dict[str, slice] = {}
     for position, name in enumerate(names):
         start = blocks[_block(name)].start if _block(name) in blocks else position
         blocks[_block(name)] = slice(start, position + 1)
-    values = clean[names].to_numpy(dtype=np.float64, copy=True).reshape(len(clean), len(names))
-    return Table(clean.index.to_numpy(dtype=np.int64), values, blocks, tuple(names))
+    return Table(times, values, blocks, tuple(names))
 
 
 def dense(frame: pd.DataFrame, length_us: int, end_us: int) -> pd.DataFrame:

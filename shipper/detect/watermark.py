@@ -21,6 +21,9 @@ OVERLAP_US: Final = 2 * MINUTE_US
 """`event.ingested` is set before an event is visible: the refresh interval and the longest retry lie between."""
 
 
+_MILLISECOND_US: Final = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Arrivals:
     """What has arrived so far; None where nothing has. Microseconds.
@@ -56,7 +59,9 @@ def arrivals(store: DocumentStore, namespace: str, since_us: int, now_us: int) -
     }
     answer = store.search(index_pattern("*", namespace), aggregate(conditions, parts))
     found = answer.get("aggregations", {})
-    return Arrivals(*(_moment(found.get(name, {})) for name in ("oldest", "newest", "ingested")))
+    oldest, newest, ingested = (_moment(found.get(name, {})) for name in ("oldest", "newest", "ingested"))
+    # Aggregations answer in whole milliseconds; the last one has been seen to its end.
+    return Arrivals(oldest, newest, None if ingested is None else ingested + _MILLISECOND_US - 1)
 
 
 @dataclass(frozen=True, slots=True)

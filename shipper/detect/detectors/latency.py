@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar, Final
 
 import numpy as np
@@ -18,13 +19,16 @@ LOWEST_NS: Final = 1e4
 HIGHEST_NS: Final = 1e12
 
 
+@cache
 def edges_ns() -> Floats:
     """Return the inner edges of the duration bins: 16 per decade from 10 µs to 1000 s, in nanoseconds.
 
     They are the same for everybody and for ever, so that the bins of different windows can be added up.
     """
     decades = round(math.log10(HIGHEST_NS / LOWEST_NS))
-    return np.round(LOWEST_NS * 10 ** (np.arange(decades * STEPS_PER_DECADE + 1) / STEPS_PER_DECADE))
+    edges = np.round(LOWEST_NS * 10 ** (np.arange(decades * STEPS_PER_DECADE + 1) / STEPS_PER_DECADE))
+    edges.flags.writeable = False
+    return edges
 
 
 _ENOUGH: Final = Enough()

@@ -1,0 +1,109 @@
+"""Small ordinary and faulty series for each detector, for the common battery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from shipper.detect.detectors.base import Detector, Enough
+from shipper.detect.detectors.drift import Drift
+from shipper.detect.detectors.error_rate import ErrorRate
+from shipper.detect.detectors.latency import Latency, edges_ns
+from shipper.detect.detectors.metric_mean import MetricMean
+from shipper.detect.detectors.metric_share import MetricShare
+from shipper.detect.detectors.silence import Silence
+from shipper.detect.judge import Judge, Judgement
+from shipper.detect.table import from_frame
+from shipper.detect.window import DAY_US, MINUTE_US
+
+STEP_US = 15 * MINUTE_US
+BEGIN_US = 1_790_000_000_000_000 // DAY_US * DAY_US
+WINDOWS = 60
+FAULT_FROM = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A detector with a maker of frames: rows by window, faulty from row `FAULT_FROM` on if asked."""
+
+    name: str
+    detector: Detector
+    make: Callable[[np.random.Generator, bool], pd.DataFrame]
+
+    def frame(self, seed: int = 0, *, faulty: bool = False) -> pd.DataFrame:
+        """The frame with its index of window starts."""
+        frame = self.make(np.random.default_rng(seed), faulty)
+        frame.index = pd.Index(BEGIN_US + np.arange(len(frame)) * STEP_US, dtype="int64")
+        return frame
+
+
+def judge(detector: Detector, frame: pd.DataFrame, level: float = 1e-3) -> list[Judgement]:
+    """Judge every window of a frame as the job does."""
+    table = from_frame(frame)
+    if not len(table):
+        return []
+    walker = Judge(detector, STEP_US, DAY_US, lambda _: level)
+    return list(walker.windows(table, int(table.times[0]), int(table.times[-1]) + 1))
+
+
+def _is_faulty(faulty: bool) -> np.ndarray:
+    return (np.arange(WINDOWS) >= FAULT_FROM) & faulty
+
+
+def _errors(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
+    events = chance.poisson(60, WINDOWS)
+    bad = chance.binomial(events, np.where(_is_faulty(faulty), 0.3, 0.01))
+    return pd.DataFrame({"events": events, "bad": bad})
+
+
+def _durations(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
+    edges = edges_ns()
+    rows = []
+    for is_bad in _is_faulty(faulty):
+        values = chance.lognormal(np.log(4e7 if not is_bad else 2e8), 0.3, chance.poisson(60))
+        rows.append(np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1))
+    return pd.DataFrame(rows, columns=[f"duration/{place}" for place in range(len(edges) + 1)])
+
+
+def _labels(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
+    predictions = chance.poisson(100, WINDOWS)
+    known = chance.binomial(predictions, 0.9)
+    good = chance.binomial(known, np.where(_is_faulty(faulty), 0.5, 0.95))
+    return pd.DataFrame({"labels": known, "good": good, "predictions": predictions})
+
+
+def _numbers(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
+    count = np.full(WINDOWS, 3)
+    mean = chance.normal(np.where(_is_faulty(faulty), 0.3, 0.9), 0.01)
+    return pd.DataFrame({"count": count, "sum": count * mean, "size": 0})
+
+
+def _features(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
+    rows = []
+    for is_bad in _is_faulty(faulty):
+        n = 150 + int(chance.poisson(50))
+        shares = [0.05, 0.1, 0.6, 0.25] if is_bad else [0.25, 0.25, 0.25, 0.25]
+        bins = chance.multinomial(n, shares)
+        other = chance.multinomial(n, [0.5, 0.5])
+        rows.append(
+            {"events": n, **{f"x/{place}": value for place, value in enumerate(bins)}, "x/missing": 0}
+            | {f"y/{place}": value for place, value in enumerate(other)}
+        )
+    return pd.DataFrame(rows)
+
+
+def _arrivals(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
+    return pd.DataFrame({"events": np.where(_is_faulty(faulty), 0, 20 + chance.poisson(30, WINDOWS))})
+
+
+CASES = (
+    Case("error_rate", ErrorRate(), _errors),
+    Case("latency", Latency(), _durations),
+    Case("metric_share", MetricShare(), _labels),
+    Case("metric_mean", MetricMean(enough=Enough(1, 8, 8)), _numbers),
+    Case("drift", Drift(), _features),
+    Case("silence", Silence(), _arrivals),
+)
