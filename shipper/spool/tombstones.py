@@ -24,11 +24,18 @@ class Tombstone:
 
 
 def merge(ranges: Sequence[Tombstone], added: Tombstone) -> tuple[Tombstone, ...]:
-    """Return `ranges` with one more behind them, joined to the last one where they touch and agree."""
-    if ranges and ranges[-1].reason == added.reason and ranges[-1].last + 1 >= added.first:
-        joined = Tombstone(ranges[-1].first, max(ranges[-1].last, added.last), added.reason)
-        return (*ranges[:-1], joined)
-    return (*ranges, added)
+    """Return `ranges` with one more, in rising order, joined where they touch and agree.
+
+    A range may come before the others: while a reader holds the oldest segment, younger ones are evicted first.
+    """
+    merged: list[Tombstone] = []
+    for tombstone in sorted((*ranges, added), key=lambda one: one.first):
+        last = merged[-1] if merged else None
+        if last is not None and last.reason == tombstone.reason and last.last + 1 >= tombstone.first:
+            merged[-1] = Tombstone(last.first, max(last.last, tombstone.last), last.reason)
+        else:
+            merged.append(tombstone)
+    return tuple(merged)
 
 
 def forget(ranges: Sequence[Tombstone], read_up_to: int) -> tuple[Tombstone, ...]:

@@ -1,0 +1,134 @@
+"""The spool against an in-memory twin: random histories of writing, reading, crashing, reopening."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from shipper.spool.reader import SpooledRecord, SpoolReader
+from shipper.spool.writer import SpoolWriter
+from tests.unit.spool.bench import Bench
+
+
+class SpoolAgainstTwin(RuleBasedStateMachine):
+    """The twin is a list of stored bodies, how far they are acknowledged, and how many were evicted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="spool-model-"))
+        self.bench = Bench(self.folder / "spool")
+        self.reader: SpoolReader | None = None
+        self.handed_out: list[SpooledRecord] = []
+        self.stored: list[bytes] = []
+        self.refused = 0
+        self.acknowledged = 0
+        self.delivered = 0
+
+    @initialize(
+        when_full=st.sampled_from(["drop_newest", "drop_oldest"]),
+        segment=st.sampled_from([1024, 4096, 16384]),
+    )
+    def open(self, when_full: str, segment: int) -> None:
+        """Start with an empty folder of a random shape."""
+        self.writer: SpoolWriter = self.bench.writer(
+            "p",
+            max_bytes=1 << 16,
+            segment_max_bytes=segment,
+            when_full=when_full,
+            stamp=lambda _sequence: b"",
+        )
+
+    @rule(sizes=st.lists(st.sampled_from([0, 1, 100, 3000, 17000]), min_size=1, max_size=12))
+    def append(self, sizes: list[int]) -> None:
+        """Each append is stored under the next sequence, or refused and counted, and nothing else."""
+        self.bench.clock.advance(1)
+        for size in sizes:
+            body = b"%d:" % len(self.stored) + bytes(size)
+            sequence = self.bench.append(self.writer, body)
+            if sequence is None:
+                self.refused += 1
+            else:
+                self.stored.append(b"<" + body + b">")
+                assert sequence == len(self.stored)
+
+    @rule(count=st.integers(1, 20))
+    def read(self, count: int) -> None:
+        """What is read is what was stored, in order, from behind the last acknowledgement; gaps are evictions."""
+        if self.reader is None:
+            self.reader = SpoolReader.open(self.bench.root / "p")
+            assert self.reader is not None
+        for _ in range(count):
+            record = self.reader.read()
+            if record is None:
+                break
+            last = self.handed_out[-1].sequence if self.handed_out else self.acknowledged
+            assert record.sequence > last
+            assert record.missing_before == 0
+            assert record.payload == self.stored[record.sequence - 1]
+            self.handed_out.append(record)
+
+    @precondition(lambda self: self.handed_out)
+    @rule(data=st.data())
+    def acknowledge(self, data: st.DataObject) -> None:
+        """Any prefix of what was handed out may be acknowledged."""
+        assert self.reader is not None
+        count = data.draw(st.integers(1, len(self.handed_out)))
+        last = self.handed_out[count - 1]
+        self.reader.acknowledge(last.position)
+        self.acknowledged = last.sequence
+        self.delivered += count
+        del self.handed_out[:count]
+
+    @rule()
+    def reader_dies(self) -> None:
+        """Without its reader the folder forgets what was handed out and not acknowledged."""
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None
+            self.handed_out = []
+
+    @invariant()
+    def nothing_exceeds_the_cap(self) -> None:
+        """The segments never take more than the cap."""
+        used = sum(path.stat().st_size for path in self.bench.root.glob("p/*.segment"))
+        assert used <= 1 << 16
+
+    def teardown(self) -> None:
+        """At the end every record has exactly one fate."""
+        try:
+            if hasattr(self, "writer"):
+                self.writer.close()
+                self.finish()
+        finally:
+            if self.reader is not None:
+                self.reader.close()
+            shutil.rmtree(self.folder)
+
+    def finish(self) -> None:
+        """Drain what is left and do the sum: stored = delivered + evicted."""
+        drops = self.writer.drops
+        assert sum(count for reason, count in drops.items() if reason != "evicted") == self.refused
+        if not (self.bench.root / "p").exists():
+            assert not self.stored
+            return
+        while True:
+            before = len(self.handed_out)
+            self.read(20)
+            if len(self.handed_out) == before:
+                break
+        assert self.reader is not None
+        if self.handed_out:
+            self.reader.acknowledge(self.handed_out[-1].position)
+            self.delivered += len(self.handed_out)
+        assert self.delivered + drops.get("evicted", 0) == len(self.stored)
+        assert self.reader.damage.is_none
+        assert self.reader.is_finished()
+
+
+TestSpoolAgainstTwin = SpoolAgainstTwin.TestCase
+TestSpoolAgainstTwin.settings = settings(max_examples=80, stateful_step_count=25, deadline=None)
