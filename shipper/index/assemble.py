@@ -10,12 +10,13 @@ from shipper.assets import asset
 from shipper.clock import Clock
 from shipper.config import ElasticsearchSettings, IndexSettings, KafkaSettings
 from shipper.elastic.client import connect
-from shipper.errors import ShipperError
+from shipper.errors import ShipperError, TopicMissing
 from shipper.index.document import Limits, Refusal
 from shipper.index.indexer import Indexer
 from shipper.index.settle import IndexPolicy
 from shipper.index.stream import KafkaRecord
 from shipper.index.templates import packaged_templates, require_installed
+from shipper.kafka.admin import Admin
 from shipper.kafka.consumer import Consumer
 from shipper.kafka.dead_letters import DeadLetter, DeadLetterTopic
 
@@ -68,8 +69,9 @@ def open_indexer(
         report: takes one sentence for a person.
 
     Raises:
-        TransportError: Kafka does not answer. (Elasticsearch is waited for.)
+        TransportError: Kafka does not answer, or a topic does not exist. (Elasticsearch is waited for.)
     """
+    _require_topics(kafka)
     templates = packaged_templates(asset("es_templates"))
     with ExitStack() as open_things:
         client = open_things.enter_context(connect(elasticsearch))
@@ -98,3 +100,12 @@ def open_indexer(
             report=report,
             ready=lambda: require_installed(client, templates),
         )
+
+
+def _require_topics(kafka: KafkaSettings) -> None:
+    """A consumer of a topic that is not there would wait in silence; refused records need their topic too."""
+    with Admin(kafka) as admin:
+        existing = admin.topics()
+    for topic in (kafka.topic, kafka.dead_letter_topic):
+        if topic not in existing:
+            raise TopicMissing(topic)

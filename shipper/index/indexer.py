@@ -24,6 +24,8 @@ from shipper.index.tally import IndexCounts, Tally
 _T = TypeVar("_T")
 
 POLL_S: Final = 0.5
+UNASSIGNED_S: Final = 20.0
+"""After so long without a partition somebody should know why nothing happens."""
 
 
 class Indexer:
@@ -80,14 +82,21 @@ class Indexer:
         """Work until Kafka has had nothing more for `idle_s` seconds. Raises as `run` does."""
         stop = stop or threading.Event()
         patience = self._patience(stop)
-        idle_since_s = self._clock.monotonic_s()
+        started_s = idle_since_s = self._clock.monotonic_s()
+        is_told = False
         while not stop.is_set():
             worked = self._turn(patience)
             now = self._clock.monotonic_s()
-            if worked or self._remaining(patience) != 0:
+            remaining = None if worked else self._remaining(patience)
+            if remaining != 0:
                 idle_since_s = now
             elif now - idle_since_s >= idle_s:
                 return
+            if worked or remaining is not None:
+                started_s = now
+            elif now - started_s >= UNASSIGNED_S and not is_told:
+                self._report("no partition is assigned to this indexer; others of its group have them all")
+                is_told = True
 
     def _patience(self, stop: threading.Event) -> Patience:
         return Patience(

@@ -215,6 +215,22 @@ def test_elasticsearch_restarts_under_the_indexer(stage: KafkaStage) -> None:
     assert len(ids) == len(set(ids)) == 700
 
 
+def test_kafka_restarts_under_the_indexer(stage: KafkaStage) -> None:
+    """An outage of Kafka, by SIGKILL, while the indexer runs: it goes on by itself; nothing lost or doubled."""
+    process = stage.run_index("--json")
+    stage.send([stage.value() for _ in range(200)])
+    until(lambda: len(stage.stored_ids()) == 200, "storing before the outage")
+    stage.stack.restart_kafka(kill=True)
+    stage.send([stage.value() for _ in range(500)])
+    until(lambda: len(stage.stored_ids()) >= 700, "storing after the outage", 120)
+    process.send_signal(signal.SIGTERM)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 0, error
+    assert b"Traceback" not in error
+    ids = stage.stored_ids()
+    assert len(ids) == len(set(ids)) == 700
+
+
 class TestCommandLine:
     """What a user's mistake looks like."""
 
@@ -240,6 +256,15 @@ class TestCommandLine:
         assert done.returncode == 1
         assert "127.0.0.1:1" in done.stderr
         assert "Traceback" not in done.stderr
+
+    def test_a_missing_topic(self, stage: KafkaStage) -> None:
+        """A topic that does not exist is not waited for in silence: one sentence names the command, exit 1."""
+        with Admin(stage.kafka) as admin:
+            admin.delete_topic(stage.kafka.dead_letter_topic)
+        done = stage.command("index", "--once")
+        assert done.returncode == 1
+        assert stage.kafka.dead_letter_topic in done.stderr
+        assert "shipper setup" in done.stderr
 
     def test_once_on_an_empty_topic(self, stage: KafkaStage) -> None:
         """--once with nothing to do ends by itself with 0 and zeros."""

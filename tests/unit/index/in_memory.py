@@ -58,6 +58,7 @@ class MemorySource:
     poll_errors: list[ShipperError] = field(default_factory=list)
     commit_errors: list[ShipperError] = field(default_factory=list)
     clock: ManualClock | None = None
+    unassigned_polls: int = 0
 
     def poll(self, timeout_s: float) -> Sequence[MemoryRecord]:
         """Hand out the next batch; nothing takes the whole time out."""
@@ -81,6 +82,9 @@ class MemorySource:
 
     def remaining(self) -> int | None:
         """Records of the batches not handed out."""
+        if self.unassigned_polls:
+            self.unassigned_polls -= 1
+            return None
         return sum(len(batch) for batch in self.batches)
 
 

@@ -268,3 +268,13 @@ def test_counts_always_balance() -> None:
     assert counts.consumed == counts.indexed + counts.duplicates + sum(counts.dead_lettered.values())
     assert counts.in_hand == 0
     assert json.dumps(dict(counts.dead_lettered)) == '{"json": 1}'
+
+
+def test_waiting_for_a_partition_is_no_idleness() -> None:
+    """Without a partition nothing is known to be done: the indexer waits for one and says so once."""
+    bench = Bench()
+    bench.source.unassigned_polls = 100
+    bench.run()
+    assert bench.clock.monotonic_s() > 50
+    (sentence,) = bench.reports
+    assert "no partition" in sentence
