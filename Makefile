@@ -42,7 +42,7 @@ format: $(VENV)/.installed
 
 test-logstash: $(VENV)/.installed
 	@test -n "$(LOGSTASH_HOME)" || { echo "Set LOGSTASH_HOME to a Logstash 9.2 and run again." >&2; exit 2; }
-	$(BIN)/python -m pytest -k logstash tests/golden tests/service
+	$(BIN)/python -m pytest tests/golden tests/service/test_logstash*.py
 
 clean:
 	@test ! -x $(BIN)/shipper || $(BIN)/shipper demo --stop >/dev/null 2>&1 || true

@@ -7,8 +7,9 @@
     ├── SpoolError               the local disk buffer
     │   ├── SpoolFull            (retriable) the cap or the free-space floor is reached
     │   ├── SpoolUnreadable      (retriable) a folder cannot be read or its checkpoint not written
-    │   ├── TornFrame            the segment ends inside a frame: a crash during append
-    │   └── CorruptFrame         the checksum does not match
+    │   └── FrameError           a frame cannot be read
+    │       ├── TornFrame        the segment ends inside it: a crash during append
+    │       └── CorruptFrame     the checksum does not match
     ├── TransportError           between the spool and Kafka
     │   ├── BrokerUnavailable    (retriable) no broker answered in time
     │   ├── TopicMissing         (retriable) the topic is not there: `shipper setup` makes it, records wait
@@ -27,7 +28,7 @@
         └── ServerFailed         a server did not start, or stopped by itself
 
 An error says whether a repeat can help (`retriable`), keeps what it knows in fields, reads as one
-sentence, and survives pickling. Nothing of a client library leaks through our interfaces.
+sentence, and survives pickling.
 """
 
 from __future__ import annotations
@@ -77,25 +78,24 @@ class SpoolUnreadable(SpoolError):
         return f"The spool folder {self.directory} cannot be read or acknowledged: {self.reason}."
 
 
-class TornFrame(SpoolError):
-    """The segment ends inside a frame; expected only at the very end, after a crash during append."""
+class FrameError(SpoolError):
+    """A frame cannot be read; it starts at byte `offset` of the file `segment`."""
 
     def __init__(self, segment: str, offset: int) -> None:
         super().__init__(segment, offset)
         self.segment = segment
         self.offset = offset
+
+
+class TornFrame(FrameError):
+    """The segment ends inside a frame; expected only at the very end, after a crash during append."""
 
     def __str__(self) -> str:
         return f"Segment {self.segment} ends inside the frame that starts at byte {self.offset}."
 
 
-class CorruptFrame(SpoolError):
+class CorruptFrame(FrameError):
     """The checksum over a frame's header and payload does not match, or the header is absurd."""
-
-    def __init__(self, segment: str, offset: int) -> None:
-        super().__init__(segment, offset)
-        self.segment = segment
-        self.offset = offset
 
     def __str__(self) -> str:
         return f"Segment {self.segment} is damaged at byte {self.offset}."
@@ -217,8 +217,7 @@ class RequestRefused(StoreError):
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(status, reason)
-        self.status = status
-        self.reason = reason
+        self.status, self.reason = status, reason
 
     def __str__(self) -> str:
         return f"Elasticsearch refused the request with status {self.status}: {self.reason}."
@@ -281,18 +280,13 @@ class ResourceShortage(StackError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        mib = 1024 * 1024
-        return (
-            f"Not enough {self.what}: {self.needed_bytes // mib} MiB needed, "
-            f"{self.available_bytes // mib} MiB available{self.remedy and '; '}{self.remedy}."
-        )
+        needed, available = self.needed_bytes >> 20, self.available_bytes >> 20
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        return f"Not enough {self.what}: {needed} MiB needed, {available} MiB available{remedy}."
 
 
 class ServerFailed(StackError):
-    """A server did not become ready, or ended by itself.
-
-    `log` is the path of its log, `tail` the last lines of it (may be empty).
-    """
+    """A server did not become ready, or ended by itself; `log` is a path, `tail` its last lines."""
 
     def __init__(self, server: str, reason: str, log: str, tail: str = "") -> None:
         super().__init__(server, reason, log, tail)

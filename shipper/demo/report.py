@@ -43,16 +43,17 @@ def print_alerts(console: Console, alerts: Sequence[tuple[SeenAlert, Mapping[str
             _clock(alert.start_us),
             alert.rule,
             alert.message,
-            f"{facts['observed']:.4g}",
-            f"{facts['expected']:.4g}",
+            _amount(facts["observed"], facts["unit"]),
+            _amount(facts["expected"], facts["unit"]),
             alert.commit[:10],
             samples[0],
         )
     console.print(table)
 
 
-def print_search(console: Console, title: str, command: str, rows: Sequence[str]) -> None:
-    """Print an example search and its first results."""
+def print_search(console: Console, title: str, command: str, answer: str) -> None:
+    """Print an example search and its results, of each the first line: stack traces would hide the rest."""
+    rows = [line for line in answer.splitlines() if line[:2].isdigit()]
     console.print(f"[bold]{title}[/]  [dim]{command}[/]", highlight=False)
     for row in rows or ["(nothing)"]:
         console.print(f"  {row}", highlight=False, overflow="ellipsis", no_wrap=True, markup=False)
@@ -93,7 +94,7 @@ def print_outcome(console: Console, outcome: Outcome, stack: EmbeddedStack) -> N
     print_alerts(console, outcome.alerts)
     console.print("\n[bold]Three searches[/]")
     for title, command, answer in outcome.searches:
-        print_search(console, title, command, answer.splitlines()[:4])
+        print_search(console, title, command, answer)
     console.print()
     print_verdict(console, outcome.verdict)
     asked = f"{outcome.panels} searches of Kibana's boards were asked"
@@ -150,6 +151,15 @@ def verdict_json(outcome: Outcome) -> dict[str, Any]:
         ],
         "failing_panels": list(outcome.failing_panels),
     }
+
+
+def _amount(value: float, unit: str) -> str:
+    """A number with its unit; durations in milliseconds, shares in percent."""
+    if unit == "ns":
+        return f"{value / 1e6:.0f} ms"
+    if unit == "share":
+        return f"{value:.1%}"
+    return f"{value:.3g} {unit}".strip()
 
 
 def _clock(timestamp_us: int) -> str:

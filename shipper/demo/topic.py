@@ -28,9 +28,15 @@ def _records(settings: KafkaSettings, topic: str) -> Iterator[ConsumedRecord]:
     deadline = time.monotonic() + _TIMEOUT_S
     # A group of its own, which never commits: it sees everything and disturbs nobody.
     with closing(Consumer(settings, [topic], f"{topic}-count", max_records=5000)) as consumer:
+        count = 0
+        remaining: int | None = None
         while time.monotonic() < deadline:
             batch = consumer.poll(0.2)
+            count += len(batch)
             yield from batch
-            if not batch and consumer.remaining() == 0:
+            if not batch and (remaining := consumer.remaining()) == 0:
                 return
-    raise DemoFailed(f"The topic {topic} could not be read to its end within {_TIMEOUT_S:.0f} s.")
+    raise DemoFailed(
+        f"The topic {topic} could not be read to its end within {_TIMEOUT_S:.0f} s: "
+        f"{count} records were read, and {'an unknown number' if remaining is None else remaining} remain."
+    )

@@ -1,0 +1,232 @@
+"""The groups of settings: keys, ranges, defaults and meanings. `shipper.config` reads them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+_GROUP = ConfigDict(frozen=True, extra="forbid")
+
+
+def xdg_directory(variable: str, fallback: str) -> Path:
+    """Return the XDG base directory named by `variable`; relative values are ignored, as XDG says."""
+    value = os.environ.get(variable, "")
+    if value and Path(value).is_absolute():
+        return Path(value)
+    try:
+        return Path.home() / fallback
+    except RuntimeError:  # no home directory is known (bare containers)
+        return Path("/tmp") / f"shipper-{os.getuid()}" / fallback  # noqa: S108
+
+
+def state_directory() -> Path:
+    """Where shipper keeps what must survive a restart (spools, running stacks)."""
+    return xdg_directory("XDG_STATE_HOME", ".local/state") / "shipper"
+
+
+def cache_directory() -> Path:
+    """Where shipper keeps what can be fetched again (the servers' archives)."""
+    return xdg_directory("XDG_CACHE_HOME", ".cache") / "shipper"
+
+
+class ServiceSettings(BaseModel):
+    """Which application logs (ECS `service.*`)."""
+
+    model_config = _GROUP
+    name: str = Field("", description="ECS service.name; empty: the program's file name")
+    version: str = Field("", description="ECS service.version")
+    environment: str = Field("", description="ECS service.environment, for example production")
+
+
+class ModelSettings(BaseModel):
+    """Which model the whole process serves or trains; can also be bound per call."""
+
+    model_config = _GROUP
+    name: str = Field("", description="ml.model.name")
+    version: str = Field("", description="ml.model.version")
+    stage: str = Field("", description="ml.model.stage, for example production, shadow, canary")
+    digest: str = Field("", description="ml.model.digest, for example sha256:...")
+
+
+class GitSettings(BaseModel):
+    """Which commit runs, where no repository and no build stamp can tell."""
+
+    model_config = _GROUP
+    commit: str = Field("", description="git.commit; empty: found out")
+    branch: str = Field("", description="git.branch; counts only beside a commit")
+    dirty: bool | None = Field(None, description="git.dirty; counts only beside a commit")
+    directory: Path | None = Field(
+        None, description="where to look for a repository or stamp; none: the program's folder, then cwd"
+    )
+
+
+class SpoolSettings(BaseModel):
+    """The durable buffer on local disk."""
+
+    model_config = _GROUP
+    directory: Path = Field(
+        default_factory=lambda: state_directory() / "spool",
+        description="each process has its own folder in it; ~/.local/state/shipper/spool",
+    )
+    max_bytes: int = Field(
+        1 << 30, ge=1 << 20, le=1 << 44, description="cap of one process's folder, in bytes"
+    )
+    segment_max_bytes: int = Field(
+        16 << 20, ge=1 << 16, le=1 << 30, description="a segment is closed at this size, in bytes"
+    )
+    free_space_floor_bytes: int = Field(
+        64 << 20, ge=0, le=1 << 44, description="nothing is written while less disk is free"
+    )
+    fsync: Literal["never", "interval", "always"] = Field(
+        "never", description="never: survives the process; interval, always: survives the machine"
+    )
+    fsync_interval_s: float = Field(1.0, gt=0, le=3600, description="for fsync = interval")
+    when_full: Literal["drop_newest", "drop_oldest", "block"] = Field(
+        "drop_newest", description="what happens to records when there is no room"
+    )
+    block_timeout_s: float = Field(
+        0.05, ge=0, le=60, description="longest wait of one logging call for when_full = block"
+    )
+
+
+class ShipSettings(BaseModel):
+    """From the spool to Kafka."""
+
+    model_config = _GROUP
+    mode: Literal["thread", "agent"] = Field(
+        "thread", description="thread: this process ships; agent: `shipper agent` does"
+    )
+    batch_max_records: int = Field(1000, ge=1, le=100_000, description="records of one batch at the most")
+    batch_max_bytes: int = Field(
+        1 << 20, ge=1 << 10, le=1 << 26, description="bytes of one batch at the most"
+    )
+    linger_s: float = Field(0.2, ge=0, le=60, description="a batch leaves at the latest after this")
+    retry_initial_s: float = Field(
+        0.1, gt=0, le=60, description="first pause after a failure; doubles, with jitter"
+    )
+    retry_max_s: float = Field(15.0, gt=0, le=3600, description="longest pause between attempts")
+    close_timeout_s: float = Field(
+        3.0, ge=0, le=600, description="whole budget of a shutdown; what is left stays in the spool"
+    )
+
+
+class KafkaSettings(BaseModel):
+    """How to reach Kafka, and which topics are ours."""
+
+    model_config = _GROUP
+    bootstrap_servers: str = Field("localhost:9092", min_length=1, description="host:port, comma separated")
+    topic: str = Field("ml-logs", pattern=r"^[a-zA-Z0-9._-]{1,249}$", description="where records go")
+    dead_letter_topic: str = Field(
+        "ml-logs-dead-letters",
+        pattern=r"^[a-zA-Z0-9._-]{1,249}$",
+        description="where records refused for good go",
+    )
+    partitions: int = Field(1, ge=1, le=1000, description="when `shipper setup` creates the topic")
+    replication_factor: int = Field(1, ge=1, le=15, description="when `shipper setup` creates a topic")
+    request_timeout_s: float = Field(
+        10.0, ge=0.1, le=600, description="longest wait for one answer of a broker"
+    )
+    max_record_bytes: int = Field(
+        1_000_000, ge=1000, le=1 << 28, description="larger records are dead letters"
+    )
+    compression: Literal["none", "gzip"] = Field(
+        "gzip", description="of batches on the wire and in the topic"
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="as in Kafka's own clients"
+    )
+    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "", description="for SASL_*"
+    )
+    sasl_username: str = Field("", description="for SASL_*")
+    sasl_password: SecretStr = Field(SecretStr(""), description="for SASL_*; secret")
+    ssl_cafile: Path | None = Field(None, description="certificates of the authorities that we trust")
+    ssl_certfile: Path | None = Field(None, description="our certificate, for mutual TLS")
+    ssl_keyfile: Path | None = Field(None, description="our key, for mutual TLS")
+
+
+class ElasticsearchSettings(BaseModel):
+    """How to reach Elasticsearch."""
+
+    model_config = _GROUP
+    url: str = Field(
+        "http://localhost:9200", pattern=r"^https?://[^\s]+$", description="one node or a load balancer"
+    )
+    username: str = Field("", description="for basic authentication")
+    password: SecretStr = Field(SecretStr(""), description="for basic authentication; secret")
+    api_key: SecretStr = Field(SecretStr(""), description="in place of user and password; secret")
+    ca_certs: Path | None = Field(None, description="certificates of the authorities that we trust")
+    request_timeout_s: float = Field(30.0, ge=0.1, le=3600, description="longest wait for one answer")
+
+
+class IndexSettings(BaseModel):
+    """From Kafka to Elasticsearch."""
+
+    model_config = _GROUP
+    group: str = Field("shipper-index", min_length=1, description="Kafka consumer group")
+    batch_max_records: int = Field(2000, ge=1, le=100_000, description="documents of one request at the most")
+    batch_max_bytes: int = Field(
+        8 << 20, ge=1 << 10, le=1 << 27, description="bytes of one request at the most"
+    )
+    session_timeout_s: float = Field(
+        15.0, ge=6, le=1800, description="partitions of a dead indexer go to another one after this"
+    )
+    past_limit_days: float = Field(
+        90.0, gt=0, le=36_500, description="older event times are dead letters with reason clock"
+    )
+    future_limit_s: float = Field(3600.0, ge=0, le=31_536_000, description="likewise for later ones")
+
+
+class DetectSettings(BaseModel):
+    """The anomaly job."""
+
+    model_config = _GROUP
+    rules: Path | None = Field(None, description="rules file (YAML); none: the rules that ship with it")
+    allowed_lateness_s: float = Field(
+        120.0, ge=0, le=864_000, description="a window is judged when it is over for so long"
+    )
+    max_catch_up_hours: float = Field(
+        168.0, gt=0, le=8760, description="a longer gap is reported and skipped"
+    )
+
+
+class AlertSettings(BaseModel):
+    """What a person is told."""
+
+    model_config = _GROUP
+    kibana_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="address of Kibana, for links in alerts; empty: no links",
+    )
+
+
+class StackSettings(BaseModel):
+    """The embedded Kafka and Elasticsearch."""
+
+    model_config = _GROUP
+    directory: Path = Field(
+        default_factory=lambda: state_directory() / "stack",
+        description="data, logs, process ids; ~/.local/state/shipper/stack",
+    )
+    cache: Path = Field(default_factory=cache_directory, description="downloaded archives; ~/.cache/shipper")
+    host: str = Field("127.0.0.1", description="address that the servers listen on")
+    kafka_port: int = Field(9092, ge=1, le=65_535, description="clients' port of Kafka")
+    kafka_controller_port: int = Field(9093, ge=1, le=65_535, description="inner port of Kafka")
+    elasticsearch_port: int = Field(9200, ge=1, le=65_535, description="HTTP port of Elasticsearch")
+    elasticsearch_transport_port: int = Field(
+        9300, ge=1, le=65_535, description="inner port of Elasticsearch"
+    )
+    kafka_heap_mib: int = Field(512, ge=128, le=65_536, description="heap of Kafka in MiB")
+    elasticsearch_heap_mib: int = Field(1024, ge=256, le=65_536, description="heap of Elasticsearch in MiB")
+    start_timeout_s: float = Field(
+        180.0, ge=1, le=3600, description="a server that does not answer by then has failed to start"
+    )
+    maven_repository: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="where the archives come from, for example a company's mirror; empty: the public one",
+    )
