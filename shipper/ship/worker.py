@@ -162,8 +162,10 @@ class ShipWorker:
     def _run(self) -> None:
         try:
             while not self._is_over():
-                wait_s = self._turn_guarded()
-                if self._is_stopping and wait_s is None:
+                # Read before the turn: the last turn must know that it is the last.
+                is_stopping = self._is_stopping
+                wait_s = self._turn_guarded(is_stopping=is_stopping)
+                if is_stopping and wait_s is None:
                     break
                 self._clock.wait(self._wake, min(_IDLE_S, wait_s) if wait_s is not None else _IDLE_S)
                 self._wake.clear()
@@ -174,9 +176,9 @@ class ShipWorker:
     def _is_over(self) -> bool:
         return self._is_stopping and self._clock.monotonic_s() >= self._deadline_s
 
-    def _turn_guarded(self) -> float | None:
+    def _turn_guarded(self, *, is_stopping: bool) -> float | None:
         try:
-            return self._turn()
+            return self._turn(is_stopping=is_stopping)
         except Exception as error:  # noqa: BLE001  # top of the thread: it must outlive a bug, and say so
             self._shipping.reporter.report(
                 f"ship.bug.{type(error).__name__}", f"shipping failed and goes on: {error!r}"
@@ -184,15 +186,19 @@ class ShipWorker:
             self._clock.wait(self._never, _IDLE_S)
             return _IDLE_S
 
-    def _turn(self) -> float | None:
+    def _turn(self, *, is_stopping: bool) -> float | None:
         self._spool.sync_if_due()
         fleet = self._fleet
-        if not self._is_stopping:
-            fleet.adopt()
+        # The own folder first: once its writer is closed it looks like an orphan.
         self._take_own()
+        if not is_stopping:
+            fleet.adopt()
         own = fleet.own
-        is_urgent = self._is_stopping or self._settled_sequence < self._hurry_sequence
-        wait_s = fleet.turn(is_urgent=is_urgent, only_own=self._is_stopping, should_stop=self._is_over)
+        wait_s = fleet.turn(
+            is_urgent=is_stopping or self._settled_sequence < self._hurry_sequence,
+            only_own=is_stopping,
+            should_stop=self._is_over,
+        )
         if own is not None:
             self._settled_sequence = max(self._settled_sequence, own.reader.acknowledged.sequence)
         return wait_s
