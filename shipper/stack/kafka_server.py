@@ -172,6 +172,9 @@ class KafkaServer:
             # The default of 128 MiB does not fit the smallest heap.
             "log.cleaner.dedupe.buffer.size": 8 << 20,
             "controlled.shutdown.max.retries": 1,
+            # After a kill the controller takes the broker for a double until its session ends: 9 s by default.
+            "broker.session.timeout.ms": 4000,
+            "broker.heartbeat.interval.ms": 500,
         }
         return "".join(f"{key}={_escape(str(value))}\n" for key, value in values.items())
 

@@ -85,7 +85,8 @@ def identify(pid: int) -> ProcessIdentity | None:
     """The identity of a living process, or None."""
     try:
         process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
+        # A killed server is a zombie while its threads are still ending; until then it holds its ports.
+        if process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1:
             return None
         return ProcessIdentity(pid, process.create_time())
     except psutil.Error:

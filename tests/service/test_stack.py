@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator
-from pathlib import Path
+from typing import IO
 
+import psutil
 import pytest
 
 from shipper.clock import SystemClock
 from shipper.config import KafkaSettings
-from shipper.errors import StackError
+from shipper.errors import ServerFailed, StackError
 from shipper.kafka.admin import Admin
 from shipper.stack import EmbeddedStack
 from shipper.stack.probe import elasticsearch_process, kafka_cluster_id
@@ -80,6 +80,15 @@ def test_second_up_gives_the_same_answer(spare: SpareStack) -> None:
     assert {server.name: server.pid for server in spare.control.status().servers} == before
 
 
+def test_no_server_is_a_child_of_the_terminal(spare: SpareStack) -> None:
+    """The servers outlive the command that started them, in sessions of their own."""
+    spare.control.up()
+    for server in spare.control.status().servers:
+        assert server.pid is not None
+        assert psutil.Process(server.pid).terminal() is None
+        assert os.getsid(server.pid) != os.getsid(0)
+
+
 def test_other_settings_for_a_running_stack(spare: SpareStack) -> None:
     """Asking for another port while it runs is refused, with what to do."""
     spare.control.up()
@@ -100,31 +109,42 @@ def test_status_and_logs(spare: SpareStack) -> None:
     assert len(spare.command("logs", "elasticsearch", "-n", "3").stdout.splitlines()) == 3
 
 
-def test_data_survive_down_and_up(spare: SpareStack) -> None:
-    """Topics, cluster and documents are there again after `down` and `up`, with the state file lost as well."""
+def test_logs_are_followed_until_interrupted(spare: SpareStack) -> None:
+    """--follow shows new lines, also of a log that was begun anew, and ends quietly with Ctrl-C."""
     spare.control.up()
-    kafka = KafkaSettings(bootstrap_servers=spare.control.kafka_bootstrap)
-    port = spare.control.settings.kafka_port
-    cluster = kafka_cluster_id("127.0.0.1", port)
-    with Admin(kafka) as admin:
-        admin.ensure_topic("kept")
-    spare.ask("PUT", "/kept/_doc/1?refresh=true", {"n": 7})
+    log = spare.control.log("kafka")
+    with spare.start_command("logs", "kafka", "-n", "1", "--follow") as command:
+        assert command.stdout is not None
+        assert command.stdout.readline()
+        with log.open("a", encoding="utf-8") as file:
+            file.write("a new line\n")
+        assert wait_for_line(command.stdout, "a new line")
+        os.kill(command.pid, signal.SIGINT)
+        _, errors = command.communicate(timeout=LIMIT_S)
+    assert errors == ""
+
+
+def test_data_survive_down_and_up(spare: SpareStack) -> None:
+    """Topics, cluster and documents survive `down` and `up`, even if the state file is lost while it runs.
+
+    Of two `up` at once one starts the servers, the other waits and finds them running.
+    """
+    spare.control.up()
+    cluster = write_something(spare)
     (spare.control.directory / "stack.json").unlink()
     assert spare.command("down").stdout == "The stack is stopped.\n"
     assert spare.processes() == 0
-    assert spare.command("up").returncode == 0
-    assert kafka_cluster_id("127.0.0.1", port) == cluster
-    with Admin(kafka) as admin:
-        assert admin.topic_exists("kept")
-    document = spare.ask("GET", "/kept/_doc/1")
-    assert isinstance(document, dict)
-    assert document["_source"] == {"n": 7}
+    with spare.start_command("up") as one, spare.start_command("up") as other:
+        outputs = [command.communicate(timeout=LIMIT_S) for command in (one, other)]
+    assert (one.returncode, other.returncode) == (0, 0), outputs
+    assert sorted("runs already" in output for output, _ in outputs) == [False, True]
+    assert_something_is_there(spare, cluster)
 
 
 def test_killed_servers_come_back(spare: SpareStack) -> None:
     """After `kill -9` of both servers status says stopped, and `up` recovers what was acknowledged."""
     spare.control.up()
-    spare.ask("PUT", "/crash/_doc/1", {"n": 8})
+    cluster = write_something(spare)
     for server in spare.control.status().servers:
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
@@ -134,21 +154,31 @@ def test_killed_servers_come_back(spare: SpareStack) -> None:
         CLOCK.wait(NEVER, 0.1)
     assert spare.command("status").returncode == 1
     assert spare.control.up() is True
-    document = spare.ask("GET", "/crash/_doc/1")
-    assert isinstance(document, dict)
-    assert document["_source"] == {"n": 8}
+    assert_something_is_there(spare, cluster)
 
 
-def test_two_commands_at_once(spare: SpareStack) -> None:
-    """Of two simultaneous `up` one starts the servers, the other waits and finds them running."""
-    spare.control.down()
-    with spare.start_command("up") as one, spare.start_command("up") as other:
-        outputs = [command.communicate(timeout=LIMIT_S) for command in (one, other)]
-    assert (one.returncode, other.returncode) == (0, 0), outputs
-    assert sorted("runs already" in output for output, _ in outputs) == [False, True]
+def test_two_stacks_side_by_side(spare: SpareStack, stack: RunningStack) -> None:
+    """A second stack with other ports and folder runs beside the first; killing it leaves the first alone.
+
+    A running stack is not wiped; `down --wipe` stops it first, keeps the cache, and can be repeated.
+    """
+    spare.control.up()
+    host, _, port = stack.kafka_bootstrap.rpartition(":")
+    shared = kafka_cluster_id(host, int(port))
+    assert shared
+    assert shared != kafka_cluster_id("127.0.0.1", spare.control.settings.kafka_port)
+    with pytest.raises(StackError, match="still runs"):
+        spare.control.wipe()
+    assert spare.command("down", "--wipe").returncode == 0
+    assert not (spare.control.home / "kafka").exists()
+    assert not (spare.control.home / "elasticsearch").exists()
+    assert spare.control.software.exists()
+    assert spare.command("down", "--wipe").returncode == 0
+    assert kafka_cluster_id(host, int(port)) == shared
+    assert elasticsearch_process("127.0.0.1", int(stack.elasticsearch_url.rpartition(":")[2]))
 
 
-def test_torn_data_folder_is_explained_or_repaired(spare: SpareStack) -> None:
+def test_torn_data_folder_is_repaired_or_explained(spare: SpareStack) -> None:
     """A format that was cut off is begun anew; a server that cannot start says why and where to look."""
     spare.control.down()
     spare.control.wipe()
@@ -161,54 +191,44 @@ def test_torn_data_folder_is_explained_or_repaired(spare: SpareStack) -> None:
     meta = spare.control.home / "kafka" / "data" / "meta.properties"
     good = meta.read_text("utf-8")
     meta.write_text(good.replace("node.id=1", "node.id=2"), "utf-8")
-    answer = spare.command("up")
-    assert answer.returncode == 1
-    assert "Kafka 4.1.0 failed: " in answer.stderr
-    assert str(spare.control.log("kafka")) in answer.stderr
+    with pytest.raises(ServerFailed, match=r"Kafka 4\.1\.0 failed: ") as caught:
+        spare.control.start_server("kafka")
+    assert caught.value.log in {
+        str(spare.control.log("kafka")),
+        str(spare.control.home / "kafka" / "output.txt"),
+    }
+    assert "node" in caught.value.tail
     assert spare.processes() == 0
     meta.write_text(good, "utf-8")
-    assert spare.command("up").returncode == 0
-
-
-def test_two_stacks_side_by_side(spare: SpareStack, stack: RunningStack) -> None:
-    """A second stack with other ports and folder runs beside the first; stopping it leaves the first alone."""
-    spare.control.up()
-    host, _, port = stack.kafka_bootstrap.rpartition(":")
-    shared = kafka_cluster_id(host, int(port))
-    assert shared
-    assert shared != kafka_cluster_id("127.0.0.1", spare.control.settings.kafka_port)
-    assert spare.control.down() is True
-    assert kafka_cluster_id(host, int(port)) == shared
-    assert elasticsearch_process("127.0.0.1", int(stack.elasticsearch_url.rpartition(":")[2]))
-
-
-def test_wipe_deletes_the_data_and_nothing_else(spare: SpareStack) -> None:
-    """A running stack is not wiped; `down --wipe` stops it first, keeps the cache, and is repeatable."""
-    spare.control.up()
-    with pytest.raises(StackError, match="still runs"):
-        spare.control.wipe()
-    assert spare.command("down", "--wipe").returncode == 0
-    assert not (spare.control.home / "kafka").exists()
-    assert not (spare.control.home / "elasticsearch").exists()
-    assert Path(spare.control.software).exists()
-    assert spare.command("down", "--wipe").returncode == 0
+    assert spare.control.start_server("kafka") is True
 
 
 def test_kafka_restart_keeps_what_it_holds(stack: RunningStack) -> None:
-    """Restarting the shared broker, as fault tests do, keeps its cluster; nothing else is touched."""
+    """Restarting the shared broker, as fault tests do, keeps its cluster."""
     host, _, port = stack.kafka_bootstrap.rpartition(":")
     before = kafka_cluster_id(host, int(port))
     stack.restart_kafka(kill=True)
     assert kafka_cluster_id(host, int(port)) == before
 
 
-def test_no_server_is_a_child_of_the_terminal(spare: SpareStack) -> None:
-    """The servers outlive the command that started them, in sessions of their own."""
-    assert spare.command("up").returncode == 0
-    for server in spare.control.status().servers:
-        assert server.pid is not None
-        answer = subprocess.run(
-            ["ps", "-o", "tty=", "-p", str(server.pid)], capture_output=True, text=True, check=True
-        )
-        assert answer.stdout.strip() == "?"
-        assert os.getsid(server.pid) != os.getsid(0)
+def write_something(spare: SpareStack) -> str | None:
+    """Make a topic and a document; return the cluster's id."""
+    with Admin(KafkaSettings(bootstrap_servers=spare.control.kafka_bootstrap)) as admin:
+        admin.ensure_topic("kept")
+    spare.ask("PUT", "/kept/_doc/1", {"n": 7})
+    return kafka_cluster_id("127.0.0.1", spare.control.settings.kafka_port)
+
+
+def assert_something_is_there(spare: SpareStack, cluster: str | None) -> None:
+    """Check that topic, document and cluster are the ones that were written."""
+    assert kafka_cluster_id("127.0.0.1", spare.control.settings.kafka_port) == cluster
+    with Admin(KafkaSettings(bootstrap_servers=spare.control.kafka_bootstrap)) as admin:
+        assert admin.topic_exists("kept")
+    document = spare.ask("GET", "/kept/_doc/1")
+    assert isinstance(document, dict)
+    assert document["_source"] == {"n": 7}
+
+
+def wait_for_line(stream: IO[str], wanted: str) -> bool:
+    """Read lines until the wanted one; the test's time limit ends the wait."""
+    return any(line.strip() == wanted for line in stream)
