@@ -6,6 +6,7 @@ The rules are written down for users in `docs/reference/document.md`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from shipper.ecs.fields import FIELDS, FieldSpec
@@ -157,16 +158,11 @@ class Document:
         return text(value, self._limits.keyword)
 
     def _place_undeclared(self, name: str, value: object) -> None:
-        root, dot, rest = name.partition(".")
-        if dot and root in _LABELS:
+        opened, rest = _opened(name) if len(name) <= self._limits.key else _opened.__wrapped__(name)
+        if opened in _OPEN:
+            self._put_named(opened, _OPEN[opened], rest, value, 1)
+        else:
             self.label(rest, value)
-            return
-        if dot and root in _ROOTS:
-            for opened, spec in _OPEN.items():
-                if name.startswith(opened) and name[len(opened) : len(opened) + 1] == ".":
-                    self._put_named(opened, spec, name[len(opened) + 1 :], value, 1)
-                    return
-        self.label(name, value)
 
     def _place_mapping(self, name: str, value: object, depth: int) -> None:
         if name in _LABELS:
@@ -228,11 +224,24 @@ class Document:
             if spec.type == "keywords":
                 place[name] = fit(spec._replace(type="keyword"), value, self._limits)
                 return
-            parts = elements(value, self._limits.items) if type(value) is not float else None
+            parts = elements(value, self._limits.items)
             fitted = fit_double(value) if parts is None else [fit_double(part) for part in parts]
             place[name] = finite(full, fitted, self._nonfinite)
         except Misfit:
             self.label(full, value)
+
+
+@lru_cache(maxsize=8192)
+def _opened(name: str) -> tuple[str, str]:
+    """Return the open object that a name lies in and the rest of the name; ("", label) where it lies in none."""
+    root, dot, rest = name.partition(".")
+    if dot and root in _LABELS:
+        return "", rest
+    if dot and root in _ROOTS:
+        for opened in _OPEN:
+            if name.startswith(f"{opened}."):
+                return opened, name[len(opened) + 1 :]
+    return "", name
 
 
 def _length(value: object) -> int:

@@ -143,6 +143,8 @@ def _without_own(
     document: Document, fields: Mapping[object, object], event: Event, consumed: str | None
 ) -> Mapping[object, object]:
     """Take out what the call or shipper states itself; what says something else becomes a label."""
+    if fields.keys().isdisjoint(_SPECIAL):
+        return fields
     stated = {
         "dataset": document.roots["event"]["dataset"],  # type: ignore[index, call-overload]
         "level": level_name(event.level),
@@ -163,6 +165,7 @@ def _without_own(
 
 
 _HOLDS_RESERVED: Final = frozenset(name.partition(".")[0] for name in RESERVED)
+_SPECIAL: Final = RESERVED | _HOLDS_RESERVED | {"dataset", "level", "logger", "@timestamp", "timestamp"}
 
 
 def _without_reserved(document: Document, group: str, given: Mapping[object, object]) -> dict[object, object]:

@@ -33,6 +33,7 @@ LONG_MAX: Final = (1 << 63) - 1
 """Largest value of Elasticsearch's `long`; the smallest is `-LONG_MAX - 1`."""
 
 _ORDINARY: Final = Limits()
+_SIMPLE: Final = frozenset({str, int, float, bool, bytes, type(None)})
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?\Z", re.ASCII)
 _SPEAKS_FOR_ITSELF: Final = (
     Decimal, Fraction, uuid.UUID, os.PathLike, date, time, timedelta, IPv4Address, IPv6Address,
@@ -154,8 +155,11 @@ def double(value: int | float) -> int | float:  # noqa: PYI041 - the difference 
 
 def is_mapping(value: object) -> bool:
     """Tell whether `value` is a mapping; False if it refuses to say."""
-    if type(value) is dict:
+    kind = type(value)
+    if kind is dict:
         return True
+    if kind in _SIMPLE:  # asking an abstract class takes longer than all the rest
+        return False
     try:
         return isinstance(value, Mapping)
     except Exception:  # noqa: BLE001 - hostile __class__
@@ -178,6 +182,8 @@ def pairs(value: Mapping[object, object], most: int) -> list[tuple[object, objec
 
 def elements(value: object, most: int) -> list[object] | None:
     """Return the first `most` elements of a list, tuple or set (sets in the order of their text), else None."""
+    if type(value) in _SIMPLE:
+        return None
     try:
         if isinstance(value, (list, tuple, deque)):
             return list(islice(value, most))

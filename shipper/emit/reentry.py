@@ -12,11 +12,11 @@ from collections import deque
 from typing import Final
 from weakref import ref
 
-OWN_THREADS: Final = "shipper-"
-"""Threads that shipper starts have names that begin so."""
+OWN_THREADS: Final = frozenset({"shipper-ship"})
+"""Names of the threads that shipper starts in an application."""
 
-CLIENT_THREADS: Final = ("kafka-", "kafka_")
-"""Threads that the Kafka client starts."""
+CLIENT_THREADS: Final = "kafka-io-shipper"
+"""Threads that the Kafka client starts for us carry our client id; the application's own clients have theirs."""
 
 CLIENT_LOGGERS: Final = frozenset({"kafka", "elastic_transport", "elasticsearch", "urllib3"})
 _MOST_RECENT: Final = 8
@@ -39,7 +39,7 @@ THREAD: Final = _ThreadState()
 def is_ours(logger: str) -> bool:
     """Tell whether a record of `logger`, made on this thread, comes from our own work."""
     name = threading.current_thread().name
-    if name.startswith(OWN_THREADS):
+    if name in OWN_THREADS:
         return True
     return name.startswith(CLIENT_THREADS) and logger.partition(".")[0] in CLIENT_LOGGERS
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import orjson
 import pytest
@@ -186,13 +190,57 @@ def test_pipeline_delivers_to_kafka(stack: RunningStack, tmp_path_factory: pytes
     assert found[0].headers["event.dataset"] == b"ml.app"
 
 
+APPLICATION = """
+import os, sys
+import shipper
+
+log = shipper.get_logger("short")
+for number in range(int(sys.argv[1])):
+    log.info("record", number=number)
+os._exit(0)
+"""
+
+
+def test_a_later_start_ships_what_a_dead_process_left(stack: RunningStack, tmp_path: Path) -> None:
+    """U01: a process logs 1,000 records and is gone at once; the next start with the same settings delivers them all."""
+    topic = f"emit-{uuid.uuid4().hex[:10]}"
+    kafka = KafkaSettings(bootstrap_servers=stack.kafka_bootstrap, topic=topic)
+    with Admin(kafka) as admin:
+        admin.ensure_topic(topic)
+    environment = {
+        **os.environ, **stack.environment, "SHIPPER_KAFKA_TOPIC": topic, "SHIPPER_SPOOL_DIRECTORY": str(tmp_path),
+        "SHIPPER_GIT_COMMIT": "c" * 40,
+    }  # fmt: skip
+    subprocess.run([sys.executable, "-c", APPLICATION, "1000"], env=environment, check=True, timeout=60)
+    pipeline = shipper.configure(
+        service="next",
+        git={"commit": "c" * 40},
+        kafka={"bootstrap_servers": stack.kafka_bootstrap, "topic": topic},
+        spool={"directory": tmp_path},
+        ship={"mode": "thread"},
+    )
+    try:
+        shipper.get_logger().info("hello")
+        assert pipeline.flush(60.0) == 0
+        found = take(kafka, topic, 1_001)
+    finally:
+        shipper.testing.reset()
+    documents = [orjson.loads(record.value or b"") for record in found]
+    by_id = {document["event"]["id"]: document for document in documents}
+    numbers = sorted(
+        document["numeric_labels"]["number"] for document in by_id.values() if document["message"] == "record"
+    )
+    assert numbers == list(range(1_000))
+    assert len(by_id) == 1_001
+
+
 def take(kafka: KafkaSettings, topic: str, count: int) -> list[ConsumedRecord]:
-    """Return `count` records from the beginning of a topic; fewer if they do not come within a minute."""
+    """Return records from the beginning of a topic until `count` different ones came, or a minute is over."""
     consumer = Consumer(kafka, [topic], f"{topic}-group")
     found: list[ConsumedRecord] = []
     deadline = time.monotonic() + 60
     try:
-        while len(found) < count and time.monotonic() < deadline:
+        while len({record.headers["event.id"] for record in found}) < count and time.monotonic() < deadline:
             found.extend(consumer.poll(1.0))
     finally:
         consumer.close()

@@ -136,6 +136,9 @@ def test_closing_under_load_loses_nothing(spool_root: Path) -> None:
     for loader in loaders:
         loader.join()
     shipper.close(5.0)
+    for thread in threading.enumerate():  # one that was starting while its worker was stopped ends by itself
+        if thread.name.startswith("shipper-"):
+            thread.join(20)
     assert pipeline.counts().dropped == {}
     ids = {record.event_id for record in sink.records}
     ids |= {document["event"]["id"] for document in documents_under(spool_root)}
