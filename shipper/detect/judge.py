@@ -98,7 +98,8 @@ class Judge:
         reference = Reference(self._baseline(table, usable, row, moment), previous)
         if not self.detector.can_pool:
             score = self.detector.score(table.take(slice(row, row + 1)), reference, level)
-            return Judgement(moment, verdict_of(score, level), score, level, moment)
+            since = moment - score.reach * self.window_us
+            return Judgement(moment, verdict_of(score, level), score, level, since)
         level /= 1 + len(LOOKS)
         score = self.detector.score(table.take(slice(row, row + 1)), reference, level)
         alone = Judgement(moment, verdict_of(score, level), score, level, moment)
@@ -109,8 +110,10 @@ class Judge:
             return self._cleared(table, usable, row, previous, alone)
         for look in LOOKS:
             pooled = self._pooled(table, usable, row, previous, look, alone)
-            if pooled is not None:
+            if pooled is not None and pooled.verdict is not Verdict.UNCLEAR:
                 return pooled
+            if pooled is None:
+                break
         return alone
 
     def _cleared(
@@ -137,20 +140,27 @@ class Judge:
         look: int,
         alone: Judgement,
     ) -> Judgement | None:
+        """Judge the window together with those before it; None where they do not go the same way.
+
+        UNCLEAR: they do, but it could still be chance; a longer look may tell.
+        """
         moment, level = alone.start_us, alone.level / POOLED_FACTOR
         first = int(np.searchsorted(table.times, moment - (look - 1) * self.window_us))
-        if first == row:
-            return None
+        flagged = np.flatnonzero(~usable[first:row])
+        if len(flagged) and row - (first + int(flagged[-1])) >= LOOKS[0]:
+            # What was over before the shortest look is a closed chapter, no evidence for this window.
+            first += int(flagged[-1]) + 1
         reference = Reference(self._baseline(table, usable, first, moment), previous)
         score = self.detector.score(table.take(slice(first, row + 1)).summed(), reference, level)
-        if score.value is None:
-            return None
-        if verdict_of(score, level).is_anomalous:
+        is_too_small = alone.score.value is None
+        if score.value is not None and verdict_of(score, level).is_anomalous:
             since = self._since(table, first, row, reference, alone)
             return Judgement(moment, Verdict.STRONG, score, level, since)
-        # A window too small to be judged alone is at least known to be ordinary together with others.
-        is_too_small = alone.score.value is None
-        return Judgement(moment, Verdict.ORDINARY, score, level, moment) if is_too_small else None
+        if score.value is not None and is_too_small and not score.is_effective:
+            # A window too small to be judged alone is at least known to be ordinary together with others.
+            return Judgement(moment, Verdict.ORDINARY, score, level, moment)
+        goes_on = score.is_effective or score.value is None
+        return Judgement(moment, Verdict.UNCLEAR, score, level, moment) if goes_on else None
 
     def _since(self, table: Table, first: int, row: int, reference: Reference, alone: Judgement) -> int:
         """Return the start of the earliest of the windows in a row up to this one that go the same way."""

@@ -43,7 +43,9 @@ class Arrivals:
         if self.newest_us is None or self.ingested_us is None:
             return settled
         is_arriving = self.ingested_us >= now_us - max(lateness_us, MINUTE_US)
-        return min(settled, self.newest_us) if is_arriving else settled
+        # The newest event always lies a little back; further than the lateness again, it is a backlog.
+        is_behind = is_arriving and self.newest_us < settled - lateness_us
+        return self.newest_us if is_behind else settled
 
 
 def arrivals(store: DocumentStore, namespace: str, since_us: int, now_us: int) -> Arrivals:

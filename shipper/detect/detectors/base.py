@@ -36,6 +36,7 @@ class Score:
         observed, expected, threshold: what was seen, what was expected, where ordinary ends; same unit.
         count: events behind `observed`.
         have, need: data present and required; equal or more once there is a value.
+        reach: windows just before the judged one that the evidence includes.
         missing: what the two count, for example "baseline windows"; empty once there is a value.
         facts: further findings for a person, for example the worst features.
         suspects: features (or other parts of the input) that stand out, the worst first.
@@ -50,6 +51,7 @@ class Score:
     count: int = 0
     have: int = 0
     need: int = 0
+    reach: int = 0
     missing: str = ""
     facts: Mapping[str, Fact] = field(default_factory=lambda: _NO_FACTS)
     suspects: tuple[str, ...] = ()

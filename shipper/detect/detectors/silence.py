@@ -64,6 +64,7 @@ class Silence:
             count=int(seen),
             have=len(history),
             need=self.enough.baseline_windows,
+            reach=silent if seen == 0 else 0,
             facts={"silent_windows": silent + 1 if seen == 0 else 0, "rate_assumed": round(low, 3)},
         )
 
