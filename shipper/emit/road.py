@@ -46,7 +46,7 @@ def travel(
             (outlet or REGISTRY.outlet({})).refuse("emit_failed", f"a record of {logger} failed ({problem})")
     finally:
         if thread.refused:
-            _settle(outlet, logger)
+            _settle(outlet, f"a logging call of {logger}")
         thread.is_inside = False
 
 
@@ -61,14 +61,16 @@ def inside() -> Iterator[None]:
     try:
         yield
     finally:
+        if thread.refused and not was_inside:
+            _settle(None, "shipper itself")
         thread.is_inside = was_inside
 
 
-def _settle(outlet: Outlet | None, logger: str) -> None:
+def _settle(outlet: Outlet | None, where: str) -> None:
     with suppress(Exception):
         count, THREAD.refused = THREAD.refused, 0
         (outlet or REGISTRY.outlet({})).refuse(
-            "reentry", f"a record was made inside a logging call of {logger} and dropped", count
+            "reentry", f"a record was made inside {where} and dropped", count
         )
 
 

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,6 +144,25 @@ def test_closing_under_load_loses_nothing(spool_root: Path) -> None:
     ids = {record.event_id for record in sink.records}
     ids |= {document["event"]["id"] for document in documents_under(spool_root)}
     assert len(ids) == sum(made)
+
+
+def test_a_close_in_the_middle_of_a_call(spool_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record whose spool is closed between opening and appending goes to the next one; nothing is counted twice."""
+    pipeline = shipper.configure()
+    log = shipper.get_logger()
+    log.info("first")
+    append = pipeline.emitter._append
+
+    def close_first(*arguments: Any) -> bool:
+        monkeypatch.setattr(pipeline.emitter, "_append", append)
+        shipper.close()
+        return append(*arguments)
+
+    monkeypatch.setattr(pipeline.emitter, "_append", close_first)
+    log.info("second")
+    counts = pipeline.counts()
+    assert (counts.emitted, dict(counts.dropped)) == (2, {})
+    assert sorted(document["message"] for document in documents_under(spool_root)) == ["first", "second"]
 
 
 def test_precedence_and_short_forms(monkeypatch: pytest.MonkeyPatch, spool_root: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 import shipper
 from shipper.emit import ShipperHandler
+from shipper.enrich.model import Model
 from shipper.record import Record
 from shipper.ship.sink import Delivery
 from tests.unit.emit.destination import MemoryDestination
@@ -63,7 +64,10 @@ def test_destructors_that_log_under_any_allocation(spool_root: Path) -> None:
         for number in range(50):
             LogsWhenCollected()
             shipper.get_logger().info("hello", number=number)
+            LogsWhenCollected()
             pipeline.counts()
+            LogsWhenCollected()
+            pipeline.bind_model(Model("fraud", str(number)))
         shipper.flush(5.0)
         shipper.close(5.0)
         done.set()
@@ -81,6 +85,33 @@ def test_destructors_that_log_under_any_allocation(spool_root: Path) -> None:
     assert counts.emitted == counts.delivered + sum(counts.dropped.values()) + counts.waiting
     assert set(counts.dropped) <= {"reentry"}
     assert counts.emitted >= 50
+
+
+@pytest.mark.parametrize("call", ["counts", "flush", "close"])
+def test_a_destructor_inside_our_locks(call: str, spool_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """U08: a record made while this thread holds our lock outside of a logging call waits for nothing, and is counted."""
+    pipeline = shipper.configure(sink=MemoryDestination(), ship={"mode": "thread"})
+    logging.getLogger().addHandler(ShipperHandler())
+    shipper.get_logger().info("hello")
+    assert pipeline._worker is not None
+    worker, counters = pipeline._worker, pipeline._counters
+    owner, name = {"counts": (counters, "snapshot"), "flush": (worker, "flush"), "close": (worker, "stop")}[
+        call
+    ]
+    original = getattr(owner, name)
+
+    def collected_inside(*arguments: float) -> object:
+        with counters._lock:
+            logging.getLogger("destructor").warning("collected")
+        return original(*arguments)
+
+    monkeypatch.setattr(owner, name, collected_inside)
+    caller = threading.Thread(target=getattr(pipeline, call), daemon=True)
+    caller.start()
+    caller.join(20)
+    assert not caller.is_alive(), "deadlock"
+    monkeypatch.undo()
+    assert pipeline.counts().dropped == {"reentry": 1}
 
 
 class ChattySink(MemoryDestination):
