@@ -169,7 +169,7 @@ class AccessRefused(TransportError):
 
 
 class RecordTooLarge(TransportError):
-    """Refused at any time: a dead letter, never retried."""
+    """Refused at any time: a dead letter, never retried. A limit of 0 is the broker's, whose figure it does not tell."""
 
     def __init__(self, size_bytes: int, limit_bytes: int) -> None:
         super().__init__(size_bytes, limit_bytes)
@@ -177,7 +177,8 @@ class RecordTooLarge(TransportError):
         self.limit_bytes = limit_bytes
 
     def __str__(self) -> str:
-        return f"A record of {self.size_bytes} bytes is over the limit of {self.limit_bytes} bytes."
+        limit = f"limit of {self.limit_bytes} bytes" if self.limit_bytes else "limit of its topic"
+        return f"A record of {self.size_bytes} bytes is over the {limit}."
 
 
 class RecordRefused(TransportError):

@@ -76,8 +76,12 @@ def to_transport_error(
 
 
 def needs_new_client(error: Exception) -> bool:
-    """Return whether the client object that raised `error` must not be used any more."""
-    if isinstance(error, (*_TOO_LARGE, *_ABOUT_THE_RECORD, *_GROUP)):
+    """Return whether the client object that raised `error` must not be used any more.
+
+    That includes refusals of one record by the broker: the idempotent producer takes them for fatal and then fails
+    whatever else it is given, with the same error.
+    """
+    if isinstance(error, _GROUP):
         return False
     return not getattr(error, "retriable", False)
 

@@ -74,7 +74,9 @@ class Producer:
         return self._max_message_bytes
 
     def send(self, messages: Sequence[Message]) -> list[Outcome]:
-        """Send all; return the outcome of each, in order. Never raises, blocks at most about three request timeouts.
+        """Send all; return the outcome of each, in order. Never raises.
+
+        Blocks at most about three request timeouts (longer if messages are refused one by one).
 
         A retriable outcome says nothing about whether the message was stored.
         """
@@ -93,6 +95,24 @@ class Producer:
         return None
 
     def _send(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Send, and believe a refusal only of a message that was sent alone.
+
+        When the broker refuses one message for its size, the client's state is broken, and it says the same of all
+        others that it holds. They are sent again in halves, so that one bad message costs some round trips, not
+        good ones their place on the topic.
+        """
+        outcomes = self._send_together(messages)
+        if len(messages) == 1 or all(isinstance(o, Acknowledged) or o.retriable for o in outcomes):
+            return outcomes
+        open_ones = [index for index, outcome in enumerate(outcomes) if not isinstance(outcome, Acknowledged)]
+        middle = len(open_ones) // 2
+        for part in (open_ones[:middle], open_ones[middle:]):
+            again = self._send([messages[index] for index in part]) if part else []
+            for index, outcome in zip(part, again, strict=True):
+                outcomes[index] = outcome
+        return outcomes
+
+    def _send_together(self, messages: Sequence[Message]) -> list[Outcome]:
         try:
             client = self._connect()
             missing = self._missing_topics(client, {message.topic for message in messages})
@@ -157,8 +177,14 @@ class Producer:
         return missing
 
     def _outcomes(self, client: Any, messages: Sequence[Message], results: Sequence[Any]) -> list[Outcome]:
+        deadline_s = time.monotonic() + self._delivery_timeout_s + _GRACE_S
         with suppress(Exception):  # each message tells by itself what became of it
-            client.flush(timeout=self._delivery_timeout_s + _GRACE_S)
+            client.flush(timeout=deadline_s - time.monotonic())
+        for result in results:
+            if not isinstance(result, Exception) and not result.is_done:
+                # A batch that was too large as a whole was split: flush knows only the first attempt.
+                with suppress(Exception):
+                    result.get(timeout=max(0.0, deadline_s - time.monotonic()))
         outcomes: list[Outcome] = []
         worst: Exception | None = None
         for message, result in zip(messages, results, strict=True):
@@ -182,7 +208,6 @@ class Producer:
             bootstrap_servers=self._settings.bootstrap_servers,
             topic=topic,
             size_bytes=size_bytes,
-            limit_bytes=self._max_message_bytes,
         )
 
     def _drop_client_after(self, error: Exception) -> None:

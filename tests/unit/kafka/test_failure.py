@@ -97,5 +97,5 @@ def test_broken_client_state_asks_for_a_new_client() -> None:
     assert needs_new_client(errors.SaslAuthenticationFailedError())
     assert needs_new_client(RuntimeError())
     assert not needs_new_client(errors.KafkaTimeoutError())
-    assert not needs_new_client(errors.MessageSizeTooLargeError())
+    assert needs_new_client(errors.MessageSizeTooLargeError())
     assert not needs_new_client(errors.CommitFailedError())
