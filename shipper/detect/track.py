@@ -45,12 +45,17 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where the reading of verdicts stands: the open episode, recent entries, ordinary windows in a row."""
+    """Where the reading of verdicts stands.
+
+    The open episode, recent entries, ordinary windows in a row, and the end of the episode before, behind
+    which a new one does not reach.
+    """
 
     episode: Episode | None = None
     recent: tuple[Entry, ...] = ()
     ordinary_since_us: int | None = None
     ordinary: int = 0
+    closed_us: int = 0
 
     def after(self, entry: Entry, hysteresis: Hysteresis) -> tuple[Progress, Episode | None]:
         """Return the progress after one more entry, and the episode that it ended, if any."""
@@ -58,14 +63,25 @@ class Progress:
             return self, None
         recent = (*self.recent, entry)[-hysteresis.of :]
         if self.episode is None:
-            return replace(self, episode=_opened(recent, hysteresis), recent=recent), None
+            return replace(self, episode=self._opened(recent, hysteresis), recent=recent), None
         if entry.verdict.is_anomalous:
             longer = replace(self.episode, last_us=entry.start_us, windows=self.episode.windows + 1)
-            return Progress(longer, recent), None
+            return Progress(longer, recent, closed_us=self.closed_us), None
         since = self.ordinary_since_us if self.ordinary_since_us is not None else entry.start_us
         if self.ordinary + 1 < hysteresis.recover:
-            return Progress(self.episode, recent, since, self.ordinary + 1), None
-        return Progress(recent=recent), replace(self.episode, ended_us=since, recovered_us=entry.start_us)
+            return replace(self, recent=recent, ordinary_since_us=since, ordinary=self.ordinary + 1), None
+        ended = replace(self.episode, ended_us=since, recovered_us=entry.start_us)
+        return Progress(closed_us=since), ended
+
+    def _opened(self, recent: tuple[Entry, ...], hysteresis: Hysteresis) -> Episode | None:
+        anomalous = [entry for entry in recent if entry.verdict.is_anomalous]
+        newest = recent[-1]
+        if not newest.verdict.is_anomalous:
+            return None
+        if newest.verdict is not Verdict.STRONG and len(anomalous) < hysteresis.open:
+            return None
+        first = max(self.closed_us, min(entry.since_us for entry in anomalous))
+        return Episode(first, newest.start_us, newest.start_us, len(anomalous))
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads back."""
@@ -75,6 +91,7 @@ class Progress:
             "recent": [_packed(entry) for entry in self.recent],
             "ordinary_since": self.ordinary_since_us,
             "ordinary": self.ordinary,
+            "closed": self.closed_us,
         }
 
     @classmethod
@@ -85,6 +102,7 @@ class Progress:
             tuple(_unpacked(item) for item in content["recent"]),
             content["ordinary_since"],
             int(content["ordinary"]),
+            int(content["closed"]),
         )
 
 
@@ -140,17 +158,6 @@ class Track:
         return cls(
             Progress.from_json(content["folded"]), tuple(_unpacked(item) for item in content["entries"])
         )
-
-
-def _opened(recent: tuple[Entry, ...], hysteresis: Hysteresis) -> Episode | None:
-    anomalous = [entry for entry in recent if entry.verdict.is_anomalous]
-    newest = recent[-1]
-    if not newest.verdict.is_anomalous:
-        return None
-    if newest.verdict is not Verdict.STRONG and len(anomalous) < hysteresis.open:
-        return None
-    first = min(entry.since_us for entry in anomalous)
-    return Episode(first, newest.start_us, newest.start_us, len(anomalous))
 
 
 def _packed(entry: Entry) -> list[Any]:
