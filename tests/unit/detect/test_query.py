@@ -1,0 +1,119 @@
+"""Questions to Elasticsearch and the reading of their answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shipper.detect.bins import Catalog, bin_condition, short_name
+from shipper.detect.measures import cell_query, measure
+from shipper.detect.query import MOST_BUCKETS, group_conditions, terms_conditions
+from shipper.detect.rule_file import load_rules, parse_rules
+from shipper.detect.rules import DriftRule
+from shipper.detect.store import drive
+from shipper.detect.window import HOUR_US, MINUTE_US
+from tests.unit.detect.memory_store import MemoryStore
+
+RULES = {rule.id: rule for rule in load_rules(None).active}
+
+
+def page(*cells: tuple[int, str, int, int], after: bool = False) -> dict[str, Any]:
+    """One page of windows (minute, service, events, bad ones)."""
+    buckets = [
+        {"key": {"window": minute * 60_000, "g0": service}, "doc_count": events, "bad": {"doc_count": bad}}
+        for minute, service, events, bad in cells
+    ]
+    content: dict[str, Any] = {"buckets": buckets}
+    if after:
+        content["after_key"] = buckets[-1]["key"]
+    return {"aggregations": {"cells": content}}
+
+
+def test_cells_are_read_by_group_and_window() -> None:
+    """Each group has its rows in order of time."""
+    store = MemoryStore()
+    store.answers = [page((0, "a", 5, 1), (0, "b", 7, 0), (15, "a", 6, 2))]
+    (found,) = drive(store, [measure(RULES["inference-errors"], "test", 0, HOUR_US)])
+    assert found == {
+        ("a",): [(0, {"events": 5.0, "bad": 1.0}), (15 * MINUTE_US, {"events": 6.0, "bad": 2.0})],
+        ("b",): [(0, {"events": 7.0, "bad": 0.0})],
+    }
+
+
+def test_an_absent_index_has_no_cells() -> None:
+    """An answer without aggregations is no error."""
+    store = MemoryStore()
+    store.answers = [{"hits": {"hits": []}}]
+    assert drive(store, [measure(RULES["inference-errors"], "test", 0, HOUR_US)]) == [{}]
+
+
+def test_rules_ask_together() -> None:
+    """The searches of all rules go out in one request, page by page."""
+    store = MemoryStore()
+    store.answers = [page((0, "a", 5, 1)), page((0, "b", 5, 1))]
+    fetches = [
+        measure(RULES[name], "test", 0, HOUR_US) for name in ("inference-errors", "application-errors")
+    ]
+    first, second = drive(store, fetches)
+    assert (list(first), list(second)) == ([("a",)], [("b",)])
+    assert [index for index, _ in store.asked] == ["logs-ml.inference-test-*", "logs-ml.app-test-*"]
+
+
+@pytest.mark.parametrize(
+    "rule_id", ["inference-errors", "inference-latency", "model-accuracy", "inference-silence"]
+)
+def test_no_page_has_too_many_buckets(rule_id: str) -> None:
+    """Elasticsearch refuses more than 65,536 buckets in an answer."""
+    store = MemoryStore()
+    store.answers = [{}, {}]
+    drive(store, [measure(RULES[rule_id], "test", 0, HOUR_US)])
+    size = store.asked[0][1]["aggs"]["cells"]["composite"]["size"]
+    assert size * (1 + cell_query(RULES[rule_id], "test").buckets) <= MOST_BUCKETS
+
+
+def test_conditions() -> None:
+    """A list means one of; an absent group value means that the field is absent."""
+    assert terms_conditions({"a": "x", "b": ("y", "z")}) == [
+        {"term": {"a": "x"}},
+        {"terms": {"b": ["y", "z"]}},
+    ]
+    present, absent = group_conditions(("a", "b"), ("x", None))
+    assert present == {"term": {"a": "x"}}
+    assert absent == {"bool": {"must_not": [{"exists": {"field": "b"}}]}}
+
+
+@pytest.mark.parametrize(
+    ("part", "limits"), [("0", {"lt": 1.0}), ("1", {"gte": 1.0, "lt": 2.0}), ("2", {"gte": 2.0})]
+)
+def test_the_bins_of_a_number_leave_no_gap(part: str, limits: dict[str, float]) -> None:
+    """Bins are half-open and cover every number."""
+    assert bin_condition("f", (1.0, 2.0), part) == {"range": {"f": limits}}
+
+
+def test_the_bins_of_a_category() -> None:
+    """Named values, all others, and none at all."""
+    assert bin_condition("f", ("a", "b"), "1") == {"term": {"f": "b"}}
+    assert "must_not" in bin_condition("f", ("a", "b"), "other")["bool"]
+    assert "must_not" in bin_condition("f", ("a", "b"), "missing")["bool"]
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        ("all", (["age", "sum"], ["site"])),
+        ("all numeric", (["age", "sum"], [])),
+        ("all categorical", ([], ["site"])),
+        ("[age, site]", (["age"], ["site"])),
+        ("all\n    except_features: [sum]", (["age"], ["site"])),
+    ],
+)
+def test_features_are_chosen(features: str, expected: tuple[list[str], list[str]]) -> None:
+    """All, all of a kind, or those that are named."""
+    catalog = Catalog(
+        ("ml.features.numeric.age", "ml.features.numeric.sum"), ("ml.features.categorical.site",)
+    )
+    (rule,) = parse_rules(f"rules:\n  - id: d\n    kind: drift\n    features: {features}\n").active
+    assert isinstance(rule, DriftRule)
+    numeric, categorical = catalog.of(rule)
+    assert ([short_name(one) for one in numeric], [short_name(one) for one in categorical]) == expected
