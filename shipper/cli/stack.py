@@ -100,7 +100,7 @@ def logs(
         typer.echo(f"There is no log yet: {log}", err=True)
         raise typer.Exit(1)
     end_bytes = log.stat().st_size
-    for line in tail(log)[-lines:] if lines else ():
+    for line in tail(log, limit_bytes=max(lines, 100) * 1024)[-lines:] if lines else ():
         typer.echo(line)
     if follow:
         with contextlib.suppress(KeyboardInterrupt):

@@ -61,6 +61,11 @@ class ElasticsearchServer:
         with 0 once the server listens.
         """
         home = self._software.elasticsearch
+        folders = {
+            "ES_PATH_CONF": str(self.folder.configuration),
+            "ES_TMPDIR": str(self.folder.temporary),
+            "ES_JAVA_HOME": str(self._software.java),
+        }
         return Command(
             [
                 str(self._software.java_program),
@@ -85,14 +90,7 @@ class ElasticsearchServer:
                 "--pidfile",
                 str(self._pid_file),
             ],
-            java_environment(
-                self.folder,
-                {
-                    "ES_PATH_CONF": str(self.folder.configuration),
-                    "ES_TMPDIR": str(self.folder.temporary),
-                    "ES_JAVA_HOME": str(self._software.java),
-                },
-            ),
+            java_environment(self.folder, folders),
             home,
             self.folder.output,
         )

@@ -130,13 +130,13 @@ def authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def tail(path: Path, since_bytes: int = 0) -> list[str]:
-    """The last lines of a text file, at most 64 KiB of them and none before `since_bytes`."""
+def tail(path: Path, since_bytes: int = 0, *, limit_bytes: int = _TAIL_BYTES) -> list[str]:
+    """The last lines of a text file, at most `limit_bytes` of them and none before `since_bytes`."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             # A log that is shorter than before was rotated: all of it is new.
-            start = max(since_bytes if since_bytes <= size else 0, size - _TAIL_BYTES)
+            start = max(since_bytes if since_bytes <= size else 0, size - limit_bytes)
             file.seek(start)
             return file.read().decode("utf-8", "replace").splitlines()
     except OSError:
