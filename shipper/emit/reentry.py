@@ -15,8 +15,9 @@ from weakref import ref
 OWN_THREADS: Final = frozenset({"shipper-ship"})
 """Names of the threads that shipper starts in an application."""
 
-CLIENT_THREADS: Final = "kafka-io-shipper"
-"""Threads that the Kafka client starts for us carry our client id; the application's own clients have theirs."""
+CLIENT_THREADS: Final = ("kafka-io-shipper", "shipper-network-thread", "shipper-dead-letters-network-thread")
+"""Begin of the names of the threads that the Kafka client starts for us; they carry our client id, and the
+application's own clients have theirs."""
 
 CLIENT_LOGGERS: Final = frozenset({"kafka", "elastic_transport", "elasticsearch", "urllib3"})
 _MOST_RECENT: Final = 8
