@@ -23,11 +23,16 @@ def bucket(key: str, first_us: int, inside: int, bad: int) -> dict[str, Any]:
 
 
 def answer(
-    commits: list[dict[str, Any]], *, total: int = 100, bad: int = 40, past: int = 500, **segments: Any
+    commits: list[dict[str, Any]],
+    segments: dict[str, list[dict[str, Any]]] | None = None,
+    *,
+    total: int = 100,
+    bad: int = 40,
+    past: int = 500,
 ) -> dict[str, Any]:
     """Aggregations as Elasticsearch returns them."""
     names = (*SEGMENTS, "ml.model.name", "ml.model.version", "git.commit")
-    inside: dict[str, Any] = {name: {"buckets": segments.get(name, [])} for name in names}
+    inside: dict[str, Any] = {name: {"buckets": (segments or {}).get(name, [])} for name in names}
     inside |= {"doc_count": total, "bad": {"doc_count": bad}}
     return {
         "git.commit": {"buckets": commits},
@@ -76,14 +81,14 @@ def test_a_segment_with_most_of_the_trouble_is_suspected() -> None:
         {"key": "h1", "doc_count": 50, "bad": {"doc_count": 39}},
         {"key": "h2", "doc_count": 50, "bad": {"doc_count": 1}},
     ]
-    assert suspects(answer([], **{"host.name": hosts})) == [("segment", "host.name=h1")]
+    assert suspects(answer([], {"host.name": hosts})) == [("segment", "host.name=h1")]
 
 
 @pytest.mark.parametrize("total", [0, 100])
 def test_what_the_rule_groups_by_is_no_suspect(total: int) -> None:
     """A field that all events share by the rule's choice tells nothing; nor does an empty interval."""
     services = [{"key": "api", "doc_count": 100, "bad": {"doc_count": 40}}]
-    found = answer([], total=total, **{"service.name": services})
+    found = answer([], {"service.name": services}, total=total)
     assert suspects(found, {"service.name": "api"}) == []
 
 
@@ -91,6 +96,6 @@ def test_the_context_is_what_all_events_share() -> None:
     """A single model version is told; of two versions none is."""
     one = [{"key": "2", "doc_count": 100, "bad": {"doc_count": 4}}]
     two = [*one, {"key": "1", "doc_count": 9, "bad": {"doc_count": 1}}]
-    assert read_context(answer([], **{"ml.model.version": one}), {}, "").model_version == "2"
-    assert read_context(answer([], **{"ml.model.version": two}), {}, "abc").model_version == ""
+    assert read_context(answer([], {"ml.model.version": one}), {}, "").model_version == "2"
+    assert read_context(answer([], {"ml.model.version": two}), {}, "abc").model_version == ""
     assert read_context(answer([]), {"service.name": "api"}, "abc").git_commit == "abc"

@@ -20,7 +20,9 @@ def starts(
 ) -> tuple[list[float], list[ShipperError]]:
     """When runs that take so long (or fail so) start, and what was told of trouble."""
     clock, stop = ManualClock(), threading.Event()
-    left, found, trouble = list(durations), [], []
+    left = list(durations)
+    found: list[float] = []
+    trouble: list[ShipperError] = []
 
     def run_once() -> RunReport:
         found.append(clock.monotonic_s())
