@@ -68,6 +68,7 @@ class ShipWorker:
         self._wake = threading.Event()
         self._never = threading.Event()
         self._is_stopping = False
+        self._is_abandoned = False
         self._deadline_s = float("inf")
         self._hurry_sequence = 0
         self._settled_sequence = 0
@@ -80,8 +81,8 @@ class ShipWorker:
 
     @property
     def unsent(self) -> int:
-        """Own records that are stored and not settled yet (gaps in the sequence included)."""
-        return max(0, self._spool.last_sequence - self._settled_sequence)
+        """Own records that are stored and not settled yet (gaps in the sequence included); 0 in a forked child."""
+        return 0 if self._is_abandoned else max(0, self._spool.last_sequence - self._settled_sequence)
 
     def start(self) -> bool:
         """Start the thread if it does not run; cheap when it does. Call it after an append.
@@ -128,7 +129,7 @@ class ShipWorker:
             if left_s <= 0:
                 break
             self._clock.wait(self._never, min(_STEP_S, left_s))
-        return max(0, target - self._settled_sequence)
+        return 0 if self._is_abandoned else max(0, target - self._settled_sequence)
 
     def stop(self, deadline_s: float) -> int:
         """Send what is left until `deadline_s` of the monotonic clock, then let go of everything; idempotent.
@@ -155,7 +156,7 @@ class ShipWorker:
         self._start_lock = threading.Lock()
         self._wake = threading.Event()
         self._thread = None
-        self._is_stopping = True
+        self._is_stopping = self._is_abandoned = True
         self._fleet.close()
         self._shipping.sink.abandon_in_child()
 

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from shipper.spool.checkpoint import FILE_BYTES as CHECKPOINT_BYTES
+from shipper.spool.checkpoint import FILE_NAME as CHECKPOINT
 from shipper.spool.disk import Disk
 from shipper.spool.lock import FolderLock, is_held, try_lock
 
@@ -80,6 +82,8 @@ def create_folder(root: Path, meta: SpoolMeta, disk: Disk) -> tuple[Path, Folder
         raise FileNotFoundError(errno.ENOENT, "the half-made folder was taken away", str(prepared))
     try:
         (prepared / READER_LOCK).touch(mode=0o600)
+        # Its room is taken now, so that a full disk cannot keep a reader from acknowledging.
+        disk.write_file(prepared / CHECKPOINT, bytes(CHECKPOINT_BYTES), durable=False)
         disk.write_file(prepared / META, _encode_meta(meta), durable=False)
         prepared.rename(directory)
     except BaseException:

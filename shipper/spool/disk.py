@@ -6,6 +6,7 @@ All raise OSError.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,15 @@ class Disk:
         """Bytes that an ordinary user can still write to the file system of `path`."""
         figures = os.statvfs(path)
         return figures.f_bavail * figures.f_frsize
+
+    def overwrite(self, path: Path, offset: int, data: bytes, *, durable: bool) -> None:
+        """Write into an existing file, in place; it must reach that far. `durable`: it is on the disk afterwards."""
+        with _closing(os.open(path, os.O_WRONLY | os.O_CLOEXEC)) as descriptor:
+            if os.fstat(descriptor).st_size < offset + len(data):
+                raise FileNotFoundError(errno.ENOENT, "the file was cut", str(path))
+            os.pwrite(descriptor, data, offset)
+            if durable:
+                self.sync(descriptor)
 
     def write_file(self, path: Path, content: bytes, *, durable: bool) -> None:
         """Replace the whole content of `path` atomically; `durable`: it is on the disk itself afterwards."""

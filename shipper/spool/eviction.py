@@ -27,6 +27,7 @@ class Evictor:
         self._durable = durable
         self._first_sequences: dict[int, int] = {}
         self._tombstones: tuple[Tombstone, ...] = ()
+        self._is_untold = False
 
     def note_segment(self, number: int, first_sequence: int) -> None:
         """Remember a segment that the writer has just begun."""
@@ -47,6 +48,8 @@ class Evictor:
                 continue
             dropped = self._evict(number, self._first_sequences[following] - 1)
             if dropped is not None:
+                # A disk too full for the explanation has its room only now that the file is closed.
+                self._tell()
                 return dropped
         return None
 
@@ -74,16 +77,14 @@ class Evictor:
             return 0
         tombstone = Tombstone(first, last_sequence, DropReason.EVICTED)
         self._tombstones = merge(forget(self._tombstones, acknowledged), tombstone)
-        # The explanation first, so that no reader meets an unexplained gap; only a disk too full for the
-        # explanation is given its room first.
-        is_told = self._tell()
+        self._is_untold = True
+        # The explanation first, so that no reader meets an unexplained gap.
+        self._tell()
         self._disk.unlink(path)
-        if not is_told:
-            self._tell()
         return last_sequence - first + 1
 
-    def _tell(self) -> bool:
-        with contextlib.suppress(OSError):
-            write_tombstones(self._disk, self._directory, self._tombstones, durable=self._durable)
-            return True
-        return False
+    def _tell(self) -> None:
+        if self._is_untold:
+            with contextlib.suppress(OSError):
+                write_tombstones(self._disk, self._directory, self._tombstones, durable=self._durable)
+                self._is_untold = False

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from shipper.errors import CorruptFrame, SpoolUnreadable, TornFrame
-from shipper.spool.checkpoint import START, Position, read_checkpoint, write_checkpoint
+from shipper.spool.checkpoint import Checkpoint, Position
 from shipper.spool.directory import (
     READER_LOCK,
     list_segments,
@@ -64,7 +64,8 @@ class SpoolReader:
         self.damage = Damage()
         self._lease = lease
         self._disk = disk
-        self._acknowledged = read_checkpoint(directory) or START
+        self._checkpoint = Checkpoint(directory, disk)
+        self._acknowledged = self._checkpoint.position
         self._next = self._acknowledged
         self._returned = self._acknowledged
         self._held: list[SegmentReader] = []
@@ -217,7 +218,7 @@ class SpoolReader:
         self._acknowledged = max(self._acknowledged, position)
         passed = [number for number in list_segments(self.directory) if number < position.segment]
         try:
-            write_checkpoint(self._disk, self.directory, self._acknowledged, durable=bool(passed))
+            self._checkpoint.store(self._acknowledged, durable=bool(passed))
             for number in passed:
                 self._let_go(number)
                 self._disk.unlink(segment_path(self.directory, number))

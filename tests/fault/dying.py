@@ -46,6 +46,15 @@ class DyingDisk(Disk):
             die()
         return written
 
+    def overwrite(self, path: Path, offset: int, data: bytes, *, durable: bool) -> None:
+        is_fatal = self._is_fatal()
+        if is_fatal and self._moment == HALF:
+            super().overwrite(path, offset, data[: len(data) // 2], durable=durable)
+            die()
+        super().overwrite(path, offset, data, durable=durable)
+        if is_fatal:
+            die()
+
     def truncate(self, descriptor: int, size_bytes: int) -> None:
         is_fatal = self._is_fatal()
         super().truncate(descriptor, size_bytes)

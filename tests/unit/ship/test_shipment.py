@@ -227,23 +227,23 @@ def test_missing_records_are_counted_and_named(rig: Rig) -> None:
 def test_a_checkpoint_that_cannot_be_stored_is_stored_later(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full disk at the acknowledgement costs no record and no double count; it is made up for."""
+    """A broken disk at the acknowledgement costs no record and no double count; it is made up for."""
     fill(rig, 5)
     shipment = rig.shipment()
-    real = shipment.reader._disk.create
-    is_full = True
+    real = shipment.reader._disk.overwrite
+    is_broken = True
 
-    def create(path: Path) -> int:
-        if is_full:
-            raise OSError(errno.ENOSPC, "no space left on device")
-        return real(path)
+    def overwrite(path: Path, offset: int, data: bytes, *, durable: bool) -> None:
+        if is_broken:
+            raise OSError(errno.EIO, "input/output error")
+        real(path, offset, data, durable=durable)
 
-    monkeypatch.setattr(shipment.reader._disk, "create", create)
+    monkeypatch.setattr(shipment.reader._disk, "overwrite", overwrite)
     for _ in range(5):
         rig.advance(shipment.turn() or 0)
     assert rig.counters.snapshot().delivered == 5
     assert not shipment.remove_if_finished()
-    is_full = False
+    is_broken = False
     drain(rig, shipment)
     checkpoint = read_checkpoint(rig.bench.folder())
     assert checkpoint is not None

@@ -59,23 +59,19 @@ def test_what_was_not_acknowledged_comes_again(bench: Bench) -> None:
 
 
 def test_checkpoint_is_on_the_disk_before_anything_is_deleted(bench: Bench) -> None:
-    """U23: checkpoint, fsync, rename, fsync of the folder, and only then unlink."""
+    """U23: checkpoint, fsync, and only then unlink."""
 
     class RecordingDisk(Disk):
         def __init__(self) -> None:
             self.calls: list[str] = []
 
+        def overwrite(self, path: Path, offset: int, data: bytes, *, durable: bool) -> None:
+            self.calls.append(path.name)
+            super().overwrite(path, offset, data, durable=durable)
+
         def sync(self, descriptor: int) -> None:
             self.calls.append("sync")
             super().sync(descriptor)
-
-        def sync_directory(self, path: Path) -> None:
-            self.calls.append("sync folder")
-            super().sync_directory(path)
-
-        def replace(self, source: Path, target: Path) -> None:
-            self.calls.append(f"replace {target.name}")
-            super().replace(source, target)
 
         def unlink(self, path: Path) -> None:
             if path.suffix == ".segment":
@@ -90,28 +86,28 @@ def test_checkpoint_is_on_the_disk_before_anything_is_deleted(bench: Bench) -> N
     with bench.reader(disk=disk) as reader:
         records = bench.drain(reader)
         reader.acknowledge(records[0].position)
-        assert disk.calls == ["replace checkpoint"]
+        assert disk.calls == ["checkpoint"]
         disk.calls.clear()
         reader.acknowledge(records[6].position)
-    assert disk.calls == ["sync", "replace checkpoint", "sync folder", "unlink", "unlink", "unlink"]
+    assert disk.calls == ["checkpoint", "sync", "unlink", "unlink", "unlink"]
 
 
 def test_a_checkpoint_that_cannot_be_written_deletes_nothing(bench: Bench) -> None:
     """U23: without a durable checkpoint the segments stay; the next acknowledgement makes up for it."""
 
-    class NoRoom(Disk):
+    class NoDisk(Disk):
         is_full = True
 
-        def create(self, path: Path) -> int:
+        def overwrite(self, path: Path, offset: int, data: bytes, *, durable: bool) -> None:
             if self.is_full:
-                raise OSError(errno.ENOSPC, "injected")
-            return super().create(path)
+                raise OSError(errno.EIO, "injected")
+            super().overwrite(path, offset, data, durable=durable)
 
     writer = bench.writer(segment_max_bytes=1024)
     for _ in range(20):
         bench.append(writer, bytes(300))
     writer.close()
-    disk = NoRoom()
+    disk = NoDisk()
     with bench.reader(disk=disk) as reader:
         records = bench.drain(reader)
         with pytest.raises(SpoolUnreadable):
