@@ -18,8 +18,7 @@ class Snapshot:
         dead_lettered: refused for good, by reason, and acknowledged on the dead-letter topic.
         dropped: given up by us, by reason.
         waiting: the rest: in the spool, or on its way.
-        duplicates: sent again although they may have been stored; not a fate, so not part of the balance.
-        retries: failed attempts that were or will be repeated; not a fate either.
+        retries: failed attempts that were or will be repeated; not a fate, so not part of the balance.
     """
 
     emitted: int = 0
@@ -27,7 +26,6 @@ class Snapshot:
     dead_lettered: Mapping[str, int] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
     waiting: int = 0
-    duplicates: int = 0
     retries: int = 0
 
     def as_dict(self) -> dict[str, object]:
@@ -38,7 +36,6 @@ class Snapshot:
             "dead_lettered": dict(self.dead_lettered),
             "dropped": dict(self.dropped),
             "waiting": self.waiting,
-            "duplicates": self.duplicates,
             "retries": self.retries,
         }
 
@@ -56,7 +53,6 @@ class Counters:
     def _zero(self) -> None:
         self._emitted = 0
         self._delivered = 0
-        self._duplicates = 0
         self._retries = 0
         self._dead_lettered: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
@@ -81,11 +77,6 @@ class Counters:
         with self._lock:
             self._dropped[reason] += count
 
-    def count_duplicates(self, count: int = 1) -> None:
-        """Records are sent again that a former attempt may have stored already."""
-        with self._lock:
-            self._duplicates += count
-
     def count_retries(self, count: int = 1) -> None:
         """An attempt to send records failed and will be repeated."""
         with self._lock:
@@ -102,7 +93,6 @@ class Counters:
                 dead_lettered,
                 dropped,
                 self._emitted - fates,
-                self._duplicates,
                 self._retries,
             )
 
