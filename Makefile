@@ -23,7 +23,7 @@ demo: $(VENV)/.installed
 	$(BIN)/shipper demo
 
 stop: $(VENV)/.installed
-	$(BIN)/shipper demo --stop
+	$(BIN)/shipper stack down
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
@@ -45,6 +45,6 @@ test-logstash: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/golden tests/service/test_logstash*.py
 
 clean:
-	@test ! -x $(BIN)/shipper || $(BIN)/shipper demo --stop >/dev/null 2>&1 || true
+	@test ! -x $(BIN)/shipper || $(BIN)/shipper stack down >/dev/null 2>&1 || true
 	rm -rf $(VENV) .shipper build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,13 +112,15 @@ def print_outcome(console: Console, outcome: Outcome, stack: EmbeddedStack) -> N
 
 
 def _print_way_on(console: Console, config_file: Path, stack: EmbeddedStack) -> None:
-    command = f"shipper --config {config_file}"
+    # Inside a virtual environment that is not active, the bare name would not be found.
+    program = "shipper" if shutil.which("shipper") else str(Path(sys.executable).parent / "shipper")
+    command = f"{program} --config {config_file}"
     console.print(
         f"\nThe servers are up: Kafka {stack.kafka_bootstrap}, Elasticsearch {stack.elasticsearch_url}\n"
         f"Look around:  {command} logs tail\n"
         f"              {command} alerts list\n"
         f"              {command} doctor\n"
-        "Stop them:    shipper stack down   (make stop)",
+        f"Stop them:    {program} stack down   (or: make stop)",
         soft_wrap=True,
     )
 
