@@ -34,6 +34,25 @@ def test_reads_while_the_writer_writes(bench: Bench) -> None:
     writer.close()
 
 
+def test_what_is_appended_while_the_end_is_judged_is_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record appended between "nothing more here" and "the writer is dead" (or "there is a next segment") is read."""
+    writer = bench.writer(segment_max_bytes=1024)
+    bench.append(writer, bytes(300))
+
+    def dies_late(_directory: Path) -> bool:
+        bench.append(writer, bytes(300))  # the same segment
+        bench.append(writer, bytes(900))  # the next one
+        writer.close()
+        return False
+
+    with bench.reader() as reader:
+        assert reader.read() is not None
+        monkeypatch.setattr("shipper.spool.reader.writer_is_alive", dies_late)
+        assert [record.sequence for record in bench.drain(reader)] == [2, 3]
+
+
 def test_only_one_reader_has_the_lease(bench: Bench) -> None:
     """U25: a second reader is turned away, in the same process too, until the first lets go."""
     writer = bench.writer()
