@@ -154,8 +154,8 @@ def close(timeout_s: float | None = None) -> int:
 
 
 def forget() -> None:
-    """Close all pipelines without waiting and forget them, as if nothing had been configured: for tests."""
-    close(0.0)
+    """Close all pipelines within a second and forget them, as if nothing had been configured: for tests."""
+    close(1.0)
     with inside(), _PIPELINES.lock:
         _PIPELINES.all.clear()
         _PIPELINES.answers.clear()

@@ -81,7 +81,7 @@ def capture() -> Iterator[CapturedRecords]:
 
 
 def reset() -> None:
-    """Close all pipelines at once and forget them, the threshold and structlog's configuration: a fresh start."""
+    """Close all pipelines (within a second) and forget them, the threshold and structlog's configuration: a fresh start."""
     shipper.process.forget()
     CHAIN[:] = [ship]
     structlog.reset_defaults()

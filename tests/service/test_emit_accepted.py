@@ -223,6 +223,7 @@ def test_a_later_start_ships_what_a_dead_process_left(stack: RunningStack, tmp_p
         shipper.get_logger().info("hello")
         assert pipeline.flush(60.0) == 0
         found = take(kafka, topic, 1_001)
+        assert shipper.close(10.0) == 0
     finally:
         shipper.testing.reset()
     documents = [orjson.loads(record.value or b"") for record in found]
