@@ -247,9 +247,7 @@ class ChecksumMismatch(StackError):
 
     def __init__(self, what: str, expected: str, found: str) -> None:
         super().__init__(what, expected, found)
-        self.what = what
-        self.expected = expected
-        self.found = found
+        self.what, self.expected, self.found = what, expected, found
 
     def __str__(self) -> str:
         return (
@@ -263,8 +261,7 @@ class PortBusy(StackError):
 
     def __init__(self, port: int, setting: str) -> None:
         super().__init__(port, setting)
-        self.port = port
-        self.setting = setting
+        self.port, self.setting = port, setting
 
     def __str__(self) -> str:
         return f"Port {self.port} is in use by another program; stop it or choose another port with {self.setting}."
