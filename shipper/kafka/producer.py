@@ -18,6 +18,7 @@ from shipper.kafka.failure import needs_new_client, to_transport_error
 _REQUEST_OVERHEAD_BYTES: Final = 16 << 10
 _MESSAGE_OVERHEAD_BYTES: Final = 128
 _BATCH_BYTES: Final = 256 << 10
+_LINGER_MS: Final = 50
 _METADATA_WAIT_S: Final = 2.0
 _GRACE_S: Final = 5.0
 
@@ -148,6 +149,8 @@ class Producer:
                     "acks": "all",
                     "compression_type": None if settings.compression == "none" else settings.compression,
                     "batch_size": _BATCH_BYTES,
+                    # Each `send` ends in a flush; until then the client's thread had better leave us the processor.
+                    "linger_ms": _LINGER_MS,
                     "max_request_size": max(1 << 20, self._max_message_bytes + _REQUEST_OVERHEAD_BYTES),
                     "max_block_ms": round(min(_METADATA_WAIT_S, settings.request_timeout_s) * 1000),
                     "delivery_timeout_ms": round(self._delivery_timeout_s * 1000),
