@@ -15,8 +15,12 @@ import typer
 from shipper.errors import ShipperError
 
 if TYPE_CHECKING:
+    from shipper.clock import Clock
     from shipper.config import Settings
     from shipper.ship.agent import Agent, AgentStatus
+    from shipper.ship.kafka_sink import KafkaSink
+    from shipper.ship.shipment import Shipping
+    from shipper.spool.directory import SpoolMeta
 
 
 class RecordsLeft(ShipperError):
@@ -79,29 +83,14 @@ def _make(settings: Settings, status_every_s: float, *, any_destination: bool, a
     from dataclasses import replace
 
     from shipper.clock import SystemClock
-    from shipper.observe.health import Health
-    from shipper.observe.report import Reporter
     from shipper.ship.agent import MAX_FOLDERS, Agent
-    from shipper.ship.batch import BatchLimits
     from shipper.ship.fleet import Adoption
     from shipper.ship.kafka_sink import KafkaSink, destination_name
-    from shipper.ship.retry import Backoff
-    from shipper.ship.shipment import Shipping
-    from shipper.spool.directory import SpoolMeta
 
-    clock, ship = SystemClock(), settings.ship
+    clock = SystemClock()
     sink = KafkaSink(settings.kafka, settings.namespace, clock)
+    shipping = _shipping(settings, sink, clock)
     here = destination_name(settings.kafka)
-    shipping = Shipping(
-        sink,
-        sink,
-        BatchLimits(ship.batch_max_records, ship.batch_max_bytes, ship.linger_s),
-        Backoff(ship.retry_initial_s, ship.retry_max_s),
-        clock,
-        random.random,
-        Health(clock),
-        Reporter(clock),
-    )
 
     def accepts(meta: SpoolMeta) -> bool:
         return any_destination or meta.destination in ("", here)
@@ -116,6 +105,26 @@ def _make(settings: Settings, status_every_s: float, *, any_destination: bool, a
         shipping_for=shipping_for,
         on_status=lambda status: _print(status, as_json=as_json),
         status_interval_s=status_every_s,
+    )
+
+
+def _shipping(settings: Settings, sink: KafkaSink, clock: Clock) -> Shipping:
+    from shipper.observe.health import Health
+    from shipper.observe.report import Reporter
+    from shipper.ship.batch import BatchLimits
+    from shipper.ship.retry import Backoff
+    from shipper.ship.shipment import Shipping
+
+    ship = settings.ship
+    return Shipping(
+        sink,
+        sink,
+        BatchLimits(ship.batch_max_records, ship.batch_max_bytes, ship.linger_s),
+        Backoff(ship.retry_initial_s, ship.retry_max_s),
+        clock,
+        random.random,
+        Health(clock),
+        Reporter(clock),
     )
 
 
