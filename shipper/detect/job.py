@@ -29,7 +29,7 @@ from shipper.detect.threshold import Verdict
 from shipper.detect.watermark import Arrivals, Late, arrivals, late_queries, read_late
 from shipper.detect.window import HOUR_US, SECOND_US
 
-_LEASE_S: Final = 300.0
+_LEASE_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class _Run:
         works = self._due(arrived, limits)
         self._judge_all(works)
         for work in works:
-            self._finish(work, arrived, is_backfill=start_us is not None)
+            self._finish(work, now, is_backfill=start_us is not None)
         return RunReport(
             watermark_us=watermark,
             lag_us=max(0, now - watermark),
@@ -247,14 +247,16 @@ class _Run:
             action = known.action
         self._touched[change.after.id] = AlertReport(change.after, action)
 
-    def _finish(self, work: _Work, arrived: Arrivals, *, is_backfill: bool) -> None:
+    def _finish(self, work: _Work, now_us: int, *, is_backfill: bool) -> None:
         state = work.state
         if is_backfill:
             # A stretch that was asked for by hand moves the checkpoint only where it continues it.
             before = work.loaded.state.checkpoint_us
             if before is not None and work.span.from_us > before:
                 state = replace(state, checkpoint_us=before)
-        state = replace(state, ingested_us=arrived.ingested_us or state.ingested_us, digest=work.rule.digest)
+        # A backfill has not looked for late events; those that came since the last run are still to be found.
+        seen_us = state.ingested_us if is_backfill and state.ingested_us is not None else now_us
+        state = replace(state, ingested_us=seen_us, digest=work.rule.digest)
         self._states.save(work.rule.id, state, work.loaded)
 
 

@@ -30,7 +30,7 @@ LOOKS: Final = (4, 12)
 PLENTY_WINDOWS: Final = 48
 """With so many older windows the newest are left out of the baseline."""
 
-POOLED_FACTOR: Final = 10.0
+POOLED_FACTOR: Final = 100.0
 """How far past the level the evidence of a longer look must be."""
 
 

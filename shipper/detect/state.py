@@ -63,7 +63,7 @@ class RuleState:
     Attributes:
         digest: of the rule as it judged last; see `Rule.digest`.
         checkpoint_us: everything before this moment has been judged; None: nothing has.
-        ingested_us: events ingested up to then were seen.
+        ingested_us: when it last looked for late events; see `watermark.OVERLAP_US`.
         tracks: verdicts by group.
         fitted: bins by group and field (drift only).
     """

@@ -29,8 +29,8 @@ STRONG_FACTOR: Final = 1000.0
 class Verdict(Enum):
     """What a window is, in one letter for storage.
 
-    UNCLEAR: ordinary by itself, but not together with the anomalous ones shortly before it; it neither
-    opens an alert nor ends one. UNKNOWN: not enough data.
+    UNCLEAR: past the minimum effect but not significant, or ordinary by itself but not together with the
+    anomalous ones shortly before it; it neither opens an alert nor ends one. UNKNOWN: not enough data.
     """
 
     ORDINARY = "o"
@@ -55,6 +55,8 @@ def verdict_of(score: Score, level: float) -> Verdict:
     """Return what the score means at this level."""
     if score.value is None:
         return Verdict.UNKNOWN
-    if not score.is_effective or score.value < significance(level):
+    if not score.is_effective:
         return Verdict.ORDINARY
+    if score.value < significance(level):
+        return Verdict.UNCLEAR
     return Verdict.STRONG if score.value >= significance(level / STRONG_FACTOR) else Verdict.WEAK

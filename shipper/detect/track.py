@@ -59,9 +59,11 @@ class Progress:
 
     def after(self, entry: Entry, hysteresis: Hysteresis) -> tuple[Progress, Episode | None]:
         """Return the progress after one more entry, and the episode that it ended, if any."""
-        if entry.verdict in (Verdict.UNKNOWN, Verdict.UNCLEAR):
+        if entry.verdict is Verdict.UNKNOWN:
             return self, None
         recent = (*self.recent, entry)[-hysteresis.of :]
+        if entry.verdict is Verdict.UNCLEAR:
+            return replace(self, recent=recent), None
         if self.episode is None:
             return replace(self, episode=self._opened(recent, hysteresis), recent=recent), None
         if entry.verdict.is_anomalous:

@@ -18,7 +18,10 @@ from shipper.detect.store import Query
 from shipper.detect.window import MINUTE_US, iso, parse_iso
 
 OVERLAP_US: Final = 2 * MINUTE_US
-"""`event.ingested` is set before an event is visible: the refresh interval and the longest retry lie between."""
+"""`event.ingested` is set before an event is visible: the refresh interval and the longest retry lie between.
+
+So a run at time t has surely seen what was ingested before t less this.
+"""
 
 
 _MILLISECOND_US: Final = 1000

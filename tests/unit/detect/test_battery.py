@@ -12,7 +12,9 @@ import pytest
 
 import shipper.detect.detectors
 from shipper.detect.judge import Judgement
+from shipper.detect.rules import Hysteresis
 from shipper.detect.threshold import Verdict
+from shipper.detect.track import Track
 from tests.unit.detect.series import BEGIN_US, CASES, FAULT_FROM, STEP_US, Case, judge
 
 pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -133,11 +135,13 @@ def test_time_zone_of_the_index_does_not_matter(case: Case) -> None:
 
 
 def test_recovers_when_the_fault_is_gone(case: Case) -> None:
-    """Windows after the fault become ordinary again."""
+    """After the fault windows are ordinary again, and the one episode that they show has ended."""
     faulty, well = case.frame(faulty=True), case.frame(seed=3)
     later = well.iloc[:20].set_axis(faulty.index[-1] + STEP_US * np.arange(1, 21))
     judgements = judge(case.detector, pd.concat([faulty, later]))
-    assert [one.verdict for one in judgements[-5:]] == [Verdict.ORDINARY] * 5
+    assert not [one for one in judgements[-10:] if one.verdict.is_anomalous]
+    episodes = Track(entries=tuple(one.entry for one in judgements)).episodes(Hysteresis())
+    assert [one.ended_us is not None for one in episodes] == [True]
 
 
 def test_documents_itself(case: Case) -> None:
