@@ -98,12 +98,26 @@ class Consumer:
         if self._pending:
             return [self._pending.popleft() for _ in range(min(limit, len(self._pending)))]
         with self._mapped():
+            self._take_up_a_lost_join()
             found = self._client.poll(timeout_ms=round(timeout_s * 1000), max_records=limit)
         return _records(found)
+
+    def _take_up_a_lost_join(self) -> None:
+        """Ask to join again where the client has joined and does not know it.
+
+        A poll that ends while the group still assembles leaves the join to finish in the background. The
+        client (3.0) then sees no reason to look at the result: it stays without partitions for ever, while
+        the broker counts it a member.
+        """
+        coordinator = getattr(self._client, "_coordinator", None)
+        task = getattr(coordinator, "_join_task", None)
+        if task is not None and task.is_done and coordinator.rejoining and not coordinator.need_rejoin():
+            coordinator.request_rejoin()
 
     def keep_alive(self) -> None:
         """Stay a member without taking records, while those in hand take long. Raises TransportError."""
         with self._mapped():
+            self._take_up_a_lost_join()
             assigned = self._client.assignment()
             self._client.pause(*assigned)
             try:

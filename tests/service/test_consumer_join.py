@@ -1,0 +1,28 @@
+"""A consumer always gets its partitions, however short its polls are."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+
+from shipper.kafka.consumer import Consumer
+from shipper.kafka.producer import Message, Producer
+from tests.service.running_stack import RunningStack
+from tests.service.topics import own_topics
+
+LIMIT_S = 20
+
+
+def test_short_polls_join_the_group(stack: RunningStack) -> None:
+    """A join that ends between two polls is not lost: five groups in a row get the records with polls of 3 ms."""
+    with own_topics(stack) as kafka:
+        with closing(Producer(kafka)) as producer:
+            producer.send([Message(topic=kafka.topic, key=b"k", value=b"v")])
+        for number in range(5):
+            with closing(Consumer(kafka, [kafka.topic], f"{kafka.topic}-{number}")) as consumer:
+                deadline = time.monotonic() + LIMIT_S
+                found = consumer.poll(0.003)
+                while not found:
+                    assert time.monotonic() < deadline, f"group {number} got nothing within {LIMIT_S} s"
+                    found = consumer.poll(0.003)
+            assert [record.value for record in found] == [b"v"]
