@@ -109,7 +109,7 @@ class Consumer:
         client (3.0) then sees no reason to look at the result: it stays without partitions for ever, while
         the broker counts it a member.
         """
-        coordinator = getattr(self._client, "_coordinator", None)
+        coordinator: Any = getattr(self._client, "_coordinator", None)
         task = getattr(coordinator, "_join_task", None)
         if task is not None and task.is_done and coordinator.rejoining and not coordinator.need_rejoin():
             coordinator.request_rejoin()

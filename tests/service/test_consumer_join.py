@@ -16,8 +16,9 @@ LIMIT_S = 20
 def test_short_polls_join_the_group(stack: RunningStack) -> None:
     """A join that ends between two polls is not lost: five groups in a row get the records with polls of 3 ms."""
     with own_topics(stack) as kafka:
-        with closing(Producer(kafka)) as producer:
-            producer.send([Message(topic=kafka.topic, key=b"k", value=b"v")])
+        producer = Producer(kafka)
+        producer.send([Message(topic=kafka.topic, key=b"k", value=b"v")])
+        producer.close(5)
         for number in range(5):
             with closing(Consumer(kafka, [kafka.topic], f"{kafka.topic}-{number}")) as consumer:
                 deadline = time.monotonic() + LIMIT_S
