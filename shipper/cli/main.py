@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 import typer.core
@@ -45,6 +45,9 @@ _EXTRAS: Final = {
     "psutil": "stack",
     "sklearn": "demo",
 }
+
+
+_INTERRUPTED: Final = 130
 
 
 class LazyCommands(typer.core.TyperGroup):
@@ -106,31 +109,43 @@ def root(
 def main() -> None:
     """Run the command line; never show a stack trace for a user's mistake."""
     try:
-        app()
-    except ConfigurationError as error:
-        _fail(str(error), 2)
-    except ShipperError as error:
-        _fail(str(error), 1)
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
-            raise
-        _fail(
-            f"This command needs the extra [{extra}], which is not installed; "
-            f"run: pip install 'shipper[{extra}]'",
-            2,
-        )
+        code = app(standalone_mode=False)
+    except (typer.Abort, KeyboardInterrupt):
+        code = _INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has seen enough; the interpreter must not complain at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except OSError as error:
+    except Exception as error:
+        _explain(error)
+        raise
+    if code == _INTERRUPTED:  # what Ctrl-C becomes inside the library: this code, or Abort
+        _fail("Interrupted.", _INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception) -> None:
+    """End with one sentence and the right code where `error` is a known kind; return where it is a bug."""
+    if isinstance(error, ShipperError):
+        _fail(str(error), 2 if isinstance(error, ConfigurationError) else 1)
+    if isinstance(error, ModuleNotFoundError):
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is not None:
+            _fail(
+                f"This command needs the extra [{extra}], which is not installed; "
+                f"run: pip install 'shipper[{extra}]'",
+                2,
+            )
+    if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         _fail(f"{error.strerror or error}{where}.", 1)
-    except KeyboardInterrupt:
-        _fail("Interrupted.", 130)
+    # A wrong option or argument; the class lives in another place in each version of the library.
+    show, exit_code = getattr(error, "show", None), getattr(error, "exit_code", None)
+    if show is not None and exit_code is not None:
+        show()
+        sys.exit(exit_code)
 
 
-def _fail(sentence: str, code: int) -> None:
+def _fail(sentence: str, code: int) -> NoReturn:
     print(f"shipper: {sentence}", file=sys.stderr)
     sys.exit(code)
