@@ -41,7 +41,6 @@ ALLOWED: dict[str, set[str]] = {
     "schema": SECOND_ROOTS,
     "stack": SECOND_ROOTS | {"config", "kafka", "elastic"},
     "kibana": SECOND_ROOTS | {"schema", "ecs"},
-    "integrations": SECOND_ROOTS | {"emit", "enrich", "pipeline"},
     "testing": SECOND_ROOTS | {"emit", "enrich", "ecs", "spool", "ship", "observe", "pipeline", "process"},
 }
 """What each part may import of ours; parts that are not named (cli, pipeline, demo) wire the others."""
