@@ -23,6 +23,9 @@ from shipper.detect.table import Floats
 _PRIOR = 0.5
 """Jeffreys' prior for a share: half an event bad, half an event good."""
 
+_MOST_RELATIVE_VARIANCE = 2.0
+"""Variance of the share from window to window, in units of the squared share, that is believed at most."""
+
 _FULL_TRUST = 50
 """Windows from which on the measured wandering is taken as it is."""
 
@@ -77,9 +80,10 @@ class ShareModel:
 def _wander(bad: Floats, total: Floats) -> float:
     """Return the intra-window correlation, 0 where the windows vary no more than chance makes them.
 
-    An excess within one standard error is taken for chance: believing it would make tails of rare events so
-    heavy that nothing is ever found. Few windows cannot show that there is no wandering, so they are
-    not believed to: up to `_FULL_TRUST` windows a part of the standard error is added as a guard.
+    An excess within two standard errors is taken for chance, and a share is not believed to wander by
+    more than about its own size: one window with two rare errors would otherwise make tails so heavy that nothing is
+    ever found. Few windows cannot show that there is no wandering, so they are not believed to: up
+    to `_FULL_TRUST` windows a part of the standard error is added as a guard.
     """
     m = len(total)
     n, k = float(total.sum()), float(bad.sum())
@@ -94,4 +98,5 @@ def _wander(bad: Floats, total: Floats) -> float:
     # The squared deviation of a count with mean v, in units of v, has variance 2 + 1/v.
     error = math.sqrt((2 + 1 / float(variance.mean())) / (m - 1))
     guard = error * max(0.0, 1 - m / _FULL_TRUST)
-    return min(1.0, ((excess if excess > error else 0.0) + guard) / (size - 1))
+    found = ((excess if excess > 2 * error else 0.0) + guard) / (size - 1)
+    return min(found, _MOST_RELATIVE_VARIANCE * rate / (1 - rate), 1.0)
