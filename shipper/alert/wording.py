@@ -43,7 +43,9 @@ def sentence(rule: RuleFacts, group: Mapping[str, str], start_us: int, measured:
     if isinstance(feature, str):
         return f"{rule.name}: {feature} has {seen}, ordinary is up to {measured.threshold:.2f}, {about}"
     beside = f" ({against.replace('_', ' ')})" if isinstance(against, str) else ""
-    return f"{rule.name}: {seen} where {number(measured.expected, measured.unit)}{beside} was expected, {about}"
+    return (
+        f"{rule.name}: {seen} where {number(measured.expected, measured.unit)}{beside} was expected, {about}"
+    )
 
 
 def suspects_text(alert: Alert, limit: int = 3) -> str:

@@ -2,93 +2,41 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from shipper.alert.alert import Alert, State
-from shipper.alert.writer import AlertBook
-from shipper.assets import asset
-from shipper.clock import ManualClock
-from shipper.config import ElasticsearchSettings
+from shipper.alert.alert import State
 from shipper.datasets import DATASETS, REQUIRED_FIELDS
-from shipper.detect.job import RunOptions, run
-from shipper.detect.lease import Lease, LeaseHeld
-from shipper.detect.report import RunReport
-from shipper.detect.rule_file import load_rules, parse_rules
-from shipper.detect.rules import RuleSet
-from shipper.detect.state import ensure_state_index, state_index
-from shipper.detect.window import HOUR_US, MINUTE_US, SECOND_US, parse_iso
-from shipper.elastic.client import ElasticClient, connect
-from shipper.index.templates import install, packaged_templates
-from tests.service.detect_history import COMMITS, Fault, History, Json, store
+from shipper.detect.rule_file import parse_rules
+from shipper.detect.window import HOUR_US, iso, parse_iso
+from shipper.elastic.client import ElasticClient
+from tests.service.detect_history import COMMITS, Fault, History, Json
+from tests.service.detect_place import (
+    END_US,
+    FAULT,
+    FAULT_US,
+    Place,
+    connected,
+    empty_place,
+    only,
+)
 from tests.service.running_stack import RunningStack
-
-END_US = 1_790_003_600_000_000 // HOUR_US * HOUR_US
-FAULT_US = END_US - 6 * HOUR_US + 7 * MINUTE_US
-FAULT = Fault(FAULT_US, END_US, error_rate=0.12, slower=2.2, accuracy=0.78, scaled=10, missing=0.3)
-LATENESS_US = 120 * SECOND_US
 
 
 @pytest.fixture(scope="module")
 def client(stack: RunningStack) -> Iterator[ElasticClient]:
-    """A client of the running server with the templates installed."""
-    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as found:
-        install(found, packaged_templates(asset("es_templates")))
+    """A client of the running server."""
+    with connected(stack.elasticsearch_url) as found:
         yield found
-
-
-@dataclass
-class Place:
-    """A namespace of its own with a clock that stands at the end of the history."""
-
-    client: ElasticClient
-    namespace: str
-    clock: ManualClock
-
-    def store(self, documents: list[Json], *, ingested_us: int | None = None) -> None:
-        """Store documents, all ingested at one moment (default: now)."""
-        moment = self.clock.now_us() if ingested_us is None else ingested_us
-        store(self.client, self.namespace, documents, ingested_us=lambda _: moment)
-
-    def run(self, rules: RuleSet | None = None, **spans: Any) -> RunReport:
-        """Run the job once."""
-        options = RunOptions(namespace=self.namespace, kibana_url="https://kibana.example")
-        return run(rules or load_rules(None), self.client, self.clock, options=options, **spans)
-
-    @property
-    def book(self) -> AlertBook:
-        """The namespace's alerts."""
-        return AlertBook(self.client, self.namespace, self.clock)
-
-    def alerts(self) -> dict[tuple[str, str], Alert]:
-        """All alerts by rule and first group value."""
-        found = self.book.all(tuple(State))
-        named = {(one.rule.id, next(iter(one.group.values()), "")): one for one in found}
-        assert len(named) == len(found)
-        return named
-
-    def snapshot(self) -> list[tuple[str, str, int]]:
-        """Index, id and version count of every alert and transition: what a rerun must not change."""
-        self.client.refresh(f"logs-ml.alert-{self.namespace}-*")
-        body = {"size": 1000, "seq_no_primary_term": True, "query": {"match_all": {}}}
-        pattern = f"alerts-ml-{self.namespace},logs-ml.alert-{self.namespace}-*"
-        hits = self.client.search(pattern, body)["hits"]["hits"]
-        return sorted((hit["_index"], hit["_id"], hit["_seq_no"]) for hit in hits)
 
 
 @pytest.fixture
 def place(client: ElasticClient) -> Iterator[Place]:
-    """An empty namespace, removed afterwards."""
-    namespace = f"detect{uuid.uuid4().hex[:12]}"
-    yield Place(client, namespace, ManualClock(END_US + LATENESS_US + SECOND_US))
-    for pattern in (f"logs-ml.*-{namespace}-*", f"alerts-ml-{namespace}*", f"{state_index(namespace)}*"):
-        for index in client.indices(pattern):
-            client.delete_index(index)
+    """An empty namespace."""
+    with empty_place(client) as found:
+        yield found
 
 
 def test_every_kind_finds_its_fault_and_names_the_commit(place: Place) -> None:
@@ -147,99 +95,6 @@ def test_nothing_is_said_where_nothing_is_wrong(place: Place, seed: int) -> None
     assert all(rule.to_us > rule.from_us for rule in report.rules)
 
 
-def test_a_second_run_changes_nothing(place: Place) -> None:
-    """U60: running again, from the checkpoint or over the same stretch, writes no alert and no transition."""
-    place.store(History(END_US, hours=28, seed=12, fault=FAULT).build())
-    place.run()
-    before = place.snapshot()
-    assert before
-    again = place.run()
-    assert again.changed == ()
-    place.clock.advance(300)
-    place.run()
-    assert place.run().windows == 0, "what has been seen to its end is not judged for ever"
-    place.run(start_us=END_US - 12 * HOUR_US, end_us=END_US)
-    assert place.snapshot() == before
-
-
-def test_piece_by_piece_is_the_same_as_at_once(place: Place, client: ElasticClient) -> None:
-    """U61: continuing from checkpoints ends in the same alerts as one run over everything."""
-    documents = History(END_US, hours=28, seed=13, fault=FAULT).build()
-    place.store(documents)
-    place.run()
-    other = Place(client, f"{place.namespace}b", ManualClock(END_US))
-    try:
-        for hours in (10, 4, 1, 0):
-            other.clock.set(END_US - hours * HOUR_US + LATENESS_US + SECOND_US)
-            due = [one for one in documents if parse_iso(one["@timestamp"]) < other.clock.now_us()]
-            store(client, other.namespace, due, ingested_us=lambda one: parse_iso(one["@timestamp"]))
-            other.run()
-        ours, theirs = other.alerts(), place.alerts()
-        assert set(ours) == set(theirs)
-        for key, alert in ours.items():
-            assert (alert.id, alert.state, alert.windows) == (
-                theirs[key].id,
-                theirs[key].state,
-                theirs[key].windows,
-            )
-            assert alert.measured == theirs[key].measured
-    finally:
-        for pattern in (
-            f"logs-ml.*-{other.namespace}-*",
-            f"alerts-ml-{other.namespace}*",
-            f"{state_index(other.namespace)}*",
-        ):
-            for index in client.indices(pattern):
-                client.delete_index(index)
-
-
-def test_late_events_reopen_their_windows(place: Place) -> None:
-    """U59: late events are counted, their windows judged again, and the alert they bring gets told."""
-    fault = Fault(END_US - 4 * HOUR_US, END_US, error_rate=0.3)
-    documents = History(END_US, hours=28, seed=14, fault=fault).build()
-    is_late = [
-        one["event"]["outcome"] == "failure" and parse_iso(one["@timestamp"]) >= fault.start_us
-        if one["event"]["dataset"] == "ml.inference"
-        else False
-        for one in documents
-    ]
-    rules = only("inference-errors")
-    early = [one for one, late in zip(documents, is_late, strict=True) if not late]
-    place.store(early)
-    assert place.run(rules).alerts == ()
-    place.clock.advance(600)
-    late_ones = [one for one, late in zip(documents, is_late, strict=True) if late]
-    place.store(late_ones)
-    report = place.run(rules)
-    assert report.rules[0].late_events == len(late_ones)
-    assert {one.action for one in report.alerts} == {"opened"}
-    first = min(alert.start_us for alert in place.alerts().values())
-    assert fault.start_us - 15 * MINUTE_US <= first <= fault.start_us + HOUR_US
-
-
-def test_late_events_can_withdraw_an_alert(place: Place) -> None:
-    """U59: when late events show that all was well the alert is withdrawn, with a higher revision."""
-    documents = History(END_US, hours=28, seed=15).build()
-    hole = (END_US - 3 * HOUR_US, END_US - 2 * HOUR_US)
-
-    def is_late(one: Json) -> bool:
-        inside = hole[0] <= parse_iso(one["@timestamp"]) < hole[1]
-        return inside and one["service"]["name"] == "scoring-api"
-
-    rules = only("inference-silence")
-    place.store([one for one in documents if not is_late(one)])
-    place.run(rules)
-    (opened,) = place.alerts().values()
-    assert opened.group == {"service.name": "scoring-api"}
-    assert opened.start_us == hole[0]
-    assert opened.state is State.RECOVERED
-    place.clock.advance(600)
-    place.store([one for one in documents if is_late(one)])
-    place.run(rules)
-    (withdrawn,) = place.alerts().values()
-    assert withdrawn.id == opened.id
-
-
 def test_a_service_that_stops_is_found_and_a_backlog_is_not_silence(place: Place) -> None:
     """A stop raises an alert; events that are still on their way do not."""
     fault = Fault(END_US - 2 * HOUR_US, END_US, silent="batch-scorer")
@@ -285,19 +140,6 @@ def test_a_fault_that_ends_recovers(place: Place) -> None:
         assert hit["_id"] == hit["_source"]["event"]["id"]
 
 
-def test_an_acknowledged_alert_stays_acknowledged(place: Place) -> None:
-    """A person's mark survives later runs."""
-    place.store(History(END_US, hours=28, seed=18, fault=FAULT).build())
-    place.run(only("feature-drift"))
-    (alert,) = place.alerts().values()
-    place.book.acknowledge(alert.id[:8], "the imaging service, being mended")
-    place.clock.advance(60)
-    assert place.run(only("feature-drift")).changed == ()
-    (after,) = place.alerts().values()
-    assert after.state is State.ACKNOWLEDGED
-    assert after.note == "the imaging service, being mended"
-
-
 def test_a_goal_is_held_against_the_model(place: Place) -> None:
     """A goal that the model misses is an alert without any baseline; one that it meets is none."""
     place.store(History(END_US, hours=10, seed=19).build())
@@ -318,7 +160,7 @@ def test_a_worse_evaluation_of_a_new_version_is_found(place: Place) -> None:
 
     def evaluation(version: str, f1: float, at: int) -> Json:
         return {
-            "@timestamp": f"{parse_text(at)}",
+            "@timestamp": iso(at),
             "message": "evaluated",
             "log": {"level": "info"},
             "event": {"id": f"e-{version}", "dataset": "ml.evaluation", "action": "evaluate"},
@@ -340,66 +182,7 @@ def test_a_worse_evaluation_of_a_new_version_is_found(place: Place) -> None:
     assert alert.measured.facts["against"] == "previous_version"
 
 
-def test_two_jobs_do_not_overlap(place: Place) -> None:
-    """U63: while one job holds the lease another is refused; when it is given back or has expired it goes on."""
-    place.store(History(END_US, hours=6, seed=20).build())
-    ensure_state_index(place.client, place.namespace)
-    leader = Lease(place.client, place.namespace, place.clock, "leader", length_s=60)
-    leader.take()
-    with pytest.raises(LeaseHeld, match="leader"):
-        place.run()
-    leader.take()
-    leader.give_back()
-    assert place.run().windows > 0
-    leader.take()
-    place.clock.advance(61)
-    assert place.run().rules
-
-
-def test_a_gap_beyond_the_limit_is_reported(place: Place) -> None:
-    """U61: what is too old to catch up is skipped, and said."""
-    place.store(History(END_US, hours=6, seed=23).build())
-    rules = only("inference-errors")
-    place.run(rules)
-    place.clock.advance(9 * 86_400)
-    (report,) = place.run(rules).rules
-    assert len(report.notes) == 1
-    assert "was not judged" in report.notes[0]
-    assert "--from" in report.notes[0]
-
-
-def test_an_unreadable_state_is_rebuilt_loudly(place: Place) -> None:
-    """U65: a state that cannot be read is begun anew from history, the run says so, and alerts stay the same."""
-    place.store(History(END_US, hours=28, seed=12, fault=FAULT).build())
-    rules = only("feature-drift")
-    place.run(rules)
-    before = place.snapshot()
-    place.client.put(
-        state_index(place.namespace), "rule-feature-drift", {"kind": "rule", "body": {"version": 99}}
-    )
-    (report,) = place.run(rules).rules
-    assert "cannot be read" in report.notes[0]
-    assert place.snapshot() == before
-    stored = place.client.get(state_index(place.namespace), "rule-feature-drift")
-    assert stored is not None
-    assert json.loads(json.dumps(stored.source["body"]))["version"] == 1
-
-
 def test_an_empty_namespace_is_no_error(place: Place) -> None:
     """A job that is started before the first record has nothing to judge."""
     report = place.run()
     assert (report.windows, report.alerts) == (0, ())
-
-
-def only(rule_id: str) -> RuleSet:
-    """The default rules with one of them switched on."""
-    rules = load_rules(None)
-    kept = tuple(rule for rule in rules.rules if rule.id == rule_id)
-    return rules.model_copy(update={"rules": kept})
-
-
-def parse_text(moment_us: int) -> str:
-    """The moment as documents write it."""
-    from shipper.detect.window import iso
-
-    return iso(moment_us)
