@@ -51,6 +51,10 @@ _EXTRAS: Final = {
 _INTERRUPTED: Final = 130
 
 
+class Interrupted(ShipperError):
+    """Ctrl-C at a moment of which there is more to say. The only argument is the whole sentence."""
+
+
 class LazyCommands(typer.core.TyperGroup):
     """Imports the file of a command only when it is asked for."""
 
@@ -128,7 +132,8 @@ def main() -> None:
 def _explain(error: Exception) -> None:
     """End with one sentence and the right code where `error` is a known kind; return where it is a bug."""
     if isinstance(error, ShipperError):
-        _fail(str(error), 2 if isinstance(error, ConfigurationError) else 1)
+        codes = {ConfigurationError: 2, Interrupted: _INTERRUPTED}
+        _fail(str(error), next((code for kind, code in codes.items() if isinstance(error, kind)), 1))
     if isinstance(error, ModuleNotFoundError):
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         if extra is not None:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from shipper.cli.main import Interrupted
+
 if TYPE_CHECKING:
     from shipper.stack import EmbeddedStack
     from shipper.stack.status import ServerStatus
@@ -49,8 +51,7 @@ def up() -> None:
         with _terminated_like_interrupted():
             started = stack.up(progress_on(sys.stderr))
     except KeyboardInterrupt:
-        typer.echo("shipper: Interrupted; what was being started is stopped again.", err=True)
-        raise typer.Exit(130) from None
+        raise Interrupted("Interrupted; what was being started is stopped again.") from None
     if not started:
         typer.echo("The stack runs already.")
     _describe(stack)
