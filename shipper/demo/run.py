@@ -51,7 +51,9 @@ def run_demo(stack: EmbeddedStack, folder: Path, seed: int, say: Say) -> Outcome
     """
     begin_s = time.monotonic()
     plan = Plan(seed, end_us=int(time.time() // 60) * 60_000_000)
-    with _own(folder):
+    # The namespace in Elasticsearch is one for all demos on these servers, whatever their folders.
+    with _own(stack.directory), _own(folder):
+        _clear(folder)
         settings = _settings(stack, folder)
         config_file = _write_config(settings, folder)
         with connect(settings.elasticsearch) as client:
@@ -76,18 +78,23 @@ def run_demo(stack: EmbeddedStack, folder: Path, seed: int, say: Say) -> Outcome
 
 @contextmanager
 def _own(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, and clear what an earlier demo left in it."""
+    """Hold the demo's lock in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    with (folder / "demo.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigurationError(
-                f"Another demo works in {folder}; wait for it or choose another folder with --directory."
+                f"Another demo works in {folder}; wait for it, or choose another folder with --directory "
+                "and other servers with SHIPPER_STACK_DIRECTORY and SHIPPER_STACK_*_PORT."
             ) from None
-        for entry in ("run", "repository", "spool", "logs"):
-            shutil.rmtree(folder / entry, ignore_errors=True)
         yield
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier demo left in its folder."""
+    for entry in ("run", "repository", "spool", "logs"):
+        shutil.rmtree(folder / entry, ignore_errors=True)
 
 
 def _settings(stack: EmbeddedStack, folder: Path) -> Settings:
