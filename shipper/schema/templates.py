@@ -12,7 +12,7 @@ from shipper.schema.table import DatasetRow, Field, Table
 
 JsonObject = dict[str, Any]
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Version of the templates; raised with each change of a mapping or setting."""
 
 PRIORITY: Final = 500
