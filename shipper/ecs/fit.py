@@ -11,6 +11,7 @@ from typing import Final
 
 from shipper.ecs.fields import FieldSpec
 from shipper.ecs.limits import Limits
+from shipper.ecs.tensors import scalar
 from shipper.ecs.timestamps import iso_timestamp, parse_timestamp
 from shipper.ecs.values import LONG_MAX, JsonValue, double, elements, is_mapping, number, text
 
@@ -23,6 +24,7 @@ MISFIT: Final = Misfit("the value does not fit the declared type")
 """The one instance: it carries nothing, and raising it must cost little."""
 
 _BOOLEANS: Final = {"true": True, "false": False}
+_PLAIN: Final = frozenset({str, int, float, bool})
 _NAMES_A_TYPE: Final = re.compile(r"<\w")
 _NANOSECONDS: Final = {"ns": 1_000_000_000, "s": 1}
 
@@ -90,6 +92,7 @@ def _text(spec: FieldSpec, value: object, limits: Limits) -> JsonValue:
 
 def _long(spec: FieldSpec, value: object, limits: Limits) -> JsonValue:
     del limits
+    value = _of_this_language(value)
     if isinstance(value, timedelta):
         value = value // timedelta(microseconds=1) * _NANOSECONDS.get(spec.unit, 1_000_000) // 1_000_000
     found = number(value)
@@ -106,9 +109,18 @@ def _long(spec: FieldSpec, value: object, limits: Limits) -> JsonValue:
 
 def _double(spec: FieldSpec, value: object, limits: Limits) -> JsonValue:
     del limits
+    value = _of_this_language(value)
     if isinstance(value, timedelta):
         value = value.total_seconds() * _NANOSECONDS.get(spec.unit, 1)
     return fit_double(value)
+
+
+def _of_this_language(value: object) -> object:
+    """Return the Python value of an array scalar: a date or a span of numpy, a number of any library."""
+    if type(value) in _PLAIN:
+        return value
+    one = scalar(value)
+    return value if one is None else one
 
 
 def _boolean(spec: FieldSpec, value: object, limits: Limits) -> JsonValue:
@@ -124,7 +136,7 @@ def _boolean(spec: FieldSpec, value: object, limits: Limits) -> JsonValue:
 
 def _date(spec: FieldSpec, value: object, limits: Limits) -> JsonValue:
     del spec, limits
-    moment = parse_timestamp(value)
+    moment = parse_timestamp(_of_this_language(value))
     if moment is None:
         raise MISFIT
     return iso_timestamp(moment)

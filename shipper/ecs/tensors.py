@@ -1,90 +1,121 @@
-"""Arrays, tensors and tables of libraries that are never imported here: scalars and short summaries.
+"""Arrays, tensors and tables of libraries that are never imported here: whose they are, where, and scalars.
 
-Data on a device is never copied to the host: that would wait for the device on the caller's thread.
+Data on a device is never copied to the host: that would wait for the device on the caller's thread. The same
+holds for an array on the host whose computation is still under way. What is told of the rest stands in
+`shipper.ecs.summaries`.
 """
 
 from __future__ import annotations
 
 import math
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 _LIBRARIES: Final = frozenset(
-    {"numpy", "pandas", "torch", "tensorflow", "jax", "jaxlib", "cupy", "polars", "pyarrow"}
+    {"numpy", "pandas", "torch", "tensorflow", "jax", "jaxlib", "cupy", "polars", "pyarrow", "keras"}
 )
-_FEW: Final = 5
-_LARGEST_SCAN: Final = 100_000
+_WITHOUT_DEVICES: Final = frozenset({"numpy", "pandas", "polars", "pyarrow"})
+_UNKNOWN: Final = "unknown"
+_NEVER_ARRAYS: Final = frozenset({"builtins", "datetime", "decimal", "enum", "uuid", "pathlib"})
 
 
-def is_array_like(value: object) -> bool:
-    """Tell whether `value` comes from one of the numeric libraries, by the module of its type."""
-    module = getattr(type(value), "__module__", None)
-    return isinstance(module, str) and module.partition(".")[0] in _LIBRARIES
+def library_of(value: object) -> str | None:
+    """Return the numeric library that the type of `value`, or one of its bases, comes from.
+
+    "unknown" for a type of another library that has a shape and a dtype; None for what is no array at all.
+    """
+    try:
+        kind = type(value)
+        if kind.__module__ in _NEVER_ARRAYS:
+            return None
+        for base in kind.__mro__:
+            root = base.__module__.partition(".")[0]
+            if root in _LIBRARIES:
+                return root
+        return _UNKNOWN if hasattr(kind, "shape") and hasattr(kind, "dtype") else None
+    except Exception:  # noqa: BLE001 - a metaclass may do anything
+        return None
+
+
+def is_missing(value: object) -> bool:
+    """Tell whether `value` is None, NaN, or the NA or NaT of pandas or numpy."""
+    if value is None:
+        return True
+    if isinstance(value, float):
+        return value != value  # noqa: PLR0124 - NaN alone differs from itself
+    try:
+        kind = type(value)
+        if kind.__name__ in ("NAType", "NaTType"):
+            return kind.__module__.partition(".")[0] == "pandas"
+        if kind.__module__ == "numpy" and kind.__name__ in ("datetime64", "timedelta64"):
+            return str(value) == "NaT"
+        return kind.__module__ == "numpy" and kind.__name__.startswith("float") and bool(value != value)  # noqa: PLR0124
+    except Exception:  # noqa: BLE001 - hostile metaclass
+        return False
 
 
 def scalar(value: object) -> object | None:
-    """Return the Python value of an array scalar or one-element array on the host, else None."""
-    if not is_array_like(value) or not _is_on_host(value):
+    """Return the Python value of an array scalar or one-element array on the host, else None. Never raises.
+
+    Dates and spans of numpy become `datetime` and `timedelta`, whatever their unit.
+    """
+    library = library_of(value)
+    if library is None or library == _UNKNOWN:
         return None
-    item = getattr(value, "item", None)
-    if item is None or math.prod(_shape(value)) != 1:
-        return None
-    found: object = item()
-    return None if is_array_like(found) else found
-
-
-def summary(value: object) -> str | None:
-    """Return one line on a tensor or table (type, shape, range, first values), or None if it is neither."""
-    if not is_array_like(value):
-        return None
-    shape = getattr(value, "shape", None)
-    if shape is None:
-        return None
-    dimensions = _shape(value)
-    name = type(value).__name__
-    head = f"{name} {getattr(value, 'dtype', '?')}[{','.join(str(size) for size in dimensions)}]"
-    if not _is_on_host(value):
-        return f"{head} on {getattr(value, 'device', 'a device')}"
-    columns = getattr(value, "columns", None)
-    if columns is not None and len(dimensions) == 2:
-        shown = ",".join(str(column) for column in list(columns)[:_FEW])
-        more = ",…" if dimensions[1] > _FEW else ""
-        return f"{name}[{dimensions[0]} rows x {dimensions[1]} columns: {shown}{more}]"
-    return " ".join([head, *_measures(value, math.prod(dimensions))])
-
-
-def _shape(value: object) -> tuple[int, ...]:
-    return tuple(int(size) for size in getattr(value, "shape", ()))
-
-
-def _is_on_host(value: object) -> bool:
-    device = getattr(value, "device", None)
-    return device is None or "cpu" in str(device).lower()
-
-
-def _measures(value: Any, size: int) -> list[str]:
-    """Return `min=`, `max=`, `mean=`, `nan=` and the first values of a small enough numeric array."""
-    if size == 0:
-        return ["empty"]
     try:
-        flat = value.reshape(-1) if hasattr(value, "reshape") else value
-        first = [_short(item) for item in flat[:_FEW].tolist()]
-        parts = [f"first=[{','.join(first)}{',…' if size > _FEW else ''}]"]
-        if size <= _LARGEST_SCAN:
-            numbers = [float(item) for item in flat.tolist()]
-            finite = [number for number in numbers if math.isfinite(number)]
-            if finite:
-                mean = math.fsum(finite) / len(finite)
-                parts[:0] = [
-                    f"min={_short(min(finite))}",
-                    f"max={_short(max(finite))}",
-                    f"mean={_short(mean)}",
-                ]
-            if len(finite) < len(numbers):
-                parts.append(f"nonfinite={len(numbers) - len(finite)}")
-    except Exception:  # noqa: BLE001 - a summary is a courtesy; a foreign type owes us nothing
-        return []
-    return parts
+        found = _scalar(value, library)
+    except Exception:  # noqa: BLE001 - no data behind it (traced, fake, sparse), or a foreign type's mistake
+        return None
+    return None if library_of(found) is not None else found
 
 
-def _short(item: object) -> str:
-    return f"{item:.6g}" if isinstance(item, float) else str(item)[:32]
+def _scalar(value: Any, library: str) -> object | None:
+    if library == "pyarrow":
+        return value.as_py() if type(value).__name__.endswith("Scalar") else None
+    dimensions = shape(value)
+    if dimensions is None or math.prod(dimensions) != 1 or not hasattr(value, "item"):
+        return None
+    if place(value, library):
+        return None
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if library == "numpy" and kind in ("M", "m"):
+        value = value.astype(f"{'datetime64' if kind == 'M' else 'timedelta64'}[us]")
+        one = value.item()
+        return one if isinstance(one, (datetime, timedelta)) else None
+    return value.item()  # type: ignore[no-any-return]
+
+
+def shape(value: object) -> tuple[int, ...] | None:
+    """Return the lengths of the dimensions, () of a scalar, or None where they are not known."""
+    try:
+        return tuple(int(size) for size in getattr(value, "shape", ()))
+    except Exception:  # noqa: BLE001 - unknown rank or dimension of a symbolic tensor
+        return None
+
+
+def place(value: object, library: str) -> str:
+    """Return where the data of `value` are, if that is not the host's memory; "" if they can be read at once."""
+    if library in _WITHOUT_DEVICES:
+        return ""  # asking a table for `device` would give its column of that name
+    try:
+        return _place(value)
+    except Exception:  # noqa: BLE001 - traced values refuse to be asked
+        return "an unknown device"
+
+
+def _place(value: Any) -> str:
+    devices = getattr(value, "devices", None)
+    if callable(devices):
+        names = sorted({str(getattr(device, "platform", device)) for device in devices()})
+    else:
+        device = getattr(value, "device", None)
+        if device is None:
+            return ""
+        # Older libraries have a method there, whose text would hold the array itself.
+        found = device() if callable(device) else device
+        names = [str(found) or "no device"]
+    elsewhere = [name for name in names if "cpu" not in name.lower()]
+    if elsewhere:
+        return ",".join(elsewhere)
+    is_ready = getattr(value, "is_ready", None)
+    return "a computation under way" if callable(is_ready) and not is_ready() else ""

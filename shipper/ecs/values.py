@@ -23,7 +23,8 @@ from typing import Final, TypeAlias
 import orjson
 
 from shipper.ecs.limits import Limits, cut
-from shipper.ecs.tensors import scalar, summary
+from shipper.ecs.summaries import summary
+from shipper.ecs.tensors import is_missing, scalar
 from shipper.ecs.timestamps import iso_timestamp, parse_timestamp
 
 JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
@@ -86,6 +87,8 @@ def _text(value: object) -> str:  # noqa: PLR0911 - one line per kind of value
 def _text_of_foreign(value: object) -> str:
     if is_mapping(value) or elements(value, 0) is not None:
         return json_text(value, _ORDINARY)
+    if is_missing(value):
+        return "NA"
     one = scalar(value)
     if one is not None:
         return _text(one)
@@ -139,7 +142,7 @@ def _number(value: object) -> int | float | None:
         return int(plain) if plain.lstrip("+-").isdigit() else float(plain)
     if isinstance(value, (Decimal, Fraction)):
         return math.nan if isinstance(value, Decimal) and value.is_nan() else float(value)
-    one = scalar(value)
+    one = math.nan if value is not None and is_missing(value) else scalar(value)
     return _number(one) if isinstance(one, (int, float, Decimal)) else None
 
 
