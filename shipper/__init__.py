@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shipper.emit import events
     from shipper.emit.logger import get_logger
     from shipper.emit.outlet import Outlet
-    from shipper.enrich.context import context
+    from shipper.enrich.context import carry, context, request, run
     from shipper.enrich.model import file_digest, model
     from shipper.pipeline import Pipeline
     from shipper.process import bind_model, close, configure, flush
@@ -29,6 +29,7 @@ __all__ = [
     "Pipeline",
     "__version__",
     "bind_model",
+    "carry",
     "close",
     "configure",
     "context",
@@ -37,6 +38,8 @@ __all__ = [
     "flush",
     "get_logger",
     "model",
+    "request",
+    "run",
 ]
 
 __version__ = "0.1.0"
@@ -44,6 +47,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Pipeline": "shipper.pipeline",
     "bind_model": "shipper.process",
+    "carry": "shipper.enrich.context",
     "close": "shipper.process",
     "configure": "shipper.process",
     "context": "shipper.enrich.context",
@@ -51,6 +55,8 @@ _HOMES = {
     "flush": "shipper.process",
     "get_logger": "shipper.emit.logger",
     "model": "shipper.enrich.model",
+    "request": "shipper.enrich.context",
+    "run": "shipper.enrich.context",
 }
 
 
