@@ -21,6 +21,7 @@ SAMPLE_ELEMENTS: Final = 10_000
 _FEW: Final = 5
 _LIST_ELEMENTS: Final = 1_000
 _FRAMES: Final = frozenset({"pandas", "polars", "pyarrow"})
+_COMPILED: Final = frozenset({"jax", "jaxlib"})
 _NUMERIC_KINDS: Final = "biuf"
 _DATA_FREE: Final = frozenset({"memmap"})
 
@@ -120,24 +121,28 @@ def _of_array(value: Any, library: str, dimensions: tuple[int, ...], *, with_val
 
 
 def _measures(value: Any, library: str, dimensions: tuple[int, ...]) -> tuple[Summary, int]:
+    numpy: Any = sys.modules.get("numpy")
     part = value
+    if library in _COMPILED and numpy is not None and len(value.devices()) == 1:
+        part = numpy.asarray(value)  # a view; its own slices would be compiled, shape by shape
     if math.prod(dimensions) > EXACT_ELEMENTS:
-        part = value[_even(dimensions, SAMPLE_ELEMENTS)]
+        part = _cut(part, _even(dimensions, SAMPLE_ELEMENTS))
     if library == "pandas":
         return _of_column(part)
-    numpy: Any = sys.modules.get("numpy")
     if hasattr(part, "detach"):
         part = part.detach()
     if numpy is None:
-        return _of_numbers(part[_even(shape(part) or (), _LIST_ELEMENTS)].tolist())
+        return _of_numbers(_listed(_cut(part, _even(shape(part) or (), _LIST_ELEMENTS))))
     try:
         array = numpy.asarray(part)
         if hasattr(part, "compressed"):  # what is masked holds anything
             return _of_numpy(part.compressed(), numpy), array.size
     except TypeError:  # types of numbers that numpy lacks, such as bfloat16
         array = numpy.asarray(part.float())
-    if array.dtype.kind == "O" and library != "numpy" and hasattr(part, "tolist"):
-        return _of_numbers(part[_even(shape(part) or (), _LIST_ELEMENTS)].tolist())
+    if array.dtype.kind == "O" and library != "numpy":
+        return _of_numbers(_listed(_cut(part, _even(shape(part) or (), _LIST_ELEMENTS))))
+    if array.dtype.kind == "V" and array.dtype.fields is None:  # small floats of machine learning
+        array = array.astype("float32")
     return _of_numpy(array, numpy), array.size
 
 
@@ -222,10 +227,20 @@ def _first(value: Any, library: str, dimensions: tuple[int, ...]) -> list[object
         kept = min(length, wanted)
         corner.insert(0, slice(0, kept))
         wanted = math.ceil(wanted / kept)
-    part = value[tuple(corner) if len(corner) > 1 else corner[0]]
-    if library == "tensorflow" and not hasattr(part, "tolist"):
-        part = part.numpy()
-    return list(islice(_flat(part.tolist()), _FEW))
+    if library in _COMPILED and "numpy" in sys.modules and len(value.devices()) == 1:
+        value = sys.modules["numpy"].asarray(value)
+    return list(islice(_flat(_listed(_cut(value, tuple(corner)))), _FEW))
+
+
+def _cut(value: Any, part: tuple[slice, ...]) -> Any:
+    return value[part[0]] if len(part) == 1 else value[part]
+
+
+def _listed(value: Any) -> object:
+    """Return a small array as nested lists; each library has its own word for that."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return value.to_list() if hasattr(value, "to_list") else value.numpy().tolist()
 
 
 def _flat(nested: object) -> Iterable[Any]:
