@@ -19,6 +19,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+_MODULES: Final = sys.modules
 _TRACE: Final = ("trace.id", "span.id", "transaction.id")
 
 
@@ -173,10 +174,17 @@ def bound_fields() -> Mapping[str, object]:
     with a reference to it). It is read-only.
     """
     ours = _BOUND.get().fields
-    variables = _structlog_variables()
-    trace = trace_fields()
-    if not variables and not trace:
+    # Both are looked at only if the application uses them. structlog's own `get_contextvars()` looks through
+    # all variables of the context and makes a dict each time.
+    variables = getattr(_MODULES.get("structlog.contextvars"), "_CONTEXT_VARS", None)
+    if not variables and "opentelemetry.trace" not in _MODULES:
         return ours
+    return _joined(ours, dict(variables or ()), trace_fields())
+
+
+def _joined(
+    ours: Mapping[str, object], variables: Mapping[str, ContextVar[object]], trace: Mapping[str, object]
+) -> Mapping[str, object]:
     values = tuple(variable.get(...) for variable in variables.values())
     if not trace and all(value is ... for value in values):
         return ours
@@ -197,10 +205,3 @@ def bound_fields() -> Mapping[str, object]:
 def _are_same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
     """Compare by identity: an application's `==` may raise or take its time."""
     return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
-
-
-def _structlog_variables() -> Mapping[str, ContextVar[object]]:
-    # Only if the application uses them. `get_contextvars()` looks through all variables and makes a dict each time.
-    module = sys.modules.get("structlog.contextvars")
-    found = getattr(module, "_CONTEXT_VARS", None)
-    return dict(found) if found else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -82,8 +82,12 @@ def test_threads_start_empty_and_carry_fills_them() -> None:
         assert pool.submit(carried).result() == {"http.request.id": "r-1"}
         assert pool.submit(bound).result() == {}
     found: list[dict[str, object]] = []
+
+    def keep() -> None:
+        found.append(bound())
+
     with context(a=1):
-        thread = threading.Thread(target=carry(lambda: found.append(bound())))
+        thread = threading.Thread(target=carry(keep))
     thread.start()
     thread.join()
     assert found == [{"a": 1}]
@@ -170,7 +174,7 @@ def test_sync_endpoints() -> None:
 def test_generators_that_take_turns() -> None:
     """Blocks in generators end in any order; each takes away its own fields and nothing else."""
 
-    def numbers(name: str) -> Iterator[int]:
+    def numbers(name: str) -> Generator[int, None, None]:
         with context(**{name: True}):
             yield 1
             yield 2
