@@ -1,0 +1,142 @@
+"""Values that follow a name in a text: `password=...`, JSON, `repr` of mappings, headers, options, XML, query strings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from shipper.enrich.redact.names import NameClass
+from shipper.enrich.redact.spans import MARK, Span
+from shipper.enrich.redact.values import is_prose, says_nothing, value_end
+
+Classify = Callable[[str], NameClass]
+"""Says what a name tells of its value."""
+
+_GAP: Final = r"[ \t\r\n]{0,16}"
+_ASSIGNED: Final = re.compile(
+    r"(?<![\w.\-$])(?P<name>[\w.\-$]++(?:\[[\w'\"]{0,64}\])?)(?P<close>\\*[\"'`\])]{0,2}|%22|%27|&quot;)"
+    r"(?:(?P<op>[ \t]{0,8}(?:=>|:=|==?|!=|<>|%3[DdAa]|:(?!//))|(?<=\))=(?=\())" + _GAP + r"|"
+    r"(?P<har>,\s?\\?[\"']value\\?[\"']\s?:\s?))"
+)
+_PAIR: Final = re.compile(r"[(\[]\s?b?(?P<quote>[\"'])(?P<name>[\w.\-]{2,64})(?P=quote)\s?,\s?(?=b?[\"'])")
+_OPTION: Final = re.compile(
+    r"(?<![\w\-])--?(?P<name>[A-Za-z][\w\-.]*+)(?:[ \t]{1,8}|[\"']\s?,\s?(?=[\"']))(?!-)"
+)
+_ELEMENT: Final = re.compile(r"<(?P<name>[A-Za-z][\w:.\-]*+)[^<>]{0,128}>(?=[^<\s])")
+_QUERY_NAMES: Final = frozenset(
+    "sig signature key code auth hmac sid session pass pw pwd state ticket k t".split()
+)
+_LINE_NAMES: Final = frozenset(
+    "authorization proxy-authorization cookie set-cookie cookies x-amz-security-token passphrase mnemonic".split()
+)
+_WEAK: Final = re.compile(
+    r"(?i)(?:token|auth|cookies?|session|pin|bic|mail|phone|key|credentials?|secrets?)\Z"
+)
+_QUOTED_AFTER: Final = re.compile(
+    r"(?i)(?<![a-z])(?:password|passwd|passphrase|passcode|pwd|secret|identified\s{1,4}by|credentials?)\s{1,4}"
+    r"(?:(?:is|was|to|of|like|as|in|using|=)\s{0,4})?\(?\s{0,2}(?:N|E|b)?(?P<quote>[\"'`])"
+)
+_SAID_AFTER: Final = re.compile(
+    r"(?i)(?<![a-z])(?:password|passwd|passphrase|passcode|pwd|secret|token|api[ _-]?key|pin|cvv)\s{1,4}"
+    r"(?:(?:is|was|to|=)\s{1,4})?(?P<value>[^\s\"'`,;()\[\]{}<>]{4,256})"
+)
+_JAVA_OBJECT: Final = re.compile(r"[A-Za-z_][\w.$]*(?:@[0-9a-f]{1,16}\b|\{)")
+
+
+def find_assignments(text: str, classify: Classify, found: list[Span]) -> None:
+    """Add the values of all names that tell of a secret or of a person."""
+    done = 0
+    for match in _ASSIGNED.finditer(text):
+        if match.start() < done:
+            continue
+        name = match["name"]
+        kind = classify(name)
+        if kind is NameClass.FREE:
+            kind = _by_surroundings(text, match, classify)
+            if kind is NameClass.FREE:
+                continue
+        done = _add_value(text, match, kind, found) or done
+    for pattern in (_PAIR, _OPTION, _ELEMENT):
+        for match in pattern.finditer(text):
+            kind = classify(match["name"])
+            if kind is not NameClass.FREE and match.start() >= done:
+                _add_value(text, match, kind, found)
+    _find_after_words(text, found)
+
+
+def _by_surroundings(text: str, match: re.Match[str], classify: Classify) -> NameClass:
+    """Classify a name by the word before it (`API key: ...`) or by its place in a query string."""
+    start, name = match.start(), match["name"]
+    before = text[max(0, start - 24) : start]
+    if before[-1:] in ("?", "&") or before.endswith(("%3F", "%26", "&amp;")):
+        return NameClass.SECRET if name.lower() in _QUERY_NAMES else NameClass.FREE
+    if before[-1:] == " " and name.isalpha():
+        word = before[:-1].rpartition(" ")[2].strip("\"'([{,;:")
+        if word.isalpha() and classify(word) is NameClass.FREE:
+            return classify(f"{word}_{name}")
+    return NameClass.FREE
+
+
+def _add_value(text: str, match: re.Match[str], kind: NameClass, found: list[Span]) -> int:
+    """Add the value behind a match; return where it ends, 0 if it is none."""
+    name = match["name"].rpartition(".")[2].lower().replace("_", "-")
+    groups = match.groupdict()
+    operator = (groups.get("op") or "").strip()
+    is_line = name in _LINE_NAMES and operator == ":"
+    begin = match.end()
+    if is_line and begin and (quote := _quote_before(text, match)):
+        end = _until(text, begin, quote)
+    elif _is_across_lines(text, match):
+        return 0
+    else:
+        begin, end = value_end(text, begin, to_line_end=is_line, is_number=kind is NameClass.PERSONAL)
+    value = text[begin:end]
+    if not value or value.startswith(MARK) or says_nothing(value) or _is_harmless(name, value, text, begin):
+        return 0
+    found.append(Span(begin, end, "secret" if kind is NameClass.SECRET else "personal"))
+    return end
+
+
+def _quote_before(text: str, match: re.Match[str]) -> str:
+    """Return the quote that stands right before the name and not right after it: `-H 'Cookie: a=b'`."""
+    before = text[match.start() - 1 : match.start()]
+    return before if before in ("'", '"') and not match["close"] else ""
+
+
+def _until(text: str, start: int, quote: str) -> int:
+    end = text.find(quote, start)
+    return len(text) if end < 0 else end
+
+
+def _is_across_lines(text: str, match: re.Match[str]) -> bool:
+    """Tell whether a line feed lies between the operator and a value that is neither quoted nor bracketed."""
+    gap = text[match.end("op") if "op" in match.re.groupindex and match["op"] else match.end() : match.end()]
+    return "\n" in gap and text[match.end() : match.end() + 1] not in ("'", '"', "{", "[")
+
+
+def _is_harmless(name: str, value: str, text: str, begin: int) -> bool:
+    """Tell whether a value is a plain word in a sentence, or an object's description."""
+    if text[begin - 1 : begin] in ("'", '"', "`"):
+        return False
+    if _JAVA_OBJECT.match(value):
+        return True
+    return text[begin - 1 : begin] == " " and is_prose(value) and _WEAK.search(name) is not None
+
+
+def _find_after_words(text: str, found: list[Span]) -> None:
+    """Add literals after words as in `PASSWORD 'x'`, `IDENTIFIED BY "x"`, `password is x1`."""
+    for match in _QUOTED_AFTER.finditer(text):
+        start, end = value_end(text, match.end() - 1)
+        if end > start and not says_nothing(text[start:end]):
+            found.append(Span(start, end, "secret"))
+    for match in _SAID_AFTER.finditer(text):
+        value = match["value"]
+        has_digit = any(letter.isdigit() for letter in value)
+        if (
+            has_digit
+            and not value[0].isdigit()
+            and "=" not in value
+            and not value.startswith(("-", ":", "/", "#"))
+        ):
+            found.append(Span(*match.span("value"), "secret"))

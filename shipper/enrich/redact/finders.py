@@ -1,0 +1,97 @@
+"""Which finders look at a text: each only where its own quick test says that it can find something."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from shipper.enrich.redact import addresses, numbers, tokens
+from shipper.enrich.redact.assignments import Classify, find_assignments
+from shipper.enrich.redact.cuts import find_cut_ends
+from shipper.enrich.redact.policy import Policy
+from shipper.enrich.redact.prefilter import (
+    CUT_MARK,
+    may_hold_address,
+    may_hold_assignment,
+    may_hold_number,
+    may_hold_token,
+)
+from shipper.enrich.redact.spans import MARK, Span
+from shipper.enrich.redact.sql import find_sql
+
+Find = Callable[[str, list[Span]], None]
+
+_NUMBERS: Final[tuple[tuple[str, Find], ...]] = (
+    ("card", numbers.find_cards),
+    ("iban", numbers.find_ibans),
+    ("id", numbers.find_national_ids),
+    ("phone", numbers.find_phones),
+)
+
+
+class Finders:
+    """The finders that a policy asks for."""
+
+    __slots__ = ("_classify", "_numbers", "_off", "_policy", "_stems")
+
+    def __init__(self, policy: Policy, classify: Classify) -> None:
+        self._policy = policy
+        self._off = policy.off
+        self._classify = classify
+        self._numbers = [find for kind, find in _NUMBERS if kind not in policy.off]
+        self._stems = tuple(sorted(policy.keys))
+
+    def find(self, text: str) -> list[Span]:
+        """Return everything that is found in `text`, unordered, also overlapping."""
+        found: list[Span] = []
+        if may_hold_token(text):
+            tokens.find_tokens(text, found)
+            if "-----" in text:
+                tokens.find_private_keys(text, found)
+        if may_hold_address(text):
+            addresses.find_url_logins(text, found)
+            addresses.find_emails(text, found)
+        if may_hold_number(text):
+            for find in self._numbers:
+                find(text, found)
+        if may_hold_assignment(text, self._stems):
+            tokens.find_http_credentials(text, found)
+            find_assignments(text, self._classify, found)
+            find_sql(text, self._classify, found)
+        if CUT_MARK in text:
+            find_cut_ends(text, found)
+        self._find_on_request(text, found)
+        return [span for span in found if span.kind not in self._off and not _is_done(text, span)]
+
+    def is_hit_by_extra(self, text: str) -> bool:
+        """Tell whether something that is found only on request is there."""
+        found: list[Span] = []
+        self._find_on_request(text, found)
+        return bool(found)
+
+    def _find_on_request(self, text: str, found: list[Span]) -> None:
+        if self._policy.ip:
+            addresses.find_ips(text, found)
+        for pattern in self._policy.patterns:
+            found.extend(Span(*match.span(), "custom") for match in pattern.finditer(text) if match[0])
+
+
+def chosen(policy: Policy, classify: Classify) -> Finders:
+    """Return the finders that `policy` asks for."""
+    return Finders(policy, classify)
+
+
+def _is_done(text: str, span: Span) -> bool:
+    """Tell whether a span is, or lies within, the mark of an earlier redaction."""
+    if text.startswith(MARK, span.start):
+        return _DONE.fullmatch(text, span.start, span.end) is not None
+    before = text.rfind(MARK, max(0, span.start - 24), span.start)
+    return (
+        before >= 0
+        and text.find("]", before, span.end) in (-1, span.end - 1)
+        and "]" not in text[before : span.start]
+    )
+
+
+_DONE: Final = re.compile(r"\[redacted:[a-z\-]+\]?")

@@ -1,0 +1,83 @@
+"""Literals in SQL that stand for a secret column only by their position, and what databases quote of a row."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from shipper.enrich.redact.assignments import Classify
+from shipper.enrich.redact.names import NameClass
+from shipper.enrich.redact.spans import Span
+from shipper.enrich.redact.values import value_end
+
+_INSERT: Final = re.compile(
+    r"(?i)(?:into|replace)\s{1,8}[\w.\"`\[\]$]{1,200}\s{0,8}\((?P<columns>[^()]{1,8000})\)"
+    r"(?P<between>[^()']{0,80}?)values\s{0,8}(?=\()"
+)
+_PARAMETERS: Final = re.compile(r"(?i)\[?(?:parameters|params|args|bind(?:s| values)?)\s?[:=]\s?(?=[(\[{])")
+_ROW: Final = re.compile(r"(?i)failing row contains \(")
+_KEY_PAIR: Final = re.compile(r"\((?P<columns>[\w, \"]{1,200})\)=\((?P<values>[^()\n]{1,2000})\)")
+_MOST_ROWS: Final = 1000
+
+
+def find_sql(text: str, classify: Classify, found: list[Span]) -> None:
+    """Add literals of secret columns; all literals of a row where they cannot be told apart."""
+    has_secret_column = False
+    for match in _INSERT.finditer(text):
+        columns = [column.strip(' \t\r\n"`[]') for column in match["columns"].split(",")]
+        denied = {at for at, column in enumerate(columns) if classify(column) is not NameClass.FREE}
+        if denied:
+            has_secret_column = True
+            _find_in_rows(text, match.end(), denied, len(columns), found)
+    if has_secret_column:
+        for match in _PARAMETERS.finditer(text):
+            start, end = value_end(text, match.end())
+            if text[start : start + 1] != "{":
+                found.append(Span(start + 1, max(start + 1, end - 1), "secret"))
+    for match in _ROW.finditer(text):
+        start, end = value_end(text, match.end() - 1)
+        found.append(Span(start + 1, max(start + 1, end - 1), "secret"))
+    for match in _KEY_PAIR.finditer(text):
+        if any(classify(column.strip(' "')) is not NameClass.FREE for column in match["columns"].split(",")):
+            found.append(Span(*match.span("values"), "personal"))
+
+
+def _find_in_rows(text: str, at: int, denied: set[int], width: int, found: list[Span]) -> None:
+    for _ in range(_MOST_ROWS):
+        start, end = value_end(text, at)
+        literals = _literals(text, start + 1, end - 1 if text[end - 1 : end] == ")" else end)
+        if len(literals) == width:
+            for position in denied:
+                found.append(Span(*literals[position], "secret"))
+        else:
+            found.append(Span(start + 1, end, "secret"))
+        comma = re.compile(r"\s{0,8},\s{0,8}(?=\()").match(text, end)
+        if comma is None:
+            return
+        at = comma.end()
+
+
+def _literals(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Return the places of the literals between commas; commas in quotes and brackets do not count."""
+    places: list[tuple[int, int]] = []
+    first = at = start
+    while at < end:
+        letter = text[at]
+        if letter in "\"'(":
+            opened, closed = value_end(text, at)
+            at = min(end, max(closed if letter == "(" else closed + 1, opened))
+            continue
+        if letter == ",":
+            places.append(_trimmed(text, first, at))
+            first = at + 1
+        at += 1
+    places.append(_trimmed(text, first, end))
+    return places
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start] in " \t\r\n'\"":
+        start += 1
+    while end > start and text[end - 1] in " \t\r\n'\"":
+        end -= 1
+    return start, end
