@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from shipper.emit import events
+    from shipper.emit.level_watch import reset_level, set_level
     from shipper.emit.logger import get_logger
     from shipper.emit.outlet import Outlet
     from shipper.enrich.context import carry, context, request, run
@@ -39,7 +40,9 @@ __all__ = [
     "get_logger",
     "model",
     "request",
+    "reset_level",
     "run",
+    "set_level",
 ]
 
 __version__ = "0.1.0"
@@ -56,7 +59,9 @@ _HOMES = {
     "get_logger": "shipper.emit.logger",
     "model": "shipper.enrich.model",
     "request": "shipper.enrich.context",
+    "reset_level": "shipper.emit.level_watch",
     "run": "shipper.enrich.context",
+    "set_level": "shipper.emit.level_watch",
 }
 
 

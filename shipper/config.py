@@ -30,6 +30,7 @@ from shipper.setting_groups import (
     GitSettings,
     IndexSettings,
     KafkaSettings,
+    LevelsSettings,
     ModelSettings,
     ServiceSettings,
     ShipSettings,
@@ -47,6 +48,7 @@ __all__ = [
     "GitSettings",
     "IndexSettings",
     "KafkaSettings",
+    "LevelsSettings",
     "ModelSettings",
     "ServiceSettings",
     "Settings",
@@ -80,6 +82,7 @@ class Settings(BaseSettings):
     service: ServiceSettings = ServiceSettings()
     model: ModelSettings = ModelSettings()
     git: GitSettings = GitSettings()
+    levels: LevelsSettings = LevelsSettings()
     spool: SpoolSettings = Field(default_factory=SpoolSettings)
     ship: ShipSettings = ShipSettings()
     kafka: KafkaSettings = KafkaSettings()

@@ -19,6 +19,7 @@ from shipper.ecs.encode import stamp
 from shipper.ecs.limits import Limits
 from shipper.emit import reentry
 from shipper.emit.emitter import Emitter, Facts
+from shipper.emit.level_watch import WATCHER
 from shipper.emit.outlet import Writer
 from shipper.emit.road import inside
 from shipper.enrich.git import GitFacts
@@ -190,12 +191,19 @@ class Pipeline:
             shipped_by=settings.ship.mode,
             on_drop=self._note_drop,
         )
+        if not self._is_closed:
+            self.watch_levels()
         if not is_shipping or self._is_closed:
             return self._spool
         self._worker = _make_worker(
             self._spool, settings, self._counters, self._health, self._reporter, self._destination
         )
         return _ShippedSpool(self._spool, self._worker)
+
+    def watch_levels(self) -> None:
+        """Let `shipper level set` reach this process from now on; idempotent."""
+        service = str(self._facts.fields.get("service.name", ""))
+        WATCHER.watch(self.settings.spool.directory, service, self.settings.levels.watch_s)
 
     def _note_drop(self, reason: str, count: int) -> None:
         if reason == DropReason.CLOSED:
@@ -296,3 +304,5 @@ def _reset_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_reset_in_child)
+# After the pipelines: the watcher starts a thread, which may log.
+os.register_at_fork(after_in_child=WATCHER.reset_in_child)

@@ -15,9 +15,10 @@ from shipper.ecs.document import Tree
 from shipper.ecs.encode import Encoder
 from shipper.ecs.event import LEVELS, Event
 from shipper.ecs.limits import Limits
-from shipper.emit.outlet import Outlet
+from shipper.emit.level_watch import WATCHER
+from shipper.emit.levels import LEVELS as LOGGER_LEVELS
+from shipper.emit.outlet import REGISTRY, Outlet
 from shipper.emit.road import inside
-from shipper.emit.threshold import THRESHOLD
 from shipper.enrich.git import GitFacts, git_facts
 from shipper.enrich.model import make_model
 from shipper.enrich.service import main_folder
@@ -149,6 +150,7 @@ def close(timeout_s: float | None = None) -> int:
     Returns:
         How many records are left in spools.
     """
+    WATCHER.stop()
     deadline_s, pipelines = _deadline_s(timeout_s)
     return sum(pipeline.close(max(0.0, deadline_s - _SYSTEM.monotonic_s())) for pipeline in pipelines)
 
@@ -161,7 +163,8 @@ def forget() -> None:
         _PIPELINES.answers.clear()
         _PIPELINES.git.clear()
         _PIPELINES.current = None
-    THRESHOLD.level = 0
+    REGISTRY.current = None
+    LOGGER_LEVELS.forget()
 
 
 def outlet_for(groups: Mapping[str, object]) -> Outlet:
@@ -190,6 +193,7 @@ def outlet_for(groups: Mapping[str, object]) -> Outlet:
 class _NoOutlet:
     """Answers for settings that are not usable: each event is refused, and a person is told why."""
 
+    fused = None
     has_own_time = False
     revision = 0
 
@@ -260,7 +264,11 @@ def _pipeline(
 def _make_current(pipeline: Pipeline) -> None:
     _PIPELINES.current = pipeline
     _PIPELINES.answers.clear()
-    THRESHOLD.level = LEVELS[pipeline.settings.level]
+    REGISTRY.current = pipeline.emitter
+    LOGGER_LEVELS.set_base(LEVELS[pipeline.settings.level])
+    if LOGGER_LEVELS.base > LEVELS["debug"] and REGISTRY.diversion is None:
+        # Otherwise the first record starts the watch; here it may never come, just because of the level.
+        pipeline.watch_levels()
 
 
 def _git(settings: Settings, *, refresh: bool) -> GitFacts:

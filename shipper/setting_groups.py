@@ -63,6 +63,18 @@ class GitSettings(BaseModel):
     )
 
 
+class LevelsSettings(BaseModel):
+    """Levels that are changed while a process runs (`shipper level set`)."""
+
+    model_config = _GROUP
+    watch_s: float = Field(
+        0.5,
+        ge=0,
+        le=60,
+        description="a running process looks for changes this often, in a thread of its own; 0: never",
+    )
+
+
 class SpoolSettings(BaseModel):
     """The durable buffer on local disk."""
 
