@@ -32,6 +32,7 @@ from shipper.setting_groups import (
     KafkaSettings,
     LevelsSettings,
     ModelSettings,
+    RedactSettings,
     ServiceSettings,
     ShipSettings,
     SpoolSettings,
@@ -50,6 +51,7 @@ __all__ = [
     "KafkaSettings",
     "LevelsSettings",
     "ModelSettings",
+    "RedactSettings",
     "ServiceSettings",
     "Settings",
     "ShipSettings",
@@ -83,6 +85,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     git: GitSettings = GitSettings()
     levels: LevelsSettings = LevelsSettings()
+    redact: RedactSettings = RedactSettings()
     spool: SpoolSettings = Field(default_factory=SpoolSettings)
     ship: ShipSettings = ShipSettings()
     kafka: KafkaSettings = KafkaSettings()

@@ -28,6 +28,7 @@ from shipper.enrich.service import host_fields, process_fields, service_fields
 from shipper.observe.counters import Counters, Snapshot
 from shipper.observe.health import Health, HealthReport
 from shipper.observe.report import Reporter
+from shipper.redaction import redactor
 from shipper.ship.batch import BatchLimits
 from shipper.ship.dead_letter import DeadLetters
 from shipper.ship.fleet import Adoption
@@ -259,7 +260,7 @@ def _facts(settings: Settings, git: GitFacts) -> Facts:
     }
     largest = int(settings.kafka.max_record_bytes * _SHARE_OF_RECORD)
     limits = Limits(record_bytes=min(Limits().record_bytes, largest))
-    return Facts(fields, settings.namespace, limits, shipper.__version__)
+    return Facts(fields, settings.namespace, limits, shipper.__version__, redactor(settings.redact))
 
 
 def _destination_name(settings: Settings, destination: Destination | None) -> str:

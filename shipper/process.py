@@ -25,6 +25,7 @@ from shipper.enrich.service import main_folder
 from shipper.errors import ConfigurationError, ShipperError
 from shipper.observe.report import Reporter
 from shipper.pipeline import RESET_IN_CHILD, Destination, Pipeline
+from shipper.redaction import default_redactor
 
 if TYPE_CHECKING:
     from shipper.config import Settings
@@ -212,7 +213,7 @@ class _NoOutlet:
         # A formatter must put out something: the document without the facts that settings would have given.
         self._reporter.report("configuration", self._problem)
         identity: dict[str, Tree] = {"agent": {"type": "shipper", "ephemeral_id": producer_id}}
-        return Encoder(Constants({}, identity, "default", Limits()), Limits())
+        return Encoder(Constants({}, identity, "default", Limits()), Limits(), default_redactor())
 
     def emit(self, event: Event) -> None:
         self.refuse("configuration", f"a record of {event.logger} was dropped")

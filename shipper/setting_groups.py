@@ -75,6 +75,36 @@ class LevelsSettings(BaseModel):
     )
 
 
+class RedactSettings(BaseModel):
+    """What is taken out of each record before it reaches the disk."""
+
+    model_config = _GROUP
+    enabled: bool = Field(True, description="whether secrets and personal data are taken out at all")
+    off: tuple[str, ...] = Field(
+        (),
+        description="kinds that are not looked for in texts: token, jwt, private-key, login, secret, personal, "
+        "email, card, iban, phone, id",
+    )
+    ip: bool = Field(False, description="also mask IP addresses in texts and leave out client.ip and host.ip")
+    keys: tuple[str, ...] = Field((), description="further names whose values are masked")
+    allow: tuple[str, ...] = Field((), description="names whose values are never masked because of the name")
+    patterns: tuple[str, ...] = Field(
+        (), description="further regular expressions (Python); what they match is masked"
+    )
+    personal: Literal["scan", "pseudonym", "drop"] = Field(
+        "scan", description="what happens to fields of class personal; pseudonym needs a key"
+    )
+    pseudonyms: tuple[str, ...] = Field(
+        ("user.id",), description="fields and labels that become pseudonyms where there is a key"
+    )
+    key: SecretStr = Field(
+        SecretStr(""), description="keys of pseudonyms: name:base64, comma separated, the current first; secret"
+    )
+    key_file: Path | None = Field(
+        None, description="file with such keys, one a line; `shipper redact key` makes it"
+    )
+
+
 class SpoolSettings(BaseModel):
     """The durable buffer on local disk."""
 

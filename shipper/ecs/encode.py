@@ -20,6 +20,7 @@ from shipper.ecs.document import RESERVED, Document, Tree
 from shipper.ecs.event import LEVELS, Event, level_name
 from shipper.ecs.exceptions import error_fields, error_fields_from_text
 from shipper.ecs.limits import Limits, cut_middle
+from shipper.ecs.redaction import Redaction
 from shipper.ecs.timestamps import LAST_US, iso_timestamp, parse_timestamp
 from shipper.ecs.values import JsonValue, is_mapping, pairs, text, type_name
 from shipper.record import event_id
@@ -52,13 +53,15 @@ class Encoder:
     Args:
         constants: facts that each document carries.
         limits: caps on what callers give.
+        redaction: takes secrets and personal data out; None: nothing is taken out.
     """
 
-    __slots__ = ("constants", "limits")
+    __slots__ = ("constants", "limits", "redaction")
 
-    def __init__(self, constants: Constants, limits: Limits) -> None:
+    def __init__(self, constants: Constants, limits: Limits, redaction: Redaction | None = None) -> None:
         self.constants = constants
         self.limits = limits
+        self.redaction = redaction
 
     def encode(self, event: Event, now_us: int) -> Encoded:
         """Return the encoded event; `now_us` is when shipper took it, microseconds since the epoch."""
@@ -88,6 +91,8 @@ class Encoder:
         _place_call(document.roots, event, self.constants.identity, limits)
         document.place(_without_own(document, fields, event, consumed))
         roots = document.finish()
+        if self.redaction is not None:
+            self.redaction.apply(roots)
         constant = self.constants.complete(roots, dataset)
         return _join(roots, constant, moment, min(event.level, _HIGHEST_LEVEL), dataset)
 

@@ -11,6 +11,7 @@ from shipper.ecs.constants import Constants
 from shipper.ecs.encode import Encoder
 from shipper.ecs.event import Event
 from shipper.ecs.limits import Limits
+from shipper.ecs.redaction import Redaction
 from shipper.emit.outlet import REGISTRY, Writer
 from shipper.enrich.model import Model
 from shipper.observe.counters import Counters
@@ -21,12 +22,13 @@ _ATTEMPTS: Final = 3
 
 
 class Facts(NamedTuple):
-    """What each document of an application carries: declared fields, namespace, caps."""
+    """What each document of an application carries: declared fields, namespace, caps; and what is taken out of it."""
 
     fields: Mapping[str, object]
     namespace: str
     limits: Limits
     version: str
+    redaction: Redaction | None = None
 
 
 class _Producer(NamedTuple):
@@ -134,7 +136,7 @@ class Emitter:
             self._facts.namespace,
             self._facts.limits,
         )
-        return Encoder(constants, self._facts.limits)
+        return Encoder(constants, self._facts.limits, self._facts.redaction)
 
     def change(self, *, facts: Facts | None = None, model: Model | None = None) -> None:
         """Use other facts, or another model, from the next event on, on all threads."""
