@@ -48,6 +48,9 @@ _LEAVES: Final = {
     for name, spec in FIELDS.items()
     if name not in RESERVED and name not in _LABELS
 }
+DECLARED: Final = {name: spec for name, (_, spec) in _LEAVES.items() if spec.type not in OPEN_TYPES}
+"""Fields that a caller may set, but for the open objects."""
+
 _GROUPS: Final = frozenset(name[:end] for name in FIELDS for end in range(len(name)) if name[end] == ".")
 _ROOTS: Final = frozenset(name.partition(".")[0] for name in FIELDS)
 _MOST_FIELDS: Final = 1024
@@ -242,6 +245,11 @@ def _opened(name: str) -> tuple[str, str]:
             if name.startswith(f"{opened}."):
                 return opened, name[len(opened) + 1 :]
     return "", name
+
+
+def open_object(name: str) -> FieldSpec | None:
+    """Return the open object that an undeclared name lies in; None where it will be a label."""
+    return _OPEN.get(_opened(name)[0])
 
 
 def _length(value: object) -> int:

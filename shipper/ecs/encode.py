@@ -148,7 +148,7 @@ def _without_own(
     document: Document, fields: Mapping[object, object], event: Event, consumed: str | None
 ) -> Mapping[object, object]:
     """Take out what the call or shipper states itself; what says something else becomes a label."""
-    if fields.keys().isdisjoint(_SPECIAL):
+    if fields.keys().isdisjoint(SPECIAL):
         return fields
     stated = {
         "dataset": document.roots["event"]["dataset"],  # type: ignore[index, call-overload]
@@ -170,7 +170,8 @@ def _without_own(
 
 
 _HOLDS_RESERVED: Final = frozenset(name.partition(".")[0] for name in RESERVED)
-_SPECIAL: Final = RESERVED | _HOLDS_RESERVED | {"dataset", "level", "logger", "@timestamp", "timestamp"}
+SPECIAL: Final = RESERVED | _HOLDS_RESERVED | {"dataset", "level", "logger", "@timestamp", "timestamp"}
+"""Names that the call or shipper states itself, or that hold such names."""
 
 
 def _without_reserved(document: Document, group: str, given: Mapping[object, object]) -> dict[object, object]:

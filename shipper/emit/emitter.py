@@ -12,6 +12,7 @@ from shipper.ecs.encode import Encoder
 from shipper.ecs.event import Event
 from shipper.ecs.limits import Limits
 from shipper.ecs.redaction import Redaction
+from shipper.emit.fused import FusedRoad
 from shipper.emit.outlet import REGISTRY, Writer
 from shipper.enrich.model import Model
 from shipper.observe.counters import Counters
@@ -50,6 +51,7 @@ class Emitter:
         process_id: returns the id of this process.
 
     Attributes:
+        fused: the quick way for events whose shape is known; None while no producer is open.
         lock: held while a producer is opened or taken away.
     """
 
@@ -75,6 +77,7 @@ class Emitter:
         self._process_id = process_id
         self._counters = counters
         self._reporter = reporter
+        self.fused: FusedRoad | None = None
         self._producer: _Producer | None = None
         self._diverted: tuple[str, int, Encoder] | None = None
 
@@ -145,16 +148,18 @@ class Emitter:
             self._model = self._model if model is None else model
             self.revision += 1
             if self._producer is not None:
-                self._producer = self._producer._replace(encoder=self.encoder(self._producer.producer_id))
+                self._use(self._producer._replace(encoder=self.encoder(self._producer.producer_id)))
 
     def detach(self) -> None:
         """Let go of the present producer; the next event opens another. To be called with `lock` held."""
         self._producer = None
+        self.fused = None
 
     def reset_in_child(self) -> None:
         """In a forked child: fresh lock, and another producer at the next event."""
         self.lock = threading.RLock()
         self._producer = None
+        self.fused = None
         self._diverted = None
         self.revision += 1
 
@@ -163,8 +168,15 @@ class Emitter:
             if self._producer is None:
                 producer_id = new_producer_id()
                 writer = self._open_writer(producer_id)
-                self._producer = _Producer(producer_id, self.encoder(producer_id), writer)
+                return self._use(_Producer(producer_id, self.encoder(producer_id), writer))
             return self._producer
+
+    def _use(self, producer: _Producer) -> _Producer:
+        self._producer = producer
+        self.fused = FusedRoad(
+            producer.encoder, producer.writer, self._clock, self._counters, has_own_time=self.has_own_time
+        )
+        return producer
 
     def _diverted_encoder(self, producer_id: str) -> Encoder:
         known = self._diverted

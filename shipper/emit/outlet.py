@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:  # `import shipper` loads this module and should cost nothing more
     from shipper.ecs.encode import Encoder
     from shipper.ecs.event import Event
+    from shipper.emit.fused import FusedRoad
 
 
 class Writer(Protocol):
@@ -42,6 +43,10 @@ class Outlet(Protocol):
         """A number that differs between outlets that do not share a pipeline."""
 
     @property
+    def fused(self) -> FusedRoad | None:
+        """The quick way for events whose shape is known; None: there is none now."""
+
+    @property
     def has_own_time(self) -> bool:
         """Whether a clock was given: then events are stamped by it, not by their records."""
 
@@ -70,10 +75,12 @@ class _Registry:
 
     Attributes:
         diversion: takes everything while it is set.
+        current: what loggers without settings of their own use; None before it was asked for.
     """
 
     def __init__(self) -> None:
         self.diversion: Diversion | None = None
+        self.current: Outlet | None = None
         self._load: Callable[[], Callable[[Mapping[str, object]], Outlet]] | None = None
         self._outlet: Callable[[Mapping[str, object]], Outlet] | None = None
 

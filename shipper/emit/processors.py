@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-import os.path
-import sys
 import threading
 import traceback
 from collections.abc import Mapping, MutableMapping
@@ -17,6 +15,7 @@ from typing import Any, Final
 
 from shipper.ecs.event import LEVELS, Event
 from shipper.emit.message import message_and_fields
+from shipper.emit.origin import calling_frame, origin
 from shipper.emit.outlet import Outlet
 from shipper.emit.reentry import THREAD
 from shipper.emit.renderer import Renderer
@@ -28,8 +27,6 @@ LEVEL_KEY: Final = "_shipper_level"
 """Key under which our logger passes on a numeric level that is none of the five."""
 
 _METHOD_LEVELS: Final = {**LEVELS, "warn": 30, "exception": 40, "fatal": 50, "err": 40}
-_MACHINERY: Final = frozenset({"structlog", "logging"})
-_OURS: Final = "shipper.emit."
 _INTERNAL: Final = frozenset({LEVEL_KEY, "_record", "_from_structlog", "_logger", "_name"})
 _NO_GROUPS: Final[Mapping[str, object]] = {}
 
@@ -38,7 +35,7 @@ _EventDict = MutableMapping[str, Any]
 
 def ship(logger: object, method_name: str, event_dict: _EventDict) -> _EventDict:
     """Last link: put the event into the spool. The event dict is returned as it came."""
-    frame = _calling_frame()
+    frame = calling_frame()
     name = _logger_name(logger, event_dict, frame)
     travel(_NO_GROUPS, name, _make_event, name, method_name, event_dict, frame)
     return event_dict
@@ -55,7 +52,7 @@ class RenderEcs:
 
     def __call__(self, logger: object, method_name: str, event_dict: _EventDict) -> str:
         """Return one line of JSON without the line's end."""
-        frame = _calling_frame()
+        frame = calling_frame()
         name = _logger_name(logger, event_dict, frame)
         return self._renderer.render(_make_event, name, method_name, event_dict, frame)
 
@@ -89,7 +86,7 @@ def event_from_dict(
         message=message,
         logger=name,
         fields={**fields, **inner} if inner else fields,
-        origin=_origin(frame),
+        origin=origin(frame),
         thread=(THREAD.native_id, threading.current_thread().name),
         error=error,
         error_text=text if error is None and type(text) is str else None,
@@ -112,24 +109,6 @@ def _logger_name(logger: object, event_dict: Mapping[str, Any], frame: FrameType
     if type(given) is str and given:
         return given
     return str(frame.f_globals.get("__name__", "root")) if frame is not None else "root"
-
-
-def _calling_frame() -> FrameType | None:
-    """Return the first frame that is neither ours nor structlog's."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.stack() reads source files
-    while frame is not None:
-        module = str(frame.f_globals.get("__name__", ""))
-        if not module.startswith(_OURS) and module.partition(".")[0] not in _MACHINERY:
-            return frame
-        frame = frame.f_back
-    return None
-
-
-def _origin(frame: FrameType | None) -> tuple[str, int, str] | None:
-    if frame is None:
-        return None
-    code = frame.f_code
-    return os.path.basename(code.co_filename), frame.f_lineno or 0, code.co_name  # noqa: PTH119
 
 
 def _stack(frame: FrameType | None) -> str:

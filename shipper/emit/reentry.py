@@ -23,17 +23,18 @@ CLIENT_LOGGERS: Final = frozenset({"kafka", "elastic_transport", "elasticsearch"
 _MOST_RECENT: Final = 8
 
 
-class _ThreadState(threading.local):
+class ThreadState(threading.local):
     """What one thread is doing."""
 
     def __init__(self) -> None:
         self.is_inside = False
         self.refused = 0
         self.native_id = threading.get_native_id()
+        self.thread = threading.current_thread()
         self.recent: deque[tuple[int, ref[object]]] = deque(maxlen=_MOST_RECENT)
 
 
-THREAD: Final = _ThreadState()
+THREAD: Final = ThreadState()
 """State of the running thread."""
 
 
@@ -63,4 +64,5 @@ def after_fork_in_child() -> None:
     THREAD.is_inside = False
     THREAD.refused = 0
     THREAD.native_id = threading.get_native_id()
+    THREAD.thread = threading.current_thread()
     THREAD.recent.clear()

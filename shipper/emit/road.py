@@ -46,7 +46,7 @@ def travel(
             (outlet or REGISTRY.outlet({})).refuse("emit_failed", f"a record of {logger} failed ({problem})")
     finally:
         if thread.refused:
-            _settle(outlet, f"a logging call of {logger}")
+            settle_refused(f"a logging call of {logger}", outlet)
         thread.is_inside = False
 
 
@@ -62,11 +62,12 @@ def inside() -> Iterator[None]:
         yield
     finally:
         if thread.refused and not was_inside:
-            _settle(None, "shipper itself")
+            settle_refused("shipper itself")
         thread.is_inside = was_inside
 
 
-def _settle(outlet: Outlet | None, where: str) -> None:
+def settle_refused(where: str, outlet: Outlet | None = None) -> None:
+    """Count the records that were made on this thread while it was in our code."""
     with suppress(Exception):
         count, THREAD.refused = THREAD.refused, 0
         (outlet or REGISTRY.outlet({})).refuse(

@@ -62,6 +62,11 @@ class Counters:
         with self._lock:
             self._emitted += count
 
+    def withdraw(self) -> None:
+        """A record that was counted did not come about: its event is emitted anew, and counted then."""
+        with self._lock:
+            self._emitted -= 1
+
     def count_delivered(self, count: int = 1) -> None:
         """Kafka acknowledged records."""
         with self._lock:

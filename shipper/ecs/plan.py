@@ -1,0 +1,215 @@
+"""A plan: how to encode events of one shape, worked out once.
+
+Most calls of a program repeat a few shapes: the same names with values of the same types. For a shape the
+general encoder is asked once, with markers in place of the values; where the markers turn up in its document
+decides where the values of later events go. So a plan can only say what the general encoder says, and all that
+depends on values (length, finiteness, secrets) is checked for each event: `Plan.encode` returns None where the
+general encoder must look itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from operator import itemgetter
+from typing import Any, Final
+
+import orjson
+
+from shipper.ecs.encode import Encoder, stamp
+from shipper.ecs.event import Event
+from shipper.ecs.plan_source import OutOfPlan, Path, Use, leaves, make_function, tree_function
+from shipper.ecs.redaction import Redaction
+from shipper.ecs.shape import Shape, Slot, shape_of
+from shipper.ecs.values import JsonValue
+from shipper.treatment import Treatment
+
+_OPENING: Final = len('{"event":{')
+_LEVEL: Final = 20
+_MESSAGE: Final = "\ue000message\ue001"
+_FIRST_INTEGER: Final = 1 << 40
+_FIRST_DOUBLE: Final = 1_048_576.5
+_CALLS_OWN: Final = ("message", "log", "process")
+_STAMPED: Final = ("id", "sequence")
+
+_Tree = dict[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to encode events of one shape; made by `make_plan`.
+
+    Attributes:
+        types: types of the values, in order.
+        pin: picks the values that are part of the plan; None if there are none.
+        pinned: what `pin` must return.
+        dataset: the dataset of these events.
+    """
+
+    types: tuple[type, ...]
+    pin: Callable[[tuple[object, ...]], object] | None
+    pinned: object
+    dataset: str
+    _tree: Callable[..., dict[str, Any]]
+    _fits: Callable[..., bool]
+    _is_finite: Callable[..., bool]
+    _looked_at: Callable[..., str]
+    _shortest_cap: int
+    _tail: bytes
+    _redaction: Redaction | None
+
+    def encode(
+        self, log: orjson.Fragment, process: orjson.Fragment, message: str, values: tuple[object, ...]
+    ) -> bytes | None:
+        """Return the part of the document behind its stamp; None if the general encoder must look itself.
+
+        Args:
+            log, process: these two roots, encoded.
+            message: what happened.
+            values: as the shape has them.
+        """
+        try:
+            encoded = orjson.dumps(self._tree(log, process, message, *values))
+        except (OutOfPlan, orjson.JSONEncodeError):  # a large integer, a lone surrogate
+            return None
+        if len(encoded) > self._shortest_cap and not self._fits(message, *values):
+            return None
+        # NaN and infinity come out as null; so may the word in a text.
+        if b"null" in encoded and not self._is_finite(message, *values):
+            return None
+        if self._redaction is not None and not self._redaction.is_clean(self._looked_at(message, *values)):
+            return None
+        return encoded[_OPENING:-1] + self._tail
+
+
+def make_plan(encoder: Encoder, fields: dict[str, object]) -> Plan | None:
+    """Return a plan for events with fields like these, None if there can be none.
+
+    Args:
+        encoder: is asked, and its facts become part of the plan.
+        fields: an event's fields.
+    """
+    shape = shape_of(fields, encoder.limits)
+    if shape is None:
+        return None
+    document = _document(encoder, _marked(fields, shape, None))
+    uses = _uses(document, shape)
+    for slot in shape.slots:
+        if slot.kind is bool:
+            uses |= _differences(document, _document(encoder, _marked(fields, shape, slot)), slot)
+    shown = {use.argument for use in uses.values()}
+    looked_at = _looked_at(uses, encoder.redaction)
+    if looked_at is None or not shown.issuperset({_MESSAGE_ARGUMENT, *map(_argument, shape.slots)}):
+        return None
+    return _compile(encoder, fields, shape, document, uses, looked_at)
+
+
+_MESSAGE_ARGUMENT: Final = "message"
+
+
+def _argument(slot: Slot) -> str:
+    return f"v{slot.position}"
+
+
+def _marked(fields: Mapping[str, object], shape: Shape, true: Slot | None) -> dict[object, object]:
+    """Return the fields with a marker in each slot; of the truth values only that of slot `true` is true."""
+    names = list(fields)
+    marked: dict[object, object] = {}
+    marked.update(fields)
+    for slot in shape.slots:
+        marked[names[slot.position]] = slot is true if slot.kind is bool else _marker(slot)
+    return marked
+
+
+def _marker(slot: Slot) -> str | int | float:
+    if slot.kind is str:
+        return f"\ue000{slot.position}\ue001"
+    return (_FIRST_INTEGER if slot.kind is int else _FIRST_DOUBLE) + slot.position
+
+
+def _document(encoder: Encoder, fields: Mapping[object, object]) -> _Tree:
+    """Return the general encoder's document, without what is known only at the call."""
+    encoded = encoder.encode(Event(_LEVEL, _MESSAGE, "", fields), 0)
+    document: _Tree = orjson.loads(encoded.prefix + stamp("", 0) + encoded.suffix)
+    del document["@timestamp"]
+    own: Any = document["event"]
+    for name in _STAMPED:
+        del own[name]
+    return document
+
+
+def _uses(document: _Tree, shape: Shape) -> dict[Path, Use]:
+    """Return where the markers turned up."""
+    markers: dict[tuple[type, object], Use] = {(str, _MESSAGE): Use(_MESSAGE_ARGUMENT, str, is_text=False)}
+    for slot in shape.slots:
+        if slot.kind is not bool:
+            marker = _marker(slot)
+            markers[slot.kind, marker] = Use(_argument(slot), slot.kind, is_text=False)
+            if slot.kind is not str:
+                markers[str, repr(marker)] = Use(_argument(slot), slot.kind, is_text=True)
+    found = {}
+    for path, value in leaves(document):
+        use = None if isinstance(value, list) else markers.get((type(value), value))
+        if use is not None:
+            found[path] = use
+    return found
+
+
+def _differences(document: _Tree, other: _Tree, slot: Slot) -> dict[Path, Use]:
+    """Return where a truth value shows, by what changed when it did."""
+    before = dict(leaves(document))
+    return {
+        path: Use(_argument(slot), bool, is_text=isinstance(value, str))
+        for path, value in leaves(other)
+        if before.get(path) != value
+    }
+
+
+def _looked_at(uses: Mapping[Path, Use], redaction: Redaction | None) -> list[Use] | None:
+    """Return the texts that redaction wants to see; None if it wants more than to look."""
+    wanted: list[Use] = []
+    for path, use in uses.items():
+        treatment = Treatment.PASS if redaction is None else redaction.treatment(".".join(path))
+        if treatment is Treatment.SCAN:
+            if use.kind is not bool and (use.kind is str or use.is_text):
+                wanted.append(use)
+        elif treatment is not Treatment.PASS:
+            return None
+    return wanted
+
+
+def _compile(
+    encoder: Encoder,
+    fields: Mapping[str, object],
+    shape: Shape,
+    document: _Tree,
+    uses: Mapping[Path, Use],
+    looked_at: list[Use],
+) -> Plan:
+    arguments = ", ".join((_MESSAGE_ARGUMENT, *(f"v{index}" for index in range(len(fields)))))
+    moving = {path[0] for path in uses} | {"event"}
+    roots = {name: document[name] for name in document if name in moving and name not in _CALLS_OWN}
+    still = {name: document[name] for name in document if name not in moving and name not in _CALLS_OWN}
+    texts = [("message", encoder.limits.text)]
+    texts += [(_argument(slot), slot.cap) for slot in shape.slots if slot.kind is str]
+    doubles = [_argument(slot) for slot in shape.slots if slot.kind is float]
+    fits = " and ".join(f"len({argument}) <= {cap}" for argument, cap in texts)
+    finite = " and ".join(f"isfinite({argument})" for argument in doubles) or "True"
+    seen = "\\n".join(f"{{{use.argument}}}" for use in looked_at)
+    values = tuple(fields.values())
+    pin = itemgetter(*shape.pins) if shape.pins else None
+    event: Any = document["event"]
+    return Plan(
+        types=tuple(map(type, values)),
+        pin=pin,
+        pinned=None if pin is None else pin(values),
+        dataset=event["dataset"],
+        _tree=tree_function(roots, _CALLS_OWN, uses, f"log, process, {arguments}"),
+        _fits=make_function(arguments, fits, {}),
+        _is_finite=make_function(arguments, finite, {"isfinite": isfinite}),
+        _looked_at=make_function(arguments, f'f"{seen}"', {}),
+        _shortest_cap=min(cap for _, cap in texts),
+        _tail=b"".join(b"," + orjson.dumps({name: part})[1:-1] for name, part in still.items()) + b"}",
+        _redaction=encoder.redaction,
+    )
