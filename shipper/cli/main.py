@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "rules": "app",
     "alerts": "app",
     "logs": "app",
+    "level": "app",
     "dlq": "app",
     "reconcile": "reconcile",
     "config": "app",

@@ -104,9 +104,11 @@ def read(root: Path) -> list[Entry]:
         if path.is_symlink():
             raise ConfigurationError(f"{path} is a link, and is not believed.") from error
         raise
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _check_owner(path, os.fstat(descriptor))
-        content = file.read(_MOST_BYTES + 1)
+        content = os.read(descriptor, _MOST_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > _MOST_BYTES:
         raise ConfigurationError(f"{path} is larger than {_MOST_BYTES} bytes, and is not believed.")
     try:
