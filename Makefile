@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean stop test-logstash
+.PHONY: demo test check format clean stop test-logstash bench-emit costs
 .DEFAULT_GOAL := help
 
 help:
@@ -11,6 +11,8 @@ help:
 	@echo "make stop    stop the servers that the demo left up"
 	@echo "make test    every test, those on the real servers included"
 	@echo "make check   format, lint, types, import rules, fast tests"
+	@echo "make bench-emit  what a logging call costs, ours and others'; fails beyond a promise"
+	@echo "make costs   the same, written to docs/reference/costs.md"
 	@echo "make clean   remove what the above made here (not the download cache)"
 
 $(VENV)/.installed: pyproject.toml
@@ -39,6 +41,18 @@ check: $(VENV)/.installed
 format: $(VENV)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The peers stand beside the rest in the same environment; one that cannot be installed here is skipped.
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
+	@touch $@
+
+bench-emit: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/emit.py --check $(BENCH)
+
+costs: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/emit.py --markdown $(BENCH) > docs/reference/costs.md.new
+	mv docs/reference/costs.md.new docs/reference/costs.md
 
 test-logstash: $(VENV)/.installed
 	@test -n "$(LOGSTASH_HOME)" || { echo "Set LOGSTASH_HOME to a Logstash 9.2 and run again." >&2; exit 2; }

@@ -1,0 +1,1 @@
+"""What logging costs, ours and others', measured the same way."""
