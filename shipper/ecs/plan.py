@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from operator import itemgetter
 from typing import Any, Final
 
@@ -19,13 +18,12 @@ import orjson
 
 from shipper.ecs.encode import Encoder, stamp
 from shipper.ecs.event import Event
-from shipper.ecs.plan_source import OutOfPlan, Path, Use, leaves, make_function, tree_function
+from shipper.ecs.plan_source import Checks, OutOfPlan, Path, Use, encode_function, leaves
 from shipper.ecs.redaction import Redaction
 from shipper.ecs.shape import Shape, Slot, shape_of
 from shipper.ecs.values import JsonValue
 from shipper.treatment import Treatment
 
-_OPENING: Final = len('{"event":{')
 _LEVEL: Final = 20
 _MESSAGE: Final = "\ue000message\ue001"
 _FIRST_INTEGER: Final = 1 << 40
@@ -51,13 +49,7 @@ class Plan:
     pin: Callable[[tuple[object, ...]], object] | None
     pinned: object
     dataset: str
-    _tree: Callable[..., dict[str, Any]]
-    _fits: Callable[..., bool]
-    _is_finite: Callable[..., bool]
-    _looked_at: Callable[..., str]
-    _shortest_cap: int
-    _tail: bytes
-    _redaction: Redaction | None
+    _encode: Callable[[orjson.Fragment, orjson.Fragment, str, tuple[object, ...]], bytes | None]
 
     def encode(
         self, log: orjson.Fragment, process: orjson.Fragment, message: str, values: tuple[object, ...]
@@ -70,17 +62,9 @@ class Plan:
             values: as the shape has them.
         """
         try:
-            encoded = orjson.dumps(self._tree(log, process, message, *values))
+            return self._encode(log, process, message, values)
         except (OutOfPlan, orjson.JSONEncodeError):  # a large integer, a lone surrogate
             return None
-        if len(encoded) > self._shortest_cap and not self._fits(message, *values):
-            return None
-        # NaN and infinity come out as null; so may the word in a text.
-        if b"null" in encoded and not self._is_finite(message, *values):
-            return None
-        if self._redaction is not None and not self._redaction.is_clean(self._looked_at(message, *values)):
-            return None
-        return encoded[_OPENING:-1] + self._tail
 
 
 def make_plan(encoder: Encoder, fields: dict[str, object]) -> Plan | None:
@@ -187,17 +171,21 @@ def _compile(
     uses: Mapping[Path, Use],
     looked_at: list[Use],
 ) -> Plan:
-    arguments = ", ".join((_MESSAGE_ARGUMENT, *(f"v{index}" for index in range(len(fields)))))
     moving = {path[0] for path in uses} | {"event"}
     roots = {name: document[name] for name in document if name in moving and name not in _CALLS_OWN}
     still = {name: document[name] for name in document if name not in moving and name not in _CALLS_OWN}
-    texts = [("message", encoder.limits.text)]
-    texts += [(_argument(slot), slot.cap) for slot in shape.slots if slot.kind is str]
-    doubles = [_argument(slot) for slot in shape.slots if slot.kind is float]
-    fits = " and ".join(f"len({argument}) <= {cap}" for argument, cap in texts)
-    finite = " and ".join(f"isfinite({argument})" for argument in doubles) or "True"
-    seen = "\\n".join(f"{{{use.argument}}}" for use in looked_at)
     values = tuple(fields.values())
+    checks = Checks(
+        arguments=[f"v{position}" for position in range(len(values))],
+        doubles=[_argument(slot) for slot in shape.slots if slot.kind is float],
+        caps=[
+            (_MESSAGE_ARGUMENT, encoder.limits.text),
+            *((_argument(slot), slot.cap) for slot in shape.slots if slot.kind is str),
+        ],
+        looked_at=[use.argument for use in looked_at],
+        is_clean=None if encoder.redaction is None else encoder.redaction.is_clean,
+        tail=b"".join(b"," + orjson.dumps({name: part})[1:-1] for name, part in still.items()) + b"}",
+    )
     pin = itemgetter(*shape.pins) if shape.pins else None
     event: Any = document["event"]
     return Plan(
@@ -205,11 +193,5 @@ def _compile(
         pin=pin,
         pinned=None if pin is None else pin(values),
         dataset=event["dataset"],
-        _tree=tree_function(roots, _CALLS_OWN, uses, f"log, process, {arguments}"),
-        _fits=make_function(arguments, fits, {}),
-        _is_finite=make_function(arguments, finite, {"isfinite": isfinite}),
-        _looked_at=make_function(arguments, f'f"{seen}"', {}),
-        _shortest_cap=min(cap for _, cap in texts),
-        _tail=b"".join(b"," + orjson.dumps({name: part})[1:-1] for name, part in still.items()) + b"}",
-        _redaction=encoder.redaction,
+        _encode=encode_function(roots, _CALLS_OWN, uses, checks),
     )

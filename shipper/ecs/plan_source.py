@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -50,6 +52,27 @@ class Use(NamedTuple):
         return _FORMS[self.kind, self.is_text].format(v=self.argument)
 
 
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What has to hold for the values of an event.
+
+    Attributes:
+        arguments: names of all values, in order.
+        doubles: names of those that must be finite.
+        caps: names of the texts, and how many characters of each are kept whole; at least one.
+        looked_at: names of the texts that must hold nothing to redact.
+        is_clean: tells whether a text holds nothing to redact.
+        tail: end of the document, encoded.
+    """
+
+    arguments: Sequence[str]
+    doubles: Sequence[str]
+    caps: Sequence[tuple[str, int]]
+    looked_at: Sequence[str]
+    is_clean: Callable[[str], bool] | None
+    tail: bytes
+
+
 def leaves(tree: Mapping[str, JsonValue], path: Path = ()) -> Iterator[tuple[Path, JsonValue]]:
     """Yield all values of a document that are no objects, with their paths."""
     for name, value in tree.items():
@@ -59,29 +82,48 @@ def leaves(tree: Mapping[str, JsonValue], path: Path = ()) -> Iterator[tuple[Pat
             yield (*path, name), value
 
 
-def tree_function(
-    roots: Mapping[str, JsonValue], given: Iterable[str], uses: Mapping[Path, Use], arguments: str
-) -> Callable[..., dict[str, Any]]:
-    """Return a function of `arguments` that returns the tree of a document.
+def encode_function(
+    roots: Mapping[str, JsonValue], given: Iterable[str], uses: Mapping[Path, Use], checks: Checks
+) -> Callable[..., bytes | None]:
+    """Return a function (log, process, message, values) that encodes a document's tree behind its stamp.
+
+    It returns None where `checks` do not hold, and raises `OutOfPlan` for an integer that is too large.
 
     Args:
-        roots: the document with markers; what no use covers stays as it is.
+        roots: the document with markers, `event` first; what no use covers stays as it is.
         given: roots that are arguments themselves.
         uses: what stands where.
     """
-    namespace: dict[str, object] = {"LARGEST": _LARGEST, "out_of_plan": _out_of_plan}
+    namespace: dict[str, object] = {
+        "LARGEST": _LARGEST,
+        "OPENING": len('{"event":{'),
+        "dumps": orjson.dumps,
+        "isfinite": isfinite,
+        "is_clean": checks.is_clean,
+        "out_of_plan": _out_of_plan,
+        "tail": checks.tail,
+    }
     members = [f"{name!r}: {_expression(value, (name,), uses, namespace)}" for name, value in roots.items()]
     members += [f"{name!r}: {name}" for name in given]
-    return make_function(arguments, "{" + ", ".join(members) + "}", namespace)
-
-
-def make_function(arguments: str, expression: str, namespace: dict[str, object]) -> Callable[..., Any]:
-    """Compile `def f(arguments): return expression`.
-
-    All names in the source are arguments numbered by us and literals made by `repr`: no text of a caller is code.
-    """
-    exec(f"def made({arguments}):\n    return {expression}", namespace)  # noqa: S102 - see above
-    made: Callable[..., Any] = namespace["made"]  # type: ignore[assignment]
+    lines = ["def encode(log, process, message, values):"]
+    if checks.arguments:
+        lines.append(f"    {', '.join(checks.arguments)}, = values")
+    if checks.doubles:
+        # One NaN or infinity makes the sum so; a sum of finite ones that overflows costs the quick way only.
+        lines += [f"    if not isfinite({' + '.join(checks.doubles)}):", "        return None"]
+    lines.append(f"    encoded = dumps({{{', '.join(members)}}})")
+    long = " or ".join(f"len({name}) > {cap}" for name, cap in checks.caps)
+    lines += [
+        f"    if len(encoded) > {min(cap for _, cap in checks.caps)} and ({long}):",
+        "        return None",
+    ]
+    if checks.looked_at:
+        seen = "\\n".join(f"{{{name}}}" for name in checks.looked_at)
+        lines += [f'    if not is_clean(f"{seen}"):', "        return None"]
+    lines.append("    return encoded[OPENING:-1] + tail")
+    # All names in the source are ours, and literals are made by `repr`: no text of a caller becomes code.
+    exec("\n".join(lines), namespace)  # noqa: S102 - see above
+    made: Callable[..., bytes | None] = namespace["encode"]  # type: ignore[assignment]
     return made
 
 

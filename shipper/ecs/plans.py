@@ -19,12 +19,18 @@ _Kind = tuple[Names, tuple[type, ...]]
 
 
 class Plans:
-    """Finds the plan for an event. Threads may share it: each step replaces one entry of one dictionary."""
+    """Finds the plan for an event. Threads may share it: each step replaces one entry of one dictionary.
 
-    __slots__ = ("_all", "_encoder", "_latest", "_pins", "_sightings")
+    Args:
+        encoder: plans are made from it.
+        refused: events with such a name have no plan.
+    """
 
-    def __init__(self, encoder: Encoder) -> None:
+    __slots__ = ("_all", "_encoder", "_latest", "_pins", "_refused", "_sightings")
+
+    def __init__(self, encoder: Encoder, refused: frozenset[str] = frozenset()) -> None:
         self._encoder = encoder
+        self._refused = refused
         self._latest: dict[Names, Plan] = {}
         self._all: dict[tuple[_Kind, object], Plan] = {}
         self._pins: dict[_Kind, Plan | None] = {}
@@ -65,7 +71,9 @@ class Plans:
         if len(self._all) + len(self._pins) >= _MOST_PLANS:
             for known in (self._latest, self._all, self._pins):
                 known.clear()
-        plan = make_plan(self._encoder, dict(zip(kind[0], values, strict=True)))
+        plan = None
+        if self._refused.isdisjoint(kind[0]):
+            plan = make_plan(self._encoder, dict(zip(kind[0], values, strict=True)))
         self._pins[kind] = plan
         if plan is not None:
             self._all[kind, plan.pinned] = plan

@@ -6,8 +6,8 @@ import logging
 from typing import Final
 
 from shipper.ecs.event import Event
-from shipper.emit.outlet import Outlet
-from shipper.emit.reentry import seen_before
+from shipper.emit.outlet import REGISTRY, Outlet
+from shipper.emit.reentry import remember, was_seen
 from shipper.emit.road import travel
 from shipper.emit.stdlib import event_from_record
 
@@ -48,13 +48,17 @@ class ShipperHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand one record to the pipeline; the record stays as it was."""
-        travel(self._groups, str(record.name), _make_event, record)
+        outlet = REGISTRY.outlet(self._groups) if self._groups else REGISTRY.current
+        road = None if outlet is None or REGISTRY.diversion is not None else outlet.fused
+        if road is None or not road.emit_record(record):
+            travel(self._groups, str(record.name), _make_event, record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is Python's
         """Do nothing: failures are counted and reported where they happen."""
 
 
 def _make_event(outlet: Outlet, record: logging.LogRecord) -> Event | None:
-    if seen_before(outlet.route, record):
+    if was_seen(outlet.route, record):
         return None
+    remember(outlet.route, record)
     return event_from_record(record, use_created=not outlet.has_own_time)

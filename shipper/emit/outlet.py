@@ -27,6 +27,13 @@ class Writer(Protocol):
         """Keep prefix + stamp(sequence) + suffix; return the sequence, or None if it was dropped."""
 
 
+class QuickWriter(Writer, Protocol):
+    """A writer for the quick way."""
+
+    def put(self, prefix: bytes, suffix: bytes, timestamp_us: int, tag: bytes, /) -> int | None:
+        """Do as `append`, for callers that keep `shipper.spool.frame.frame_tag(level, dataset)`."""
+
+
 class Diversion(Writer, Protocol):
     """A writer that takes what is logged in place of the spool: for tests."""
 

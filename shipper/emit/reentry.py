@@ -8,7 +8,6 @@ be for ever. Records of our threads, and of the Kafka client's network threads, 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from typing import Final
 from weakref import ref
 
@@ -31,7 +30,7 @@ class ThreadState(threading.local):
         self.refused = 0
         self.native_id = threading.get_native_id()
         self.thread = threading.current_thread()
-        self.recent: deque[tuple[int, ref[object]]] = deque(maxlen=_MOST_RECENT)
+        self.recent: dict[tuple[int, int], ref[object]] = {}
 
 
 THREAD: Final = ThreadState()
@@ -46,17 +45,21 @@ def is_ours(logger: str) -> bool:
     return name.startswith(CLIENT_THREADS) and logger.partition(".")[0] in CLIENT_LOGGERS
 
 
-def seen_before(route: int, record: object) -> bool:
-    """Tell whether `record` already passed the road `route` on this thread, and remember it.
+def was_seen(route: int, record: object) -> bool:
+    """Tell whether `record` already passed the road `route` on this thread.
 
     One record object reaches several handlers (a logger's and its parent's) one after the other.
     """
+    known = THREAD.recent.get((route, id(record)))
+    return known is not None and known() is record
+
+
+def remember(route: int, record: object) -> None:
+    """Note that `record` passes the road `route` on this thread."""
     recent = THREAD.recent
-    for known_route, known in recent:
-        if known_route == route and known() is record:
-            return True
-    recent.append((route, ref(record)))
-    return False
+    if len(recent) >= _MOST_RECENT:
+        del recent[next(iter(recent))]
+    recent[route, id(record)] = ref(record)
 
 
 def after_fork_in_child() -> None:
