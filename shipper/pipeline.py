@@ -15,7 +15,6 @@ from weakref import WeakSet
 
 import shipper
 from shipper.clock import Clock, SystemClock
-from shipper.ecs.encode import stamp
 from shipper.ecs.limits import Limits
 from shipper.emit import reentry
 from shipper.emit.emitter import Emitter, Facts
@@ -35,6 +34,7 @@ from shipper.ship.fleet import Adoption
 from shipper.ship.kafka_sink import KafkaSink, destination_name
 from shipper.ship.retry import Backoff
 from shipper.ship.shipment import Shipping
+from shipper.ship.shipped_spool import ShippedSpool
 from shipper.ship.sink import Sink
 from shipper.ship.worker import ShipWorker
 from shipper.spool.directory import SpoolMeta
@@ -184,7 +184,7 @@ class Pipeline:
             settings.spool.directory,
             SpoolPolicy(**settings.spool.model_dump(exclude={"directory"})),
             producer_id=producer_id,
-            stamp=lambda sequence: stamp(producer_id, sequence),
+            stamp=stamp_template(producer_id),
             clock=_SYSTEM,
             service=str(self._facts.fields.get("service.name", "")),
             namespace=settings.namespace,
@@ -199,7 +199,7 @@ class Pipeline:
         self._worker = _make_worker(
             self._spool, settings, self._counters, self._health, self._reporter, self._destination
         )
-        return _ShippedSpool(self._spool, self._worker)
+        return ShippedSpool(self._spool, self._worker)
 
     def watch_levels(self) -> None:
         """Let `shipper level set` reach this process from now on; idempotent."""
@@ -229,25 +229,9 @@ class Pipeline:
             spool.abandon_in_child()
 
 
-class _ShippedSpool:
-    """A spool whose shipping thread starts with the first record."""
-
-    __slots__ = ("_spool", "_worker")
-
-    def __init__(self, spool: SpoolWriter, worker: ShipWorker) -> None:
-        self._spool = spool
-        self._worker = worker
-
-    @property
-    def is_closed(self) -> bool:
-        return self._spool.is_closed
-
-    def append(
-        self, prefix: bytes, suffix: bytes, *, timestamp_us: int, level: int, dataset: str
-    ) -> int | None:
-        sequence = self._spool.append(prefix, suffix, timestamp_us=timestamp_us, level=level, dataset=dataset)
-        self._worker.start()
-        return sequence
+def stamp_template(producer_id: str) -> bytes:
+    """Return `shipper.ecs.encode.stamp` of a producer with `%d` for the sequence."""
+    return b'"id":"%b-%%d","sequence":%%d,' % producer_id.encode()
 
 
 def _facts(settings: Settings, git: GitFacts) -> Facts:

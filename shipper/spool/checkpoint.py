@@ -46,6 +46,11 @@ def encode_slot(turn: int, position: Position) -> bytes:
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
+def encode_file(position: Position) -> bytes:
+    """Return the content of a new checkpoint file; `START` is stored by storing nothing."""
+    return (b"" if position == START else encode_slot(0, position)).ljust(FILE_BYTES, b"\0")
+
+
 def _decode_slot(data: bytes) -> tuple[int, Position] | None:
     if len(data) < _LAYOUT.size:
         return None

@@ -13,15 +13,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from shipper.spool.checkpoint import FILE_BYTES as CHECKPOINT_BYTES
 from shipper.spool.checkpoint import FILE_NAME as CHECKPOINT
+from shipper.spool.checkpoint import START, Position, encode_file
 from shipper.spool.disk import Disk
 from shipper.spool.lock import FolderLock, is_held, try_lock
 
 WRITER_LOCK: Final = "writer.lock"
 READER_LOCK: Final = "reader.lock"
 META: Final = "meta.json"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 PRODUCER_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _BEING_MADE: Final = ".new-"
 _BEING_REMOVED: Final = ".gone-"
@@ -64,8 +64,13 @@ def list_segments(directory: Path) -> list[int]:
     return sorted(int(match[1]) for name in names if (match := _SEGMENT.fullmatch(name)))
 
 
-def create_folder(root: Path, meta: SpoolMeta, disk: Disk) -> tuple[Path, FolderLock]:
+def create_folder(
+    root: Path, meta: SpoolMeta, disk: Disk, acknowledged: Position = START
+) -> tuple[Path, FolderLock]:
     """Make the folder of a new producer with its lock held; it appears under its name only when complete.
+
+    Args:
+        acknowledged: where its first reader starts.
 
     Raises:
         OSError: the root cannot be made or written to, or the folder exists, or (a repeat helps) another
@@ -83,7 +88,7 @@ def create_folder(root: Path, meta: SpoolMeta, disk: Disk) -> tuple[Path, Folder
     try:
         (prepared / READER_LOCK).touch(mode=0o600)
         # Its room is taken now, so that a full disk cannot keep a reader from acknowledging.
-        disk.write_file(prepared / CHECKPOINT, bytes(CHECKPOINT_BYTES), durable=False)
+        disk.write_file(prepared / CHECKPOINT, encode_file(acknowledged), durable=False)
         disk.write_file(prepared / META, _encode_meta(meta), durable=False)
         prepared.rename(directory)
     except BaseException:

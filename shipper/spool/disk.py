@@ -11,22 +11,54 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+_CANNOT_ALLOCATE: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+_ZEROS: Final = bytes(1 << 16)
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a disk says that is well and has no room."""
 
 
 class Disk:
     """The real disk. Stateless; tests subclass it."""
 
     def create(self, path: Path) -> int:
-        """Create a file that must not exist, for appending; return its descriptor."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        """Create a file that must not exist; return its descriptor, for reading, writing and mapping."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def write(self, descriptor: int, data: bytes) -> int:
         """Write at the end; return how many bytes were taken, possibly fewer than given."""
         return os.write(descriptor, data)
 
+    def allocate(self, descriptor: int, start: int, end: int) -> None:
+        """Let the file reach from `start`, its end, to `end`, with blocks of its own, reading as zeros.
+
+        A file with holes will not do: a store into a mapped hole kills the process when the disk is full.
+        """
+        if end <= start:
+            return
+        try:
+            os.posix_fallocate(descriptor, start, end - start)
+        except AttributeError:  # no such call on this system
+            self.zero(descriptor, start, end)
+        except OSError as error:
+            if error.errno not in _CANNOT_ALLOCATE:
+                raise
+            self.zero(descriptor, start, end)
+
+    def zero(self, descriptor: int, start: int, end: int) -> None:
+        """Write zeros from byte `start` to byte `end`."""
+        while start < end:
+            start += os.pwrite(descriptor, _ZEROS[: end - start], start)
+
     def truncate(self, descriptor: int, size_bytes: int) -> None:
         """Cut the file."""
         os.ftruncate(descriptor, size_bytes)
+
+    def trim(self, path: Path, size_bytes: int) -> None:
+        """Cut a file that nobody writes any more."""
+        os.truncate(path, size_bytes)
 
     def sync(self, descriptor: int) -> None:
         """Wait until the file's bytes are on the disk itself."""

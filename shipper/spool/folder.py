@@ -3,37 +3,56 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from shipper.clock import Clock
+from shipper.spool.checkpoint import START, Position, read_checkpoint
 from shipper.spool.directory import (
     READER_LOCK,
+    WRITER_LOCK,
     SpoolMeta,
     create_folder,
     list_segments,
     remove_folder,
 )
-from shipper.spool.disk import Disk
+from shipper.spool.disk import FULL, Disk
 from shipper.spool.eviction import Evictor
 from shipper.spool.lock import FolderLock, try_lock
 from shipper.spool.policy import DropReason, SpoolPolicy
 from shipper.spool.room import Room
-from shipper.spool.segment import HEADER_BYTES, SegmentHeader, SegmentWriter
+from shipper.spool.segment import HEADER_BYTES, SegmentHeader
+from shipper.spool.tail import SegmentTail, Tail
+
+_STEP_MIN_BYTES: Final = 1 << 18
+_STEP_MAX_BYTES: Final = 1 << 22
+"""A segment grows by as much as its folder was written so far, within these bounds: few log little."""
 
 
 class WriterFolder:
     """Rolls segments, keeps the books of bytes, syncs by policy. Not thread-safe: the spool's lock is around it.
 
     Attributes:
+        tail: where the next frame goes.
         sync_error: the last failure to sync, until one succeeds. It is kept apart because the record itself is
             stored and will be shipped: it must not be counted as dropped.
     """
 
     def __init__(
-        self, directory: Path, lock: FolderLock, policy: SpoolPolicy, clock: Clock, disk: Disk
+        self,
+        directory: Path,
+        lock: FolderLock,
+        policy: SpoolPolicy,
+        clock: Clock,
+        disk: Disk,
+        *,
+        number: int = 0,
+        next_sequence: int = 1,
     ) -> None:
+        """Use `open`."""
         self.directory = directory
+        self.tail = Tail(next_sequence)
         self._lock = lock
         self._policy = policy
         self._clock = clock
@@ -41,88 +60,137 @@ class WriterFolder:
         self._is_durable = policy.fsync != "never"
         self._room = Room(directory, policy, clock, disk)
         self._evictor = Evictor(directory, disk, durable=self._is_durable)
-        self._segment: SegmentWriter | None = None
-        self._number = 0
-        self._next_sequence = 1
+        self._number = number
+        self._sealed_bytes = 0
         self._synced_at_s = clock.monotonic_s()
-        self._is_unsynced = False
+        self._synced_sequence = next_sequence
+        self._acknowledged = START.sequence
         self.sync_error: OSError | None = None
 
     @classmethod
     def open(cls, root: Path, policy: SpoolPolicy, meta: SpoolMeta, clock: Clock, disk: Disk) -> Self:
         """Make the folder. Raises OSError."""
-        try:
-            directory, lock = create_folder(root, meta, disk)
-        except FileNotFoundError:  # swept away half made; see `create_folder`
-            directory, lock = create_folder(root, meta, disk)
+        directory, lock = _create(root, meta, disk, START)
         return cls(directory, lock, policy, clock, disk)
 
-    @property
-    def next_sequence(self) -> int:
-        """Sequence of the record that is appended next."""
-        segment = self._segment  # read once: other threads ask without the lock
-        return self._next_sequence if segment is None else segment.next_sequence
+    def replace(self, meta: SpoolMeta) -> Self:
+        """Make the folder once more after somebody took it away; numbers and sequences go on.
+
+        Raises OSError.
+        """
+        self.release()
+        acknowledged = Position(self._number, 0, self._acknowledged)
+        directory, lock = _create(self.directory.parent, meta, self._disk, acknowledged)
+        return type(self)(
+            directory,
+            lock,
+            self._policy,
+            self._clock,
+            self._disk,
+            number=self._number,
+            next_sequence=self.tail.next_sequence,
+        )
 
     @property
-    def frame_max_bytes(self) -> int:
-        """Largest frame that fits: alone in a segment, below the cap."""
-        return self._policy.max_bytes - HEADER_BYTES
+    def is_gone(self) -> bool:
+        """Whether somebody deleted the folder or moved it away."""
+        return not self._lock.names(self.directory / WRITER_LOCK)
 
-    def refusal(self, frame_bytes: int) -> DropReason | None:
-        """Return why a frame of this size may not be written now, or None."""
-        header_bytes = HEADER_BYTES if self._must_roll(frame_bytes) else 0
-        return self._room.refusal(frame_bytes + header_bytes)
+    @property
+    def is_broken(self) -> bool:
+        """Whether the newest segment cannot be used any more; `make_room` begins another."""
+        return isinstance(self.tail, SegmentTail) and self.tail.is_broken
 
-    def append(self, frame: bytes) -> None:
-        """Append the frame of the record `next_sequence`. Raises OSError; then nothing was appended."""
-        if self._must_roll(len(frame)):
-            self._roll()
-        segment = self._segment
-        assert segment is not None  # noqa: S101  # _roll made one
-        segment.append(frame)
-        self._room.take(len(frame))
-        self._is_unsynced = True
-        if self._policy.fsync == "always":
-            self._sync()
-        elif self._policy.fsync == "interval":
-            self.sync_if_due()
+    def make_room(self, frame_bytes: int) -> DropReason | None:
+        """Let `tail` take a frame of this size, or return why it may not now.
 
-    def _must_roll(self, frame_bytes: int) -> bool:
-        segment = self._segment
-        if segment is None or segment.is_broken:
+        Raises OSError; then nothing has changed for the frames that are there.
+        """
+        if frame_bytes > self._policy.max_bytes - HEADER_BYTES:
+            return DropReason.TOO_LARGE
+        if self.is_broken and self.is_gone:
+            raise FileNotFoundError(errno.ENOENT, "the folder is gone", str(self.directory))
+        tail = self.tail
+        if not isinstance(tail, SegmentTail) or self._must_roll(tail, frame_bytes):
+            refusal = self._roll(frame_bytes)
+        elif tail.at + frame_bytes > tail.allocated_bytes:
+            refusal = self._extend(tail, frame_bytes)
+        else:
+            refusal = None
+        if refusal is None:
+            assert isinstance(self.tail, SegmentTail)  # noqa: S101  # _roll made one
+            self.tail.claim(frame_bytes)
+        return refusal
+
+    def _must_roll(self, tail: SegmentTail, frame_bytes: int) -> bool:
+        if not tail.is_open:
             return True
-        is_empty = segment.next_sequence == segment.first_sequence
-        return not is_empty and segment.size_bytes + frame_bytes > self._policy.segment_bytes
+        return not tail.is_empty and tail.at + frame_bytes > self._policy.segment_bytes
 
-    def _roll(self) -> None:
-        self._close_segment()
-        self._number += 1
-        header = SegmentHeader(self.directory.name, self._number, self._next_sequence, self._clock.now_us())
-        self._segment = SegmentWriter(self._disk, self.directory, header)
-        self._evictor.note_segment(self._number, self._next_sequence)
-        self._room.take(HEADER_BYTES)
+    def _step_bytes(self, at: int) -> int:
+        """Return how much to allocate for a segment that is written up to `at`, if there is plenty."""
+        written = self._sealed_bytes + at
+        step = min(_STEP_MAX_BYTES, max(_STEP_MIN_BYTES, written))
+        return min(step, self._policy.segment_bytes - at)
+
+    def _extend(self, tail: SegmentTail, frame_bytes: int) -> DropReason | None:
+        had = tail.allocated_bytes
+        need = tail.at + frame_bytes - had
+        granted = self._room.grant(need, tail.at + self._step_bytes(tail.at) - had)
+        if isinstance(granted, DropReason):
+            return granted
+        try:
+            tail.extend(had + granted)
+        except OSError as error:
+            if error.errno not in FULL or granted == need:
+                raise
+            tail.extend(had + need)
+        self._room.take(tail.allocated_bytes - had)
+        return None
+
+    def _roll(self, frame_bytes: int) -> DropReason | None:
+        old = self.tail
+        need = HEADER_BYTES + frame_bytes
+        slack = old.allocated_bytes - old.at if isinstance(old, SegmentTail) and old.is_open else 0
+        granted = self._room.grant(need, self._step_bytes(0), slack)
+        if isinstance(granted, DropReason):
+            return granted
+        self._seal()
+        try:
+            tail = self._begin(granted)
+        except OSError as error:
+            if error.errno not in FULL or granted == need:
+                raise
+            tail = self._begin(need)
+        self._room.take(tail.allocated_bytes)
+        self._evictor.note_segment(tail.number, tail.first_sequence)
+        self.tail = tail
         if self._is_durable:
             try:
                 self._disk.sync_directory(self.directory)
             except OSError as error:
                 self.sync_error = error
+        return None
 
-    def _close_segment(self) -> None:
-        segment = self._segment
-        if segment is None:
+    def _begin(self, size_bytes: int) -> SegmentTail:
+        self._number += 1
+        header = SegmentHeader(
+            self.directory.name, self._number, self.tail.next_sequence, self._clock.now_us()
+        )
+        return SegmentTail(self._disk, self.directory, header, size_bytes)
+
+    def _seal(self) -> None:
+        tail = self.tail
+        if not isinstance(tail, SegmentTail):
             return
-        if self._is_durable and self._is_unsynced:
+        if self._is_durable and tail.is_open:
             self._sync()
-        self._next_sequence = segment.next_sequence
-        self._segment = None
-        segment.close()
+        before = tail.allocated_bytes
+        tail.seal()
+        self._sealed_bytes += tail.at
+        self._room.take(tail.allocated_bytes - before)
 
-    def settle(self) -> None:
-        """Bring the books up to date after an append that an asynchronous exception cut short. Raises OSError."""
-        if self._segment is not None:
-            self._segment.settle()
-
-    def evict_one(self, reason: DropReason) -> int | None:
+    def evict_one(self, reason: DropReason | None) -> int | None:
         """Give back the oldest segment that may be; see `Evictor.evict_one`. Raises OSError.
 
         None also where it could not help: below the floor by more than all our segments hold, others fill
@@ -134,30 +202,50 @@ class WriterFolder:
         self._room.recount_now()
         return dropped
 
+    def look(self) -> None:
+        """See whether the files are still ours, and how far they are acknowledged. Never raises OSError.
+
+        What is found wrong is put right at the next `make_room`.
+        """
+        if isinstance(self.tail, SegmentTail) and self.tail.is_open:
+            with contextlib.suppress(OSError):
+                self.tail.check()
+        found = read_checkpoint(self.directory)
+        if found is not None:
+            self._acknowledged = found.sequence
+
+    def sync_appended(self) -> None:
+        """Sync as the policy says after an append. A failure is kept in `sync_error`."""
+        if self._policy.fsync == "always":
+            self._sync()
+        else:
+            self.sync_if_due()
+
     def sync_if_due(self) -> None:
         """With `interval`: sync if the interval is over. A failure is kept in `sync_error`."""
-        if self._policy.fsync == "interval" and self._is_unsynced:
+        if self._policy.fsync == "interval" and self._synced_sequence != self.tail.next_sequence:
             now_s = self._clock.monotonic_s()
             if now_s - self._synced_at_s >= self._policy.fsync_interval_s:
                 self._sync()
                 self._synced_at_s = now_s
 
     def _sync(self) -> None:
-        if self._segment is None:
+        tail = self.tail
+        if self._synced_sequence == tail.next_sequence or not isinstance(tail, SegmentTail):
             return
         try:
-            self._segment.sync()
+            tail.sync()
         except OSError as error:
             self.sync_error = error
         else:
             self.sync_error = None
-            self._is_unsynced = False
+            self._synced_sequence = tail.next_sequence
 
     def close(self) -> None:
         """Sync by policy, release everything; remove the folder if nothing was ever stored. Never raises OSError."""
-        self._close_segment()
+        self._seal()
         with contextlib.suppress(OSError):
-            if self.next_sequence == 1 and not list_segments(self.directory):
+            if self.tail.next_sequence == 1 and not list_segments(self.directory):
                 lease = try_lock(self.directory / READER_LOCK)
                 if lease is not None:
                     remove_folder(self.directory)
@@ -166,6 +254,13 @@ class WriterFolder:
 
     def release(self) -> None:
         """Close all descriptors, and nothing else: all that a forked child may do."""
-        if self._segment is not None:
-            self._segment.close()
+        if isinstance(self.tail, SegmentTail):
+            self.tail.release()
         self._lock.release()
+
+
+def _create(root: Path, meta: SpoolMeta, disk: Disk, acknowledged: Position) -> tuple[Path, FolderLock]:
+    try:
+        return create_folder(root, meta, disk, acknowledged)
+    except FileNotFoundError:  # swept away half made; see `create_folder`
+        return create_folder(root, meta, disk, acknowledged)

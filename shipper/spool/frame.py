@@ -11,12 +11,25 @@ from typing import Final
 from shipper.errors import CorruptFrame, TornFrame
 
 MAGIC: Final = b"\xff\xfeSF"
-HEADER: Final = struct.Struct("<4sIIBBBBQq")
-_CHECKED: Final = struct.Struct("<IBBBBQq")
-_CHECKED_FROM: Final = 8
+NOT_YET: Final = bytes(len(MAGIC))
+"""Stands where the next frame of a preallocated segment will start."""
+HEADER_BYTES: Final = 32
+HEAD_BYTES: Final = 12
+"""Magic, length and checksum, stored last; the checksum covers all that follows them."""
 PAYLOAD_MAX_BYTES: Final = 1 << 28
 """A longer payload is never written, so a header that claims one is damage."""
 DATASET_MAX_BYTES: Final = 255
+
+_HEAD: Final = struct.Struct("<4sII")
+_ORDER: Final = struct.Struct("<Qq")
+_TAG: Final = struct.Struct("<BBBB")
+_TAG_BYTES: Final = HEADER_BYTES - HEAD_BYTES - _ORDER.size
+_LENGTH_MAX: Final = HEADER_BYTES - HEAD_BYTES + DATASET_MAX_BYTES + PAYLOAD_MAX_BYTES
+_VERSION_1: Final = struct.Struct("<4sIIBBBBQq")
+_VERSION_1_CHECKED_FROM: Final = 8
+
+pack_head: Final = _HEAD.pack
+pack_order: Final = _ORDER.pack
 
 
 class FrameKind(IntEnum):
@@ -47,6 +60,16 @@ class Frame:
     end: int
 
 
+def frame_tag(level: int, dataset: str, kind: FrameKind = FrameKind.RECORD) -> bytes:
+    """Return the part of a frame that all records of a level and a dataset share.
+
+    A dataset's name is cut at 255 bytes, a level bounded to 0..255.
+    """
+    name = dataset.encode("utf-8", "replace")[:DATASET_MAX_BYTES]
+    bounded = 0 if level < 0 else min(level, 255)
+    return _TAG.pack(kind, bounded, len(name), 0) + name
+
+
 def encode_frame(
     payload: bytes,
     *,
@@ -56,12 +79,9 @@ def encode_frame(
     dataset: str,
     kind: FrameKind = FrameKind.RECORD,
 ) -> bytes:
-    """Return the bytes of one frame; a dataset's name is cut at 255 bytes, a level bounded to 0..255."""
-    name = dataset.encode("utf-8", "replace")[:DATASET_MAX_BYTES]
-    bounded = 0 if level < 0 else min(level, 255)
-    checked = _CHECKED.pack(len(payload), kind, bounded, len(name), 0, sequence, timestamp_us)
-    checksum = zlib.crc32(payload, zlib.crc32(name, zlib.crc32(checked)))
-    return b"".join((MAGIC, checksum.to_bytes(4, "little"), checked, name, payload))
+    """Return the bytes of one frame. `SpoolWriter.put` makes the same ones, piece by piece."""
+    rest = b"".join((pack_order(sequence, timestamp_us), frame_tag(level, dataset, kind), payload))
+    return pack_head(MAGIC, len(rest), zlib.crc32(rest)) + rest
 
 
 def tombstone_payload(first: int, reason: str) -> bytes:
@@ -74,51 +94,67 @@ def tombstone_first(frame: Frame) -> int:
     return min(int.from_bytes(frame.payload[:8], "little"), frame.sequence)
 
 
-def frame_length(data: bytes, offset: int) -> int | None:
+def frame_length(data: bytes, offset: int, version: int) -> int | None:
     """Return the whole length that the header at `offset` claims; None if the header is cut or absurd."""
-    if offset + HEADER.size > len(data):
+    if offset + HEADER_BYTES > len(data) or not data.startswith(MAGIC, offset):
         return None
-    magic, _, length, _, _, name_length, reserved, _, _ = HEADER.unpack_from(data, offset)
-    if magic != MAGIC or length > PAYLOAD_MAX_BYTES or reserved:
-        return None
-    return HEADER.size + int(name_length) + int(length)
+    if version == 1:
+        _, _, length, _, _, name_length, reserved, _, _ = _VERSION_1.unpack_from(data, offset)
+        is_sane = length <= PAYLOAD_MAX_BYTES and not reserved
+        return HEADER_BYTES + int(name_length) + int(length) if is_sane else None
+    _, length, _ = _HEAD.unpack_from(data, offset)
+    _, _, name_length, reserved = _TAG.unpack_from(data, offset + HEADER_BYTES - _TAG_BYTES)
+    least = HEADER_BYTES - HEAD_BYTES + name_length
+    return HEAD_BYTES + int(length) if least <= length <= _LENGTH_MAX and not reserved else None
 
 
-def parse_frame(data: bytes, offset: int, segment: str, base: int = 0) -> Frame | None:
+def is_end(data: bytes, offset: int) -> bool:
+    """Return whether nothing was stored at `offset` yet: `data` ends there, or there are zeros."""
+    return data.startswith(NOT_YET[: len(data) - offset], offset)
+
+
+def parse_frame(data: bytes, offset: int, segment: str, base: int = 0, *, version: int) -> Frame | None:
     """Return the frame at byte `offset` of `data`, or None at its clean end.
 
     `base` is where `data` starts in the file: it is added to the frame's `end` and to offsets in errors, which
-    name `segment`.
+    name `segment`. `version` is that of the segment.
 
     Raises:
         TornFrame: `data` ends inside the frame.
         CorruptFrame: no magic there, an absurd header, or a wrong checksum.
     """
-    if offset == len(data):
+    if offset == len(data) or (version > 1 and is_end(data, offset)):
         return None
-    if offset + HEADER.size > len(data):
+    if offset + HEADER_BYTES > len(data):
         if not data.startswith(MAGIC[: len(data) - offset], offset):
             raise CorruptFrame(segment, base + offset)
         raise TornFrame(segment, base + offset)
-    _, checksum, length, kind, level, name_length, _, sequence, timestamp_us = HEADER.unpack_from(
-        data, offset
-    )
-    whole = frame_length(data, offset)
+    whole = frame_length(data, offset, version)
     if whole is None:
         raise CorruptFrame(segment, base + offset)
     end = offset + whole
     if end > len(data):
         raise TornFrame(segment, base + offset)
     view = memoryview(data)
-    if zlib.crc32(view[offset + _CHECKED_FROM : end]) != checksum:
+    if version == 1:
+        checked_from = _VERSION_1_CHECKED_FROM
+        _, checksum, _, kind, level, name_length, _, sequence, timestamp_us = _VERSION_1.unpack_from(
+            data, offset
+        )
+    else:
+        checked_from = HEAD_BYTES
+        _, _, checksum = _HEAD.unpack_from(data, offset)
+        sequence, timestamp_us = _ORDER.unpack_from(data, offset + HEAD_BYTES)
+        kind, level, name_length, _ = _TAG.unpack_from(data, offset + HEADER_BYTES - _TAG_BYTES)
+    if zlib.crc32(view[offset + checked_from : end]) != checksum:
         raise CorruptFrame(segment, base + offset)
-    name_end = offset + HEADER.size + name_length
+    name_end = offset + HEADER_BYTES + name_length
     return Frame(
         kind,
         sequence,
         timestamp_us,
         level,
-        str(view[offset + HEADER.size : name_end], "utf-8", "replace"),
-        bytes(view[name_end : name_end + length]),
+        str(view[offset + HEADER_BYTES : name_end], "utf-8", "replace"),
+        bytes(view[name_end:end]),
         base + end,
     )

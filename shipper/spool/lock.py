@@ -19,6 +19,10 @@ class FolderLock:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
+    def names(self, path: Path) -> bool:
+        """Return whether `path` still names the file that is locked. Raises OSError."""
+        return self._descriptor >= 0 and is_same_file(self._descriptor, path)
+
     def release(self) -> None:
         """Give the lock back; twice is harmless. In a forked child this only drops the inherited descriptor."""
         descriptor, self._descriptor = self._descriptor, -1

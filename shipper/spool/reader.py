@@ -116,31 +116,38 @@ class SpoolReader:
                 if self._is_writer_dead or not self._check_writer():
                     return None
                 continue  # it died just now: look once more for what it wrote last
-            offset: int | None
             try:
                 frame = segment.frame_at(self._next.offset)
-                offset = self._next.offset
+                is_damaged = frame is None and segment.is_sealed and self._next.offset < segment.size_bytes
             except (TornFrame, CorruptFrame):
-                frame = None
-                offset = step_over(segment, self._next.offset, self.damage)
+                frame, is_damaged = None, True
             if frame is not None:
                 record = self._take(frame)
                 if record is not None:
                     return record
-            elif offset is not None and offset != self._next.offset:
-                self._next = Position(self._next.segment, offset, self._next.sequence)
+                continue
+            found = step_over(segment, self._next.offset, self.damage) if is_damaged else None
+            if found is not None:
+                self._next = Position(self._next.segment, found, self._next.sequence)
             elif not self._go_on(segment):
                 return None
 
     def _go_on(self, segment: SegmentReader) -> bool:
         """At the end of what `segment` holds: seal it or leave it; False if only waiting can help."""
         if segment.is_sealed:
+            self._trim(segment)
             self._next = Position(segment.number + 1, 0, self._next.sequence)
             segment.release_buffer()
             return True
         # Sealed first, then read once more: the writer may have appended before it went on or died.
         segment.is_sealed = self._check_writer() or list_segments(self.directory)[-1:] > [segment.number]
         return segment.is_sealed
+
+    def _trim(self, segment: SegmentReader) -> None:
+        """Give back what a dead writer had allocated and not written."""
+        if self._is_writer_dead and segment.version > 1 and self._next.offset < segment.size_bytes:
+            with contextlib.suppress(OSError):
+                self._disk.trim(segment_path(self.directory, segment.number), self._next.offset)
 
     def _check_writer(self) -> bool:
         """Return whether the writer is dead; the dead stay dead."""

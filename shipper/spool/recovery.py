@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from shipper.errors import SpoolUnreadable
-from shipper.spool.segment import HEADER_BYTES, VERSION, SegmentReader
+from shipper.spool.segment import HEADER_BYTES, READABLE, SegmentReader
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ def start_of_frames(segment: SegmentReader, directory: Path, damage: Damage) -> 
     if header is None:
         damage.bad_headers += 1
         return HEADER_BYTES
-    if header.version != VERSION:
+    if header.version not in READABLE:
         raise SpoolUnreadable(str(directory), f"segment {segment.number} has format {header.version}")
     if header.producer_id != directory.name:
         damage.foreign_segments += 1
@@ -58,16 +58,21 @@ def start_of_frames(segment: SegmentReader, directory: Path, damage: Damage) -> 
 
 
 def step_over(segment: SegmentReader, offset: int, damage: Damage) -> int | None:
-    """Return the offset of the next whole frame behind damage at `offset`, counted; None if there is none yet.
+    """Return the offset of the next whole frame at or behind a place that looks damaged; None if there is none yet.
 
-    In a sealed segment the rest is then counted as its torn tail. Raises OSError.
+    What is stepped over is counted. In a sealed segment the rest is then counted as its torn tail, unless it is
+    what was preallocated and never written. Raises OSError.
     """
     found = segment.frame_after(offset)
     if found is not None:
+        if segment.is_whole(offset, segment.version):
+            # Two processors: a later frame that is seen whole proves that this one is, by now.
+            return offset
         damage.corrupt_regions += 1
         damage.corrupt_bytes += found - offset
         return found
     if segment.is_sealed:
-        damage.torn_tails += 1
-        damage.torn_bytes += segment.size_bytes - offset
+        torn_bytes = segment.written_bytes(offset)
+        damage.torn_tails += torn_bytes > 0
+        damage.torn_bytes += torn_bytes
     return None

@@ -36,24 +36,34 @@ class Room:
 
     @property
     def used_bytes(self) -> int:
-        """Bytes in segments, as last counted plus what was written since."""
+        """Bytes of segments, as last counted plus what was allocated since."""
         return self._used_bytes
 
     def take(self, size_bytes: int) -> None:
-        """Note that so many bytes were written."""
+        """Note that so many bytes were allocated (negative: given back)."""
         self._used_bytes += size_bytes
         self._spare_bytes -= size_bytes
 
-    def refusal(self, size_bytes: int) -> DropReason | None:
-        """Return why `size_bytes` more may not be written now, or None if they may."""
-        if self._used_bytes + size_bytes > self._policy.max_bytes:
+    def grant(self, need_bytes: int, want_bytes: int, credit_bytes: int = 0) -> int | DropReason:
+        """Return how many bytes may be allocated now, or why not even `need_bytes` may.
+
+        Args:
+            want_bytes: never more than this, if it is more than what is needed.
+            credit_bytes: will be given back before.
+        """
+        need_bytes -= credit_bytes
+        left_bytes = self._policy.max_bytes - self._used_bytes
+        if need_bytes > left_bytes:
             self._recount()
-            if self._used_bytes + size_bytes > self._policy.max_bytes:
+            left_bytes = self._policy.max_bytes - self._used_bytes
+            if need_bytes > left_bytes:
                 return DropReason.SPOOL_FULL
         now_s = self._clock.monotonic_s()
-        if now_s >= self._look_at_s or (size_bytes > self._spare_bytes and not self._is_short):
-            self._look(now_s, size_bytes)
-        return DropReason.FREE_SPACE_FLOOR if size_bytes > self._spare_bytes else None
+        if now_s >= self._look_at_s or (need_bytes > self._spare_bytes and not self._is_short):
+            self._look(now_s, need_bytes)
+        if need_bytes > self._spare_bytes:
+            return DropReason.FREE_SPACE_FLOOR
+        return max(need_bytes, min(want_bytes - credit_bytes, left_bytes, self._spare_bytes)) + credit_bytes
 
     @property
     def shortfall_bytes(self) -> int:

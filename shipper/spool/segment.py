@@ -1,9 +1,8 @@
-"""One append-only file of frames: the side that writes it and the side that reads it. Layout: FORMAT.md."""
+"""One file of frames: its header, and the side that reads it. Layout: FORMAT.md."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import struct
@@ -14,14 +13,16 @@ from typing import Final
 
 from shipper.errors import CorruptFrame, TornFrame
 from shipper.spool.directory import segment_path
-from shipper.spool.disk import Disk
-from shipper.spool.frame import HEADER as FRAME_HEADER
+from shipper.spool.frame import HEADER_BYTES as FRAME_HEADER_BYTES
 from shipper.spool.frame import MAGIC as FRAME_MAGIC
-from shipper.spool.frame import Frame, frame_length, parse_frame
+from shipper.spool.frame import Frame, frame_length, is_end, parse_frame
 from shipper.spool.lock import is_same_file
 
 _MAGIC: Final = b"\x89SHIPSEG"
-VERSION: Final = 1
+VERSION: Final = 2
+READABLE: Final = (2, 1)
+"""Versions that are still read."""
+_PREALLOCATED: Final = 1
 _LAYOUT: Final = struct.Struct("<8sHH32sQQQI")
 HEADER_BYTES: Final = _LAYOUT.size
 _READ_BYTES: Final = 1 << 18
@@ -41,7 +42,14 @@ class SegmentHeader:
         """Return the 72 bytes."""
         producer = self.producer_id.encode("ascii")
         body = _LAYOUT.pack(
-            _MAGIC, self.version, 0, producer, self.number, self.first_sequence, self.created_us, 0
+            _MAGIC,
+            self.version,
+            _PREALLOCATED,
+            producer,
+            self.number,
+            self.first_sequence,
+            self.created_us,
+            0,
         )[:-4]
         return body + zlib.crc32(body).to_bytes(4, "little")
 
@@ -56,100 +64,12 @@ class SegmentHeader:
         return cls(producer.rstrip(b"\0").decode("ascii", "replace"), number, first, created, version)
 
 
-class SegmentWriter:
-    """The newest segment of a folder, open for appending. Not thread-safe: the spool's lock is around it.
-
-    Attributes:
-        number, first_sequence: as in its header.
-        next_sequence: of the record that is appended next.
-        size_bytes: up to the end of the last whole frame.
-        is_broken: a frame was cut and could not be cut off; nothing may be appended any more.
-    """
-
-    def __init__(self, disk: Disk, directory: Path, header: SegmentHeader) -> None:
-        """Create the file and write its header. Raises OSError; then the number is not to be used again."""
-        self._disk = disk
-        self.number = header.number
-        self.first_sequence = header.first_sequence
-        self.next_sequence = header.first_sequence
-        self.size_bytes = 0
-        self.is_broken = False
-        self._in_flight: tuple[int, int] | None = None
-        path = segment_path(directory, header.number)
-        self._descriptor = disk.create(path)
-        try:
-            self._write(header.encode(), 0)
-        except OSError:
-            self.close()
-            with contextlib.suppress(OSError):
-                disk.unlink(path)
-            raise
-
-    def append(self, frame: bytes) -> None:
-        """Write one record's frame whole at the end; it uses up `next_sequence`.
-
-        Raises:
-            OSError: the disk refuses; what had been written of it is cut off again, or `is_broken` is set.
-        """
-        self._write(frame, 1)
-
-    def _write(self, data: bytes, records: int) -> None:
-        self._in_flight = (len(data), records)
-        try:
-            written = self._disk.write(self._descriptor, data)
-            if written != len(data):
-                # A regular file takes part of a write only when the disk or a limit is full; ask why.
-                written += self._disk.write(self._descriptor, data[written:])
-        except OSError:
-            self._cut()
-            raise
-        if written != len(data):
-            self._cut()
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        # No call stands between these stores, so a signal handler that raises cannot part them.
-        self.size_bytes += written
-        self.next_sequence += records
-        self._in_flight = None
-
-    def _cut(self) -> None:
-        try:
-            self._disk.truncate(self._descriptor, self.size_bytes)
-        except OSError:
-            self.is_broken = True
-        self._in_flight = None
-
-    def settle(self) -> None:
-        """Bring the books up to date if an asynchronous exception (Ctrl-C) cut an append short.
-
-        Raises OSError.
-        """
-        if self._in_flight is None:
-            return
-        size, records = self._in_flight
-        if os.fstat(self._descriptor).st_size == self.size_bytes + size:
-            self.size_bytes += size
-            self.next_sequence += records
-            self._in_flight = None
-        else:
-            self._cut()
-
-    def sync(self) -> None:
-        """Wait until all frames are on the disk itself. Raises OSError."""
-        self._disk.sync(self._descriptor)
-
-    def close(self) -> None:
-        """Close the file; twice is harmless."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-
-
 class SegmentReader:
     """A segment open for reading and held against eviction by a shared lock, until `close`.
 
     Attributes:
         header: None while the file is too short for one, or if it is damaged.
+        version: of its layout; behind a damaged header that of the frames found there.
         is_sealed: set by the owner once nothing can be appended any more.
     """
 
@@ -161,6 +81,7 @@ class SegmentReader:
         self._start = 0
         self._searched: tuple[int, int] = (-1, -1)
         self.header = SegmentHeader.decode(os.pread(descriptor, HEADER_BYTES, 0))
+        self.version = self._guess_version() if self.header is None else self.header.version
 
     @classmethod
     def open(cls, directory: Path, number: int) -> SegmentReader | None:
@@ -207,19 +128,23 @@ class SegmentReader:
         relative = offset - self._start
         if not 0 <= relative <= len(self._data):
             return None
-        return parse_frame(self._data, relative, str(self.number), self._start)
+        return parse_frame(self._data, relative, str(self.number), self._start, version=self.version)
 
     def _load(self, offset: int) -> None:
         self._start = offset
+        # A look first: behind the newest frame of a preallocated segment there are only zeros to be read.
+        self._data = os.pread(self._descriptor, FRAME_HEADER_BYTES, offset)
+        if self.version > 1 and is_end(self._data, 0):
+            return
         self._data = os.pread(self._descriptor, _READ_BYTES, offset)
-        whole = frame_length(self._data, 0)
+        whole = frame_length(self._data, 0, self.version)
         if whole is not None and whole > len(self._data) == _READ_BYTES:
             self._data = os.pread(self._descriptor, whole, offset)
 
     def frame_after(self, offset: int) -> int | None:
         """Return the offset of the next whole frame behind a damaged place at `offset`, or None.
 
-        A search that found nothing is not repeated until the file has grown. Raises OSError.
+        In a sealed segment a search that found nothing is not repeated. Raises OSError.
         """
         size = self.size_bytes
         if self._searched == (offset, size):
@@ -229,23 +154,45 @@ class SegmentReader:
             window = os.pread(self._descriptor, _READ_BYTES, at)
             relative = window.find(FRAME_MAGIC)
             while relative >= 0:
-                if self._verifies(at + relative, size):
+                if self.is_whole(at + relative, self.version):
                     return at + relative
                 relative = window.find(FRAME_MAGIC, relative + 1)
             # Windows overlap, so that a magic across their border is found.
             at += max(1, len(window) - len(FRAME_MAGIC) + 1)
-        self._searched = (offset, size)
+        if self.is_sealed or self.version == 1:
+            self._searched = (offset, size)
         return None
 
-    def _verifies(self, offset: int, size: int) -> bool:
-        """Return whether a whole frame with a right checksum stands at `offset`."""
-        whole = frame_length(os.pread(self._descriptor, FRAME_HEADER.size, offset), 0)
-        if whole is None or offset + whole > size:
+    def is_whole(self, offset: int, version: int) -> bool:
+        """Return whether a whole frame with a right checksum stands at `offset`. Raises OSError."""
+        whole = frame_length(os.pread(self._descriptor, FRAME_HEADER_BYTES, offset), 0, version)
+        if whole is None or offset + whole > self.size_bytes:
             return False
+        data = os.pread(self._descriptor, whole, offset)
         try:
-            return parse_frame(os.pread(self._descriptor, whole, offset), 0, str(self.number)) is not None
+            return parse_frame(data, 0, str(self.number), version=version) is not None
         except (TornFrame, CorruptFrame):
             return False
+
+    def written_bytes(self, offset: int) -> int:
+        """Return how many bytes from `offset` on are something else than preallocated zeros. Raises OSError."""
+        size = self.size_bytes
+        end = size if self.version == 1 else offset
+        for at in range(offset, size if end < size else offset, _READ_BYTES):
+            kept = os.pread(self._descriptor, _READ_BYTES, at).rstrip(b"\0")
+            end = at + len(kept) if kept else end
+        return max(0, end - offset)
+
+    def _guess_version(self) -> int:
+        """Return the version under which the first whole frame behind a damaged header is one."""
+        data = os.pread(self._descriptor, _READ_BYTES, 0)
+        at = data.find(FRAME_MAGIC)
+        while at >= 0:
+            for version in READABLE:
+                if self.is_whole(at, version):
+                    return version
+            at = data.find(FRAME_MAGIC, at + 1)
+        return VERSION
 
     def release_buffer(self) -> None:
         """Free the read buffer; the segment stays held."""

@@ -6,25 +6,34 @@ files look like and what exactly is promised.
 
 from __future__ import annotations
 
-import errno
+import sys
 import threading
+import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Final
 
 from shipper.clock import Clock
 from shipper.spool.directory import PRODUCER_ID_PATTERN, SpoolMeta
 from shipper.spool.disk import Disk
-from shipper.spool.folder import WriterFolder
-from shipper.spool.frame import PAYLOAD_MAX_BYTES, encode_frame
+from shipper.spool.frame import HEAD_BYTES, MAGIC, frame_tag
+from shipper.spool.frame import pack_head as _pack_head
+from shipper.spool.frame import pack_order as _pack_order
 from shipper.spool.policy import DropReason, SpoolPolicy
+from shipper.spool.supply import Supply
+from shipper.spool.tail import Tail
 
-_REOPEN_S: Final = 1.0
-"""A spool root that was not usable is tried again at most this often."""
 _BLOCK_STEP_S: Final = 0.01
+_TURN_STEP_S: Final = 0.00005
 _WAITABLE: Final = frozenset({DropReason.SPOOL_FULL, DropReason.FREE_SPACE_FLOOR, DropReason.DISK_FULL})
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+_crc32 = zlib.crc32
+_join = b"".join
+_tag = lru_cache(maxsize=1024)(frame_tag)
 
 
 def _nobody(_reason: str, _count: int) -> None:
@@ -39,26 +48,22 @@ class SpoolWriter:
         root: Path,
         policy: SpoolPolicy,
         meta: SpoolMeta,
-        stamp: Callable[[int], bytes],
+        stamp: bytes,
         clock: Clock,
         on_drop: Callable[[str, int], None],
         disk: Disk,
     ) -> None:
         """Use `open`."""
-        self._root = root
         self._policy = policy
-        self._meta = meta
-        self._stamp = stamp
+        self._stamp_start, self._stamp_middle, self._stamp_end = stamp.split(b"%d")
         self._clock = clock
         self._on_drop = on_drop
-        self._disk = disk
+        self._supply = Supply(root, policy, meta, clock, disk, self._drop)
         self._lock = threading.Lock()
-        self._owner = 0
-        self._folder: WriterFolder | None = None
-        self._next_open_s = 0.0
-        self._closed_sequence = 0
+        self._is_locked = self._lock.locked
+        self._tail = Tail(1)
+        self._is_synced = policy.fsync != "never"
         self._is_closed = False
-        self._trouble = ""
         self._drops: Counter[str] = Counter()
         self._never = threading.Event()
 
@@ -69,7 +74,7 @@ class SpoolWriter:
         policy: SpoolPolicy,
         *,
         producer_id: str,
-        stamp: Callable[[int], bytes],
+        stamp: bytes,
         clock: Clock,
         service: str = "",
         namespace: str = "default",
@@ -84,34 +89,34 @@ class SpoolWriter:
 
         Args:
             producer_id: 1 to 32 of `A-Za-z0-9_-`; never used before.
-            stamp: bytes that go between prefix and suffix of the record with a given sequence. Called under
-                the spool's lock: it must be quick and must not log.
+            stamp: what goes between prefix and suffix of a record; each of its two `%d` becomes the sequence.
             service, namespace, destination, shipped_by: see `SpoolMeta`.
             on_drop: told (reason, count) of each drop, from the appending thread, perhaps under the spool's
                 lock: it must be quick and must not log.
 
         Raises:
-            ValueError: the producer id is not one.
+            ValueError: the producer id is not one, or the stamp has not two `%d` and no other `%`.
         """
         if not PRODUCER_ID_PATTERN.fullmatch(producer_id):
             raise ValueError(f"{producer_id!r} is not a producer id")
+        if stamp.count(b"%d") != 2 or stamp.count(b"%") != 2:
+            raise ValueError(f"{stamp!r} is not a stamp: it needs two %d")
         meta = SpoolMeta(producer_id, service, namespace, destination, shipped_by, started_us=clock.now_us())
-        writer = cls(root, policy, meta, stamp, clock, on_drop, disk or Disk())
+        writer = cls(root.absolute(), policy, meta, stamp, clock, on_drop, disk or Disk())
         with writer._lock:
-            writer._open_folder()
+            writer._supply.open()
         return writer
 
     @property
     def directory(self) -> Path | None:
         """The folder, or None while the root is unusable and after `close`."""
-        folder = self._folder
+        folder = self._supply.folder
         return None if folder is None else folder.directory
 
     @property
     def last_sequence(self) -> int:
         """Sequence of the last record that was stored; 0 before the first."""
-        folder = self._folder
-        return self._closed_sequence if folder is None else folder.next_sequence - 1
+        return self._tail.next_sequence - 1
 
     @property
     def drops(self) -> Mapping[str, int]:
@@ -121,7 +126,7 @@ class SpoolWriter:
     @property
     def trouble(self) -> str:
         """The last disk trouble as one clause, or "" while there is none."""
-        return self._trouble
+        return self._supply.trouble
 
     @property
     def is_closed(self) -> bool:
@@ -135,120 +140,110 @@ class SpoolWriter:
 
         Never raises for disk trouble. Waits only for other appends, and with `block` up to `block_timeout_s`.
         """
-        if self._owner == threading.get_ident():
-            self._drop(DropReason.REENTRY)
-            return None
+        return self.put(prefix, suffix, timestamp_us, _tag(level, dataset))
+
+    def put(self, prefix: bytes, suffix: bytes, timestamp_us: int, tag: bytes) -> int | None:
+        """`append` for callers that keep `frame_tag(level, dataset)`.
+
+        This is the whole cost of a record, so only what each record needs is here. All else, from a full disk
+        to a closed writer, shows as no room left, and is told apart in `_make_room`.
+        """
         deadline_s: float | None = None
         while True:
+            if self._is_locked() and not self._wait_for_turn():
+                self._drop(DropReason.REENTRY)
+                return None
             with self._lock:
-                self._owner = threading.get_ident()
-                try:
-                    outcome = self._append(prefix, suffix, timestamp_us, level, dataset)
-                finally:
-                    self._owner = 0
-            if not isinstance(outcome, DropReason):
-                return outcome
+                tail = self._tail
+                sequence = tail.next_sequence
+                digits = b"%d" % sequence
+                rest = _join((
+                    _pack_order(sequence, timestamp_us), tag, prefix,
+                    self._stamp_start, digits, self._stamp_middle, digits, self._stamp_end, suffix,
+                ))  # fmt: skip
+                size = HEAD_BYTES + len(rest)
+                refusal = None
+                if tail.at + size > tail.limit:
+                    refusal = self._make_room(size)
+                    tail = self._tail
+                if refusal is None:
+                    at, buffer = tail.at, tail.buffer
+                    start, end = at + HEAD_BYTES, at + size
+                    head = _pack_head(MAGIC, len(rest), _crc32(rest))
+                    buffer[start:end] = rest
+                    # The head makes it a record. One statement and no call: nothing can come between, see `Tail`.
+                    buffer[at:start], tail.at, tail.next_sequence = head, end, sequence + 1
+                    if self._is_synced:
+                        self._supply.sync_appended()
+                    return sequence
+            deadline_s = self._wait_for_room(refusal, deadline_s)
+            if deadline_s is None:
+                return None
+
+    def _wait_for_turn(self) -> bool:
+        """Wait until the lock is free; return False if this very thread holds it, further up its stack.
+
+        Not by waiting for the lock: who waits for it gets it before he gets the interpreter's, so that from
+        then on each append of each thread costs a switch of threads.
+        """
+        if _is_inside(sys._getframe(2)):  # noqa: SLF001
+            return False
+        while self._is_locked():
+            time.sleep(_TURN_STEP_S)
+        return True
+
+    def _wait_for_room(self, refusal: DropReason, deadline_s: float | None) -> float | None:
+        """Drop the record and return None, or wait a step and return until when to try again."""
+        if self._policy.when_full == "block" and refusal in _WAITABLE:
             now_s = self._clock.monotonic_s()
             if deadline_s is None:
-                may_wait = self._policy.when_full == "block" and outcome in _WAITABLE
-                deadline_s = now_s + (self._policy.block_timeout_s if may_wait else 0)
-            if now_s >= deadline_s:
-                self._drop(outcome)
-                return None
-            self._clock.wait(self._never, min(_BLOCK_STEP_S, deadline_s - now_s))
-
-    def _append(
-        self, prefix: bytes, suffix: bytes, timestamp_us: int, level: int, dataset: str
-    ) -> int | DropReason:
-        if self._is_closed:
-            return DropReason.CLOSED
-        folder = self._folder or self._open_folder()
-        if folder is None:
-            return DropReason.SPOOL_UNAVAILABLE
-        try:
-            folder.settle()
-            sequence = folder.next_sequence
-            payload = b"".join((prefix, self._stamp(sequence), suffix))
-            if len(payload) > PAYLOAD_MAX_BYTES:
-                return DropReason.TOO_LARGE
-            frame = encode_frame(
-                payload, sequence=sequence, timestamp_us=timestamp_us, level=level, dataset=dataset
-            )
-            refusal = self._store(folder, frame)
-        except OSError as error:
-            if error.errno is None:
-                raise  # not the disk's: a signal handler of the application raised, a TimeoutError for example
-            return self._disk_trouble(error)
-        if refusal is None:
-            self._trouble = "" if folder.sync_error is None else self._describe(folder.sync_error)
-            return sequence
-        return refusal
-
-    def _store(self, folder: WriterFolder, frame: bytes) -> DropReason | None:
-        if len(frame) > folder.frame_max_bytes:
-            return DropReason.TOO_LARGE
-        may_evict = self._policy.when_full == "drop_oldest"
-        while (refusal := folder.refusal(len(frame))) is not None:
-            if not (may_evict and self._evict(folder, refusal)):
-                return refusal
-        try:
-            folder.append(frame)
-        except OSError as error:
-            if not (may_evict and error.errno in _FULL and self._evict(folder, DropReason.DISK_FULL)):
-                raise
-            folder.append(frame)
+                deadline_s = now_s + self._policy.block_timeout_s
+            if now_s < deadline_s:
+                self._clock.wait(self._never, min(_BLOCK_STEP_S, deadline_s - now_s))
+                return deadline_s
+        self._drop(refusal)
         return None
 
-    def _evict(self, folder: WriterFolder, reason: DropReason) -> bool:
-        """Give one segment back; False if there is none to give."""
-        dropped = folder.evict_one(reason)
-        if dropped:
-            self._drop(DropReason.EVICTED, dropped)
-        return dropped is not None
-
-    def _open_folder(self) -> WriterFolder | None:
-        now_s = self._clock.monotonic_s()
-        if self._next_open_s and now_s < self._next_open_s:
-            return None
-        self._next_open_s = now_s + _REOPEN_S
-        try:
-            self._folder = WriterFolder.open(self._root, self._policy, self._meta, self._clock, self._disk)
-        except OSError as error:
-            self._trouble = f"the spool folder {self._root} cannot be used ({error.strerror or error})"
-            return None
-        self._trouble = ""
-        return self._folder
-
-    def _describe(self, error: OSError) -> str:
-        return f"the spool in {self.directory} cannot be written ({error.strerror or error})"
-
-    def _disk_trouble(self, error: OSError) -> DropReason:
-        self._trouble = self._describe(error)
-        return DropReason.DISK_FULL if error.errno in _FULL else DropReason.DISK_ERROR
+    def _make_room(self, frame_bytes: int) -> DropReason | None:
+        """Let `_tail` take a frame of this size, or return why it cannot. With the lock held."""
+        if self._is_closed:
+            return DropReason.CLOSED
+        refusal = self._supply.make_room(frame_bytes)
+        folder = self._supply.folder
+        if folder is not None:
+            self._tail = folder.tail
+        if self.is_closed:  # by a signal handler, meanwhile
+            self._tail.limit = 0
+        return refusal
 
     def _drop(self, reason: DropReason, count: int = 1) -> None:
         self._drops[reason] += count
         self._on_drop(reason.value, count)
 
     def sync_if_due(self) -> None:
-        """With `fsync = interval`: sync what was appended, if the interval is over. Never raises OSError."""
+        """With `fsync = interval`: sync what was appended, if the interval is over. Never raises OSError.
+
+        Also looks whether the folder is still there; if not, the next append makes it anew.
+        """
         with self._lock:
-            if self._folder is not None and not self._is_closed:
-                self._folder.sync_if_due()
+            folder = self._supply.folder
+            if folder is not None and not self._is_closed:
+                folder.look()
+                folder.sync_if_due()
 
     def close(self) -> None:
         """Sync as the policy says, let go of the folder; later appends drop with reason `closed`.
 
         An empty folder is removed; one with records stays for whoever ships it. Idempotent, never raises OSError.
         """
-        if self._owner == threading.get_ident():
+        if self._is_locked() and _is_inside(sys._getframe(1)):  # noqa: SLF001
             # From a signal handler that interrupted our own append: its lock cannot be waited for here.
-            self._is_closed = True
+            self._is_closed, self._tail.limit = True, 0
             return
         with self._lock:
-            folder, self._folder, self._is_closed = self._folder, None, True
+            folder, self._supply.folder, self._is_closed = self._supply.folder, None, True
             if folder is not None:
-                self._closed_sequence = folder.next_sequence - 1
+                self._tail = Tail(folder.tail.next_sequence)
                 folder.close()
 
     def abandon_in_child(self) -> None:
@@ -257,7 +252,22 @@ class SpoolWriter:
         Safe whatever lock was held at the fork; the child makes a writer of its own.
         """
         self._lock = threading.Lock()
-        self._owner = 0
+        self._is_locked = self._lock.locked
         self._is_closed = True
-        if self._folder is not None:
-            self._folder.release()
+        self._tail.limit = 0
+        if self._supply.folder is not None:
+            self._supply.folder.release()
+
+
+_HOLDERS: Final[frozenset[CodeType]] = frozenset(
+    method.__code__ for method in (SpoolWriter.put, SpoolWriter.sync_if_due, SpoolWriter.close)
+)
+"""What holds the lock. Asked of the stack, so that no append has to note whose turn it is."""
+
+
+def _is_inside(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code in _HOLDERS:
+            return True
+        frame = frame.f_back
+    return False

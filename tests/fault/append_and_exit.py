@@ -11,7 +11,6 @@ import threading
 from pathlib import Path
 
 from shipper.clock import SystemClock
-from shipper.record import event_id
 from shipper.spool.policy import SpoolPolicy
 from shipper.spool.writer import SpoolWriter
 
@@ -24,7 +23,7 @@ def main() -> None:
         Path(root),
         SpoolPolicy(free_space_floor_bytes=0),
         producer_id=producer_id,
-        stamp=lambda sequence: b'"id":"%s"' % event_id(producer_id, sequence).encode(),
+        stamp=b'"id":"%b-%%d","sequence":%%d' % producer_id.encode(),
         clock=clock,
         shipped_by=rest[0] if rest else "thread",
         destination=rest[1] if len(rest) > 1 else "",

@@ -55,6 +55,30 @@ class DyingDisk(Disk):
         if is_fatal:
             die()
 
+    def allocate(self, descriptor: int, start: int, end: int) -> None:
+        is_fatal = self._is_fatal()
+        if is_fatal and self._moment == HALF:
+            super().allocate(descriptor, start, (start + end) // 2)
+            die()
+        super().allocate(descriptor, start, end)
+        if is_fatal:
+            die()
+
+    def zero(self, descriptor: int, start: int, end: int) -> None:
+        is_fatal = self._is_fatal()
+        if is_fatal and self._moment == HALF:
+            super().zero(descriptor, start, (start + end) // 2)
+            die()
+        super().zero(descriptor, start, end)
+        if is_fatal:
+            die()
+
+    def trim(self, path: Path, size_bytes: int) -> None:
+        is_fatal = self._is_fatal()
+        super().trim(path, size_bytes)
+        if is_fatal:
+            die()
+
     def truncate(self, descriptor: int, size_bytes: int) -> None:
         is_fatal = self._is_fatal()
         super().truncate(descriptor, size_bytes)

@@ -85,14 +85,18 @@ def test_a_disk_that_others_filled(small_disk: Path) -> None:
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(1 << 12))
-    assert bench.append(writer, bytes(9000)) is None
+    while bench.append(writer, bytes(3000)) is not None:
+        pass  # what was allocated before has its place
     assert writer.drops == {"disk_full": 1}
+    last = writer.last_sequence
+    assert last < 200
     with bench.reader() as reader:
         for _ in range(60):
             record = reader.read()
         assert record is not None
         reader.acknowledge(record.position)
-    assert bench.append(writer) == 101
+    bench.clock.advance(0.1)
+    assert bench.append(writer) == last + 1
     filler.unlink()
     writer.close()
-    assert bench.sequences() == list(range(61, 102))
+    assert bench.sequences() == list(range(61, last + 2))

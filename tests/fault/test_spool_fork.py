@@ -17,15 +17,17 @@ def test_forked_while_the_append_lock_is_held(bench: Bench) -> None:
     """U07: the child drops the parent's writer and appends to its own, although a thread held the lock at the fork."""
     is_inside, may_go = threading.Event(), threading.Event()
 
-    def stamp(sequence: int) -> bytes:
-        if sequence == 2:
+    class Moment:
+        """An event time that takes its time to be packed, under the lock."""
+
+        def __index__(self) -> int:
             is_inside.set()
             may_go.wait(20)
-        return b""
+            return 1
 
-    writer = bench.writer("parent", stamp=stamp)
+    writer = bench.writer("parent")
     bench.append(writer)
-    thread = threading.Thread(target=bench.append, args=(writer,))
+    thread = threading.Thread(target=bench.append, args=(writer,), kwargs={"timestamp_us": Moment()})
     thread.start()
     assert is_inside.wait(20)
 

@@ -26,7 +26,7 @@ def filled() -> Iterator[tuple[Bench, dict[int, bytes]]]:
         for number in range(1, RECORDS + 1):
             body = b"%d " % number + b"x" * (number * 7 % 150)
             assert bench.append(writer, body) == number
-            stored[number] = b"<#%d#%s>" % (number, body)
+            stored[number] = b"<#%d#%d#%s>" % (number, number, body)
         writer.close()
         yield bench, stored
 

@@ -40,7 +40,6 @@ class SpoolAgainstTwin(RuleBasedStateMachine):
             max_bytes=1 << 16,
             segment_max_bytes=segment,
             when_full=when_full,
-            stamp=lambda _sequence: b"",
         )
 
     @rule(sizes=st.lists(st.sampled_from([0, 1, 100, 3000, 17000]), min_size=1, max_size=12))
@@ -53,7 +52,7 @@ class SpoolAgainstTwin(RuleBasedStateMachine):
             if sequence is None:
                 self.refused += 1
             else:
-                self.stored.append(b"<" + body + b">")
+                self.stored.append(b"<#%d#%d#%s>" % (sequence, sequence, body))
                 assert sequence == len(self.stored)
 
     @rule(count=st.integers(1, 20))

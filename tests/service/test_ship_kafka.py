@@ -50,7 +50,7 @@ class Service:
             root,
             SpoolPolicy(free_space_floor_bytes=0, max_bytes=64 << 20, segment_max_bytes=1 << 18, fsync=fsync),  # type: ignore[arg-type]
             producer_id=self.producer_id,
-            stamp=lambda sequence: b'"id":"%s"' % event_id(self.producer_id, sequence).encode(),
+            stamp=b'"id":"%b-%%d","sequence":%%d' % self.producer_id.encode(),
             clock=clock,
             on_drop=self.counters.count_dropped,
         )

@@ -33,7 +33,7 @@ def fill(
         rig.bench.root,
         SpoolPolicy(free_space_floor_bytes=0),
         producer_id=name,
-        stamp=lambda _sequence: b"",
+        stamp=b"%d=%d ",
         clock=SystemClock(),
         shipped_by=shipped_by,
         destination=destination,

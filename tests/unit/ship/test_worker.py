@@ -133,7 +133,7 @@ def test_orphans_of_the_same_destination_are_adopted(tmp_path: Path) -> None:
             root,
             service.writer._policy,
             producer_id=name,
-            stamp=lambda _sequence: b"",
+            stamp=b"%d=%d ",
             clock=SystemClock(),
             destination=destination,
         )

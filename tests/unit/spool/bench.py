@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class Bench:
         *,
         disk: Disk | None = None,
         clock: Clock | None = None,
-        stamp: Callable[[int], bytes] | None = None,
+        stamp: bytes = b"#%d#%d#",
         **policy: Any,
     ) -> SpoolWriter:
         """Open a writer; without a free-space floor unless asked for, so that the test machine's disk is no part."""
@@ -40,7 +40,7 @@ class Bench:
             self.root,
             SpoolPolicy(**policy),
             producer_id=producer_id or f"producer-{self._made}",
-            stamp=stamp or (lambda sequence: b"#%d#" % sequence),
+            stamp=stamp,
             clock=clock or self.clock,
             service="bench",
             on_drop=lambda reason, count: self.drops.append((reason, count)),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 import signal
 import stat
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,28 +25,31 @@ from tests.unit.spool.bench import Bench
 
 
 class FaultyDisk(Disk):
-    """A disk whose writes fail or are cut while `error` or `take` says so."""
+    """A disk that takes no more while `error` says why; of what is allocated then, `part` is taken before."""
 
     def __init__(self) -> None:
         self.error: int | None = None
-        self.take: int | None = None
+        self.part: float | None = None
         self.truncate_error: int | None = None
         self.sync_error: int | None = None
         self.free: int | None = None
         self.looks = 0
 
     def create(self, path: Path) -> int:
-        if self.error is not None:
+        if self.error is not None and self.part is None:
             raise OSError(self.error, "injected")
         return super().create(path)
 
-    def write(self, descriptor: int, data: bytes) -> int:
-        if self.take is not None:
-            taken, self.take, self.error = self.take, None, errno.ENOSPC
-            return super().write(descriptor, data[:taken])
+    def allocate(self, descriptor: int, start: int, end: int) -> None:
+        if self.error is not None:
+            super().allocate(descriptor, start, start + int((end - start) * (self.part or 0)))
+            raise OSError(self.error, "injected")
+        super().allocate(descriptor, start, end)
+
+    def zero(self, descriptor: int, start: int, end: int) -> None:
         if self.error is not None:
             raise OSError(self.error, "injected")
-        return super().write(descriptor, data)
+        super().zero(descriptor, start, end)
 
     def truncate(self, descriptor: int, size_bytes: int) -> None:
         if self.truncate_error is not None:
@@ -61,6 +66,17 @@ class FaultyDisk(Disk):
         return super().free_bytes(path) if self.free is None else self.free
 
 
+class Hook:
+    """An event time that does something at the instant at which it is packed: inside an append, under its lock."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        self._action = action
+
+    def __index__(self) -> int:
+        self._action()
+        return 1
+
+
 def test_the_stamp_is_part_of_the_record(bench: Bench) -> None:
     """The record is prefix + stamp(sequence) + suffix, and its header carries time, level and dataset."""
     writer = bench.writer()
@@ -70,7 +86,7 @@ def test_the_stamp_is_part_of_the_record(bench: Bench) -> None:
     writer.close()
     assert record is not None
     assert (record.payload, record.timestamp_us, record.level, record.dataset) == (
-        b"a#1#c",
+        b"a#1#1#c",
         12,
         40,
         "ml.inference",
@@ -100,7 +116,7 @@ def test_the_folder_tells_who_and_where(bench: Bench) -> None:
         bench.root,
         SpoolPolicy(free_space_floor_bytes=0),
         producer_id="p1",
-        stamp=lambda _sequence: b"",
+        stamp=b"%d,%d",
         clock=bench.clock,
         service="fraud",
         namespace="team_a",
@@ -227,41 +243,44 @@ def test_block_waits_for_room_up_to_its_timeout(bench: Bench) -> None:
     writer.close()
 
 
-@pytest.mark.parametrize("cut", [1, 20, 700])
-def test_a_partial_write_is_cut_off_and_its_sequence_used_again(bench: Bench, cut: int) -> None:
-    """U26: a write that the full disk took only in part leaves no trace: no torn frame, no gap, one counted drop."""
+@pytest.mark.parametrize("truncate_error", [None, errno.EROFS])
+@pytest.mark.parametrize("part", [0.0, 0.001, 0.5])
+def test_an_allocation_that_fails_half_way_costs_no_record(
+    bench: Bench, part: float, truncate_error: int | None
+) -> None:
+    """U26: what a full disk allocated in part is given back (or left as zeros): no torn frame, no gap, counted drops."""
     disk = FaultyDisk()
     writer = bench.writer(disk=disk)
     assert bench.append(writer, bytes(1000)) == 1
-    disk.take = cut
-    assert bench.append(writer, bytes(1000)) is None
-    assert bench.append(writer, bytes(1000)) is None
+    path = segment_path(bench.folder(), 1)
+    size = path.stat().st_size
+    disk.part, disk.error, disk.truncate_error = part, errno.ENOSPC, truncate_error
+    assert bench.append(writer, bytes(size)) is None
+    assert bench.append(writer, bytes(size)) is None
     assert writer.trouble
-    disk.error = None
-    assert bench.append(writer, b"after") == 2
+    assert truncate_error or path.stat().st_size == size
+    disk.error = disk.truncate_error = None
+    bench.clock.advance(1)
+    assert bench.append(writer, bytes(size)) == 2
+    assert bench.append(writer, b"after") == 3
     assert writer.trouble == ""
     writer.close()
     with bench.reader() as reader:
         found = bench.drain(reader)
         assert reader.damage.is_none
-    assert [(record.sequence, record.missing_before) for record in found] == [(1, 0), (2, 0)]
+    assert [(record.sequence, record.missing_before) for record in found] == [(1, 0), (2, 0), (3, 0)]
     assert writer.drops == {"disk_full": 2}
 
 
-def test_a_partial_write_that_cannot_be_cut_ends_its_segment(bench: Bench) -> None:
-    """U26: where even truncating fails, the damaged segment is left and the next record goes into a new one."""
+def test_what_is_allocated_is_used_up_on_a_full_disk(bench: Bench) -> None:
+    """U26: a record that has its place already is stored, however full the disk has become since."""
     disk = FaultyDisk()
     writer = bench.writer(disk=disk)
     bench.append(writer)
-    disk.take, disk.truncate_error = 10, errno.EROFS
-    assert bench.append(writer) is None
-    disk.error = None
-    assert bench.append(writer) == 2
+    disk.error = errno.ENOSPC
+    assert bench.append(writer, bytes(1000)) == 2
     writer.close()
-    with bench.reader() as reader:
-        found = bench.drain(reader)
-        assert (reader.damage.torn_tails, reader.damage.missing_records) == (1, 0)
-    assert [record.sequence for record in found] == [1, 2]
+    assert bench.sequences() == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -269,6 +288,7 @@ def test_a_partial_write_that_cannot_be_cut_ends_its_segment(bench: Bench) -> No
     [
         (errno.ENOSPC, "disk_full"),
         (errno.EDQUOT, "disk_full"),
+        (errno.EFBIG, "disk_full"),
         (errno.EROFS, "disk_error"),
         (errno.EIO, "disk_error"),
     ],
@@ -280,33 +300,101 @@ def test_disk_trouble_is_a_drop_and_never_an_exception(bench: Bench, number: int
     disk.error = number
     assert [bench.append(writer) for _ in range(3)] == [None] * 3
     disk.error = None
+    bench.clock.advance(0.1)
     assert bench.append(writer) == 1
     disk.error = number
-    assert [bench.append(writer, bytes(500)) for _ in range(5)] == [None] * 5
+    assert [bench.append(writer, bytes(1500)) for _ in range(5)] == [None] * 5
     disk.error = None
+    bench.clock.advance(0.1)
     assert bench.append(writer) == 2
     assert writer.drops == {reason: 8}
     writer.close()
     assert bench.sequences() == [1, 2]
 
 
+def test_a_full_disk_is_not_asked_for_each_record(bench: Bench) -> None:
+    """U12: dropping costs no more than storing: what was refused is asked for again only after a moment."""
+
+    class CountingDisk(FaultyDisk):
+        asked = 0
+
+        def create(self, path: Path) -> int:
+            self.asked += 1
+            return super().create(path)
+
+    disk = CountingDisk()
+    writer = bench.writer(disk=disk)
+    disk.error = errno.ENOSPC
+    disk.asked = 0
+    for _ in range(500):
+        assert bench.append(writer) is None
+    assert disk.asked == 2, "a generous step, and what the record needs"
+    bench.clock.advance(0.1)
+    bench.append(writer)
+    assert disk.asked == 4
+    assert writer.drops == {"disk_full": 501}
+    writer.close()
+
+
+def test_a_small_disk_is_allocated_in_small_steps(bench: Bench) -> None:
+    """U26: where a generous step has no room, what the record needs may have it."""
+
+    class TightDisk(Disk):
+        def allocate(self, descriptor: int, start: int, end: int) -> None:
+            if end - start > 5000:
+                raise OSError(errno.ENOSPC, "injected")
+            super().allocate(descriptor, start, end)
+
+    writer = bench.writer(disk=TightDisk())
+    assert [bench.append(writer, bytes(2000)) for _ in range(5)] == [1, 2, 3, 4, 5]
+    assert bench.append(writer, bytes(6000)) is None
+    writer.close()
+    assert writer.drops == {"disk_full": 1}
+    assert bench.sequences() == [1, 2, 3, 4, 5]
+
+
+def test_segments_are_preallocated_and_cut_to_size(bench: Bench) -> None:
+    """A file has blocks for all of its size while it is written, little at first, and only what it holds at the end."""
+    writer = bench.writer(segment_max_bytes=4 << 20)
+    bench.append(writer)
+    path = segment_path(bench.folder(), 1)
+    sizes = [path.stat().st_size]
+    while len(list(bench.folder().glob("*.segment"))) == 1:
+        found = path.stat()
+        assert found.st_blocks * 512 >= found.st_size, "a hole: on a full disk it would kill the process"
+        if found.st_size != sizes[-1]:
+            sizes.append(found.st_size)
+        bench.append(writer, bytes(10_000))
+    assert sizes[0] == 1 << 18
+    assert sizes == sorted(sizes)
+    assert 3 <= len(sizes) <= 8
+    assert (4 << 20) - 11_000 < path.stat().st_size <= 4 << 20
+    writer.close()
+    last = segment_path(bench.folder(), 2)
+    assert last.stat().st_size < 11_000
+
+
 def test_the_free_space_floor_holds_and_is_not_asked_at_each_append(bench: Bench) -> None:
-    """U26: below the floor nothing is written; the file system is asked about once a second, not per record."""
+    """U26: below the floor nothing is allocated; the file system is asked about once a second, not per record."""
     disk = FaultyDisk()
     disk.free = 100 << 20
-    writer = bench.writer(disk=disk, free_space_floor_bytes=64 << 20)
-    for _ in range(200):
+    writer = bench.writer(disk=disk, free_space_floor_bytes=64 << 20, segment_max_bytes=1 << 16)
+    for _ in range(100):
         assert bench.append(writer, bytes(1000)) is not None
     assert disk.looks == 1
+    stored = writer.last_sequence
     disk.free = 64 << 20
     bench.clock.advance(1.1)
-    for _ in range(200):
-        assert bench.append(writer) is None
+    taken = [bench.append(writer, bytes(1000)) for _ in range(200)]
+    allocated = 2 * (1 << 16) // 1000
+    assert sum(sequence is not None for sequence in taken) <= allocated - stored
+    assert taken[-1] is None
     assert disk.looks == 2
+    stored = writer.last_sequence
     disk.free = 100 << 20
     bench.clock.advance(0.2)
-    assert bench.append(writer) == 201
-    assert writer.drops == {"free_space_floor": 200}
+    assert bench.append(writer) == stored + 1
+    assert writer.drops == {"free_space_floor": taken.count(None)}
     writer.close()
 
 
@@ -325,10 +413,58 @@ def test_drop_oldest_does_not_empty_the_spool_when_others_fill_the_disk(bench: B
         bench.append(writer, bytes(1000))
     disk.free = 10 << 20
     bench.clock.advance(2)
-    assert bench.append(writer) is None
+    while bench.append(writer, bytes(1000)) is not None:
+        pass
+    last = writer.last_sequence
+    assert last < 60
     writer.close()
     assert writer.drops == {"free_space_floor": 1}
-    assert bench.sequences() == list(range(1, 51))
+    assert bench.sequences() == list(range(1, last + 1))
+
+
+@pytest.mark.parametrize("what", ["folder", "root", "segment", "moved", "cut"])
+@pytest.mark.parametrize("is_tended", [True, False])
+def test_a_folder_that_is_taken_away_is_made_anew(bench: Bench, what: str, is_tended: bool) -> None:
+    """A folder deleted under its writer costs what was in it; the writer notices and goes on, in sequence."""
+    writer = bench.writer("p")
+    for _ in range(10):
+        bench.append(writer, bytes(1000))
+    with bench.reader() as reader:
+        reader.acknowledge(bench.drain(reader)[3].position)
+    if is_tended:
+        writer.sync_if_due()
+    path = segment_path(bench.root / "p", 1)
+    match what:
+        case "folder":
+            shutil.rmtree(bench.root / "p")
+        case "root":
+            shutil.rmtree(bench.root)
+        case "segment":
+            path.unlink()
+        case "moved":
+            (bench.root / "p").rename(bench.root / "q")
+        case "cut":
+            os.truncate(path, 5000)
+    if is_tended:
+        bench.clock.advance(5)
+        writer.sync_if_due()
+        assert bench.append(writer) == 11
+    else:
+        # Until it looks, it writes into what is mapped: nothing that was cut off, or it would die.
+        for _ in range(100 if what != "cut" else 0):
+            assert bench.append(writer, bytes(1000)) is not None
+    last = bench.append(writer, bytes(200_000))
+    assert last == writer.last_sequence
+    assert writer.trouble == ""
+    assert writer.drops == {}
+    writer.close()
+    with bench.reader(bench.root / "p") as reader:
+        found = bench.drain(reader)
+        assert found[-1].sequence == last
+        first = min(record.sequence for record in found if record.sequence > 10)
+        known = 4 if is_tended or what in ("segment", "cut") else 0
+        in_hand = [record.sequence for record in found if record.sequence <= 10]
+        assert reader.damage.missing_records == first - 1 - known - len(in_hand)
 
 
 def test_a_failing_fsync_is_trouble_but_no_drop(bench: Bench) -> None:
@@ -397,17 +533,43 @@ def test_a_record_larger_than_the_spool_is_refused(bench: Bench) -> None:
 def test_an_append_inside_an_append_is_dropped_not_waited_for(bench: Bench) -> None:
     """U08: what logs from inside our own append (a destructor, a signal handler) never waits for our lock."""
     inner: list[int | None] = []
-    writer: SpoolWriter
-
-    def stamp(sequence: int) -> bytes:
-        if not inner:
-            inner.append(bench.append(writer, b"inner"))
-        return b"%d" % sequence
-
-    writer = bench.writer(stamp=stamp)
-    assert bench.append(writer) == 1
+    writer = bench.writer()
+    hook = Hook(lambda: inner.append(bench.append(writer, b"inner")))
+    assert bench.append(writer, timestamp_us=hook) == 1
     assert inner == [None]
     assert writer.drops == {"reentry": 1}
+    writer.close()
+    assert bench.sequences() == [1]
+
+
+def test_an_append_of_another_thread_is_waited_for(bench: Bench) -> None:
+    """A lock that another thread holds is no reason to drop a record."""
+    writer = bench.writer()
+    is_inside, may_go = threading.Event(), threading.Event()
+    slow = threading.Thread(
+        target=bench.append, args=(writer,), kwargs={"timestamp_us": Hook(lambda: is_inside.set() or may_go.wait(20))}
+    )  # fmt: skip
+    slow.start()
+    assert is_inside.wait(20)
+    found: list[int | None] = []
+    other = threading.Thread(target=lambda: found.append(bench.append(writer)))
+    other.start()
+    other.join(0.05)
+    assert found == []
+    may_go.set()
+    slow.join()
+    other.join()
+    assert found == [2]
+    assert writer.drops == {}
+    writer.close()
+
+
+def test_close_from_inside_an_append_lets_it_finish(bench: Bench) -> None:
+    """A signal handler that closes while its own thread appends does not wait for itself; then nothing is taken."""
+    writer = bench.writer()
+    assert bench.append(writer, timestamp_us=Hook(writer.close)) is None
+    assert bench.append(writer) is None
+    assert writer.drops == {"closed": 2}
     writer.close()
 
 
@@ -450,20 +612,19 @@ def test_an_exception_of_the_application_is_not_taken_for_the_disk(bench: Bench)
     class AlarmingDisk(Disk):
         is_due = False
 
-        def write(self, descriptor: int, data: bytes) -> int:
-            written = super().write(descriptor, data)
+        def allocate(self, descriptor: int, start: int, end: int) -> None:
+            super().allocate(descriptor, start, end)
             if self.is_due:
                 raise TimeoutError
-            return written
 
     disk = AlarmingDisk()
     writer = bench.writer(disk=disk)
     bench.append(writer)
     disk.is_due = True
     with pytest.raises(TimeoutError):
-        bench.append(writer)
+        bench.append(writer, bytes(1 << 20))
     disk.is_due = False
-    assert bench.append(writer) == 2
+    assert bench.append(writer, bytes(1 << 20)) == 2
     writer.close()
     assert bench.sequences() == [1, 2]
 
@@ -492,9 +653,9 @@ def test_segments_roll_at_their_size(bench: Bench) -> None:
     for size in (1500, 1500, 1500, 9000, 100):
         bench.append(writer, bytes(size))
     folder = bench.folder()
+    writer.close()
     sizes = [segment_path(folder, number).stat().st_size for number in (1, 2, 3, 4)]
     assert [size > 4096 for size in sizes] == [False, False, True, False]
-    writer.close()
     assert bench.sequences() == [1, 2, 3, 4, 5]
 
 
@@ -502,9 +663,14 @@ def test_segments_roll_at_their_size(bench: Bench) -> None:
 def test_a_producer_id_that_is_no_name_is_a_programmers_error(bench: Bench, name: str) -> None:
     """A producer id becomes a folder's name, so it may not be anything else."""
     with pytest.raises(ValueError, match="producer id"):
-        SpoolWriter.open(
-            bench.root, SpoolPolicy(), producer_id=name, stamp=lambda _sequence: b"", clock=bench.clock
-        )
+        SpoolWriter.open(bench.root, SpoolPolicy(), producer_id=name, stamp=b"%d,%d", clock=bench.clock)
+
+
+@pytest.mark.parametrize("stamp", [b"", b"%d", b"%d%d%d", b"%d%%d", b"%d %d %s"])
+def test_a_stamp_has_two_places_for_the_sequence(bench: Bench, stamp: bytes) -> None:
+    """A template that would not give the sequence, or an error at each record, is a programmer's error."""
+    with pytest.raises(ValueError, match="stamp"):
+        bench.writer(stamp=stamp)
 
 
 @pytest.mark.parametrize(

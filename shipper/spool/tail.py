@@ -1,0 +1,226 @@
+"""The end of a folder's newest segment, in memory: where the next frame goes. Layout: FORMAT.md.
+
+The file is preallocated for real and mapped: a frame is stored by two copies and no system call. A store into a page
+that the disk has no room for, or that is not part of the file any more, would kill the process (SIGBUS). So every
+page is claimed before it is used, a stretch at a time, by calls that fail with an error instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from shipper.spool.directory import segment_path
+from shipper.spool.disk import FULL, Disk
+from shipper.spool.segment import SegmentHeader
+
+STRETCH_BYTES: Final = 1 << 16
+"""So much is claimed at once, about 70 records of a kilobyte: a longer stretch costs its one record too much."""
+_MAPPED_BYTES: Final = 1 << 18
+"""Of what is written, about so much stays mapped."""
+
+_POPULATE_WRITE: Final = 23
+"""MADV_POPULATE_WRITE of Linux 5.14: makes pages writable, and reports as an error what a store would die of."""
+
+_NOWHERE: Final = mmap.mmap(-1, mmap.PAGESIZE)
+_NOWHERE.close()  # a store into a closed map raises ValueError
+
+
+class Tail:
+    """Where the next frame goes. Not thread-safe: the spool's lock is around it.
+
+    The attributes are those that each append reads; they change together, by one statement behind the copy of the
+    frame's head. No call stands between these stores, so a signal handler that raises cannot part them.
+
+    Attributes:
+        buffer: the mapped file; an index is an offset in the file.
+        at: end of the last whole frame.
+        limit: up to here may be written without asking; 0: nothing may.
+        next_sequence: of the record that is appended next.
+    """
+
+    __slots__ = ("at", "buffer", "limit", "next_sequence")
+
+    def __init__(self, next_sequence: int) -> None:
+        """Make one that takes nothing: for a folder that has no segment, or none any more."""
+        self.buffer: mmap.mmap = _NOWHERE
+        self.at = 0
+        self.limit = 0
+        self.next_sequence = next_sequence
+
+
+class SegmentTail(Tail):
+    """The tail of a segment's file.
+
+    Attributes:
+        number, first_sequence: as in its header.
+        allocated_bytes: size of the file; what is behind `at` is zeros.
+        is_broken: the file is not what it was (cut or deleted by somebody, a bad disk): nothing may be appended.
+    """
+
+    __slots__ = (
+        "_claimed",
+        "_descriptor",
+        "_disk",
+        "_inode",
+        "_mapped_from",
+        "_path",
+        "allocated_bytes",
+        "first_sequence",
+        "is_broken",
+        "number",
+    )
+
+    def __init__(self, disk: Disk, directory: Path, header: SegmentHeader, size_bytes: int) -> None:
+        """Create the file with room for `size_bytes` in all.
+
+        Raises:
+            OSError: the disk refuses. No file is left, unless it cannot even be deleted; then it holds no frame.
+        """
+        super().__init__(header.first_sequence)
+        self._disk = disk
+        self.number = header.number
+        self.first_sequence = header.first_sequence
+        self.allocated_bytes = 0
+        self.is_broken = False
+        self._claimed = 0
+        self._mapped_from = 0
+        self._path = segment_path(directory, header.number)
+        self._descriptor = disk.create(self._path)
+        try:
+            self._inode = os.fstat(self._descriptor).st_ino
+            self._begin(header.encode(), size_bytes)
+        except BaseException:
+            self.release()
+            with contextlib.suppress(OSError):
+                disk.unlink(self._path)
+            raise
+
+    def _begin(self, header: bytes, size_bytes: int) -> None:
+        # The header first: a file of zeros without one would look like damage after a crash.
+        if self._disk.write(self._descriptor, header) != len(header):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.at = self.allocated_bytes = self._claimed = len(header)
+        self.extend(size_bytes)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames may be appended."""
+        return self._descriptor >= 0 and not self.is_broken
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no frame is in it."""
+        return self.next_sequence == self.first_sequence
+
+    def extend(self, size_bytes: int) -> None:
+        """Let the file have `size_bytes`. Raises OSError; then it has as many as before."""
+        before = self.allocated_bytes
+        try:
+            self._disk.allocate(self._descriptor, before, size_bytes)
+            mapped = _map(self._descriptor, size_bytes)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._disk.truncate(self._descriptor, before)
+            raise
+        # Not `resize`: this also works where a map cannot grow, and only the pages of one stretch are mapped.
+        self.limit = 0
+        self._mapped_from = self.at // mmap.PAGESIZE * mmap.PAGESIZE
+        self.buffer, self.allocated_bytes = mapped, size_bytes
+
+    def claim(self, size_bytes: int) -> None:
+        """Make the pages of the next `size_bytes`, and of a stretch behind, safe to write. They must be allocated.
+
+        Raises:
+            OSError: they cannot be: the disk is full after all, or bad, or the file was cut. Unless it is full,
+                `is_broken` is set.
+        """
+        end = min(self.allocated_bytes, self.at + max(size_bytes, STRETCH_BYTES))
+        self.check()
+        try:
+            if end > self._claimed:
+                # Written by a call, which can fail; and in one go, which makes large pages. Behind `limit` and
+                # so behind every frame; whoever interrupts this lets it be done once more.
+                self._disk.zero(self._descriptor, self._claimed, end)
+                _populate(self.buffer, self._claimed // mmap.PAGESIZE * mmap.PAGESIZE, end)
+                self._claimed = end
+            if self.at - self._mapped_from > _MAPPED_BYTES:
+                _let_go(self.buffer, self._mapped_from, self.at // mmap.PAGESIZE * mmap.PAGESIZE)
+                self._mapped_from = self.at // mmap.PAGESIZE * mmap.PAGESIZE
+        except OSError as error:
+            self.is_broken = error.errno not in FULL
+            raise
+        self.limit = end
+
+    def check(self) -> None:
+        """Look whether the file is still what it should be.
+
+        Raises:
+            OSError: it was cut, deleted or moved away by somebody; `is_broken` is set.
+        """
+        try:
+            found = self._path.stat()
+            if found.st_ino == self._inode and found.st_size >= self.allocated_bytes:
+                return
+        except OSError:
+            self._give_up()
+            raise
+        self._give_up()
+        raise FileNotFoundError(errno.ENOENT, "a segment was cut or deleted", str(self._path))
+
+    def _give_up(self) -> None:
+        self.limit = 0
+        self.is_broken = True
+
+    def sync(self) -> None:
+        """Wait until all frames are on the disk itself. Raises OSError."""
+        self._disk.sync(self._descriptor)
+
+    def seal(self) -> None:
+        """Take no more frames, give back what is allocated behind the last one, close; twice is harmless."""
+        self.limit = 0
+        self.buffer.close()
+        if self._descriptor >= 0 and not self.is_broken and self.at < self.allocated_bytes:
+            with contextlib.suppress(OSError):
+                self._disk.truncate(self._descriptor, self.at)
+                self.allocated_bytes = self.at
+        self.release()
+
+    def release(self) -> None:
+        """Close the file and the map and change nothing of it: all that a forked child may do."""
+        self.limit = 0
+        # Closed, not just dropped: an append that a fork interrupted must not go on into the parent's file.
+        self.buffer.close()
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+def _map(descriptor: int, size_bytes: int) -> mmap.mmap:
+    try:
+        return mmap.mmap(descriptor, size_bytes)
+    except ValueError as error:  # shorter than it was made: somebody cut it
+        raise OSError(errno.EIO, str(error)) from error
+
+
+def _let_go(buffer: mmap.mmap, start: int, end: int) -> None:
+    """Unmap pages that are written: they stay in the file, and stop counting as this process's memory."""
+    if end > start and sys.platform == "linux":
+        buffer.madvise(mmap.MADV_DONTNEED, start, end - start)
+
+
+def _populate(buffer: mmap.mmap, start: int, end: int) -> None:
+    """Let the pages be written to without a page fault, where the system can. Raises OSError."""
+    if sys.platform != "linux":
+        return
+    try:
+        buffer.madvise(_POPULATE_WRITE, start, end - start)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # an older kernel: pages are made as they are touched
+            raise
