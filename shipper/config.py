@@ -33,6 +33,8 @@ from shipper.setting_groups import (
     LevelsSettings,
     ModelSettings,
     RedactSettings,
+    SamplingRule,
+    SamplingSettings,
     ServiceSettings,
     ShipSettings,
     SpoolSettings,
@@ -52,6 +54,8 @@ __all__ = [
     "LevelsSettings",
     "ModelSettings",
     "RedactSettings",
+    "SamplingRule",
+    "SamplingSettings",
     "ServiceSettings",
     "Settings",
     "ShipSettings",
@@ -86,6 +90,7 @@ class Settings(BaseSettings):
     git: GitSettings = GitSettings()
     levels: LevelsSettings = LevelsSettings()
     redact: RedactSettings = RedactSettings()
+    sampling: SamplingSettings = SamplingSettings()
     spool: SpoolSettings = Field(default_factory=SpoolSettings)
     ship: ShipSettings = ShipSettings()
     kafka: KafkaSettings = KafkaSettings()

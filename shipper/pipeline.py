@@ -21,6 +21,7 @@ from shipper.emit.emitter import Emitter, Facts
 from shipper.emit.level_watch import WATCHER
 from shipper.emit.outlet import Writer
 from shipper.emit.road import inside
+from shipper.emit.sampling import Rule, Sampler
 from shipper.enrich.git import GitFacts
 from shipper.enrich.model import Model
 from shipper.enrich.service import host_fields, process_fields, service_fields
@@ -96,6 +97,7 @@ class Pipeline:
             process_id=os.getpid,
             counters=self._counters,
             reporter=self._reporter,
+            sampler=_sampler(settings, self._counters),
         )
 
     def matches(self, settings: Settings, clock: Clock | None, destination: Destination | None) -> bool:
@@ -143,6 +145,7 @@ class Pipeline:
         """
         timeout_s = self.settings.ship.close_timeout_s if timeout_s is None else timeout_s
         spool, worker = self._spool, self._worker
+        self.emitter.summarise(is_end=True)
         with inside():
             if worker is None:
                 return 0 if spool is None else spool.last_sequence
@@ -162,6 +165,7 @@ class Pipeline:
         """
         timeout_s = self.settings.ship.close_timeout_s if timeout_s is None else timeout_s
         deadline_s = _SYSTEM.monotonic_s() + timeout_s
+        self.emitter.summarise(is_end=True)
         with inside():
             with self.emitter.lock:
                 self._is_closed = True
@@ -205,6 +209,7 @@ class Pipeline:
         """Let `shipper level set` reach this process from now on; idempotent."""
         service = str(self._facts.fields.get("service.name", ""))
         WATCHER.watch(self.settings.spool.directory, service, self.settings.levels.watch_s)
+        WATCHER.also(self.emitter.summarise)
 
     def _note_drop(self, reason: str, count: int) -> None:
         if reason == DropReason.CLOSED:
@@ -245,6 +250,12 @@ def _facts(settings: Settings, git: GitFacts) -> Facts:
     largest = int(settings.kafka.max_record_bytes * _SHARE_OF_RECORD)
     limits = Limits(record_bytes=min(Limits().record_bytes, largest))
     return Facts(fields, settings.namespace, limits, shipper.__version__, redactor(settings.redact))
+
+
+def _sampler(settings: Settings, counters: Counters) -> Sampler | None:
+    rules = [Rule(**rule.model_dump()) for rule in settings.sampling.rules]
+    key = settings.sampling.key
+    return Sampler(rules, key=key, clock=_SYSTEM, random=Random(), counters=counters) if rules else None  # noqa: S311
 
 
 def _destination_name(settings: Settings, destination: Destination | None) -> str:

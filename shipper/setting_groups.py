@@ -67,12 +67,7 @@ class LevelsSettings(BaseModel):
     """Levels that are changed while a process runs (`shipper level set`)."""
 
     model_config = _GROUP
-    watch_s: float = Field(
-        0.5,
-        ge=0,
-        le=60,
-        description="a running process looks for changes this often, in a thread of its own; 0: never",
-    )
+    watch_s: float = Field(0.5, ge=0, le=60, description="a thread looks for changes this often; 0: never")
 
 
 class RedactSettings(BaseModel):
@@ -102,6 +97,33 @@ class RedactSettings(BaseModel):
     )
     key_file: Path | None = Field(
         None, description="file with such keys, one a line; `shipper redact key` makes it"
+    )
+
+
+class SamplingRule(BaseModel):
+    """What to do with the events that match all that is given."""
+
+    model_config = _GROUP
+    logger: str = ""
+    dataset: str = ""
+    action: str = ""
+    message: str = ""
+    rate: float = Field(1.0, gt=0, le=1)
+    by: Literal["prediction", "trace"] = "prediction"
+    max_per_second: float | None = Field(None, gt=0, le=1e6)
+    burst: int = Field(1, ge=1, le=1_000_000)
+    fold_s: float = Field(0.0, ge=0, le=3600)
+
+
+class SamplingSettings(BaseModel):
+    """Which events are kept where there are too many. Errors always are; see docs/how-to/sample.md."""
+
+    model_config = _GROUP
+    rules: tuple[SamplingRule, ...] = Field(
+        (), max_length=64, description="the first that matches an event decides; without any, all is kept"
+    )
+    key: str = Field(
+        "shipper", description="of the hash of ids; processes with the same key keep the same ones"
     )
 
 

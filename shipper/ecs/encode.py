@@ -80,7 +80,7 @@ class Encoder:
         document = Document(limits)
         fields = event.fields
         moment, consumed = _event_time(event, now_us)
-        dataset = _dataset(fields)
+        dataset = dataset_of(fields)
         own: Tree = {"dataset": dataset}
         if consumed is not None and abs(now_us - moment) >= _DIFFERS_US:
             own["created"] = iso_timestamp(now_us)
@@ -108,7 +108,8 @@ def _event_time(event: Event, now_us: int) -> tuple[int, str | None]:
     return (own if own is not None and 0 <= own < LAST_US else min(max(now_us, 0), LAST_US - 1)), None
 
 
-def _dataset(fields: Mapping[object, object]) -> str:
+def dataset_of(fields: Mapping[object, object]) -> str:
+    """Return the dataset that an event's fields choose; the default one where they name none that exists."""
     group = fields.get("event")
     nested = group.get("dataset") if type(group) is dict else None
     for given in (fields.get("event.dataset"), nested, fields.get("dataset")):

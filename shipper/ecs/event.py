@@ -44,6 +44,7 @@ class Event:
         error: the exception that is reported.
         error_text: its traceback as text, where the exception itself is gone (a pickled record).
         stack: text of the stack of the call, where it was asked for.
+        template: the message before its arguments were put in, where a road knows it.
     """
 
     level: int
@@ -56,3 +57,4 @@ class Event:
     error: ExcInfo | None = None
     error_text: str | None = None
     stack: str | None = None
+    template: object = None

@@ -107,6 +107,7 @@ FIELDS: Final[dict[str, FieldSpec]] = {
     "ml.sample.sizes": FieldSpec("doubles", "public", "", 1024),
     "ml.sample.excluded": FieldSpec("long", "public", "", 1024),
     "ml.sample.weight": FieldSpec("double", "public", "", 1024),
+    "ml.sample.folded": FieldSpec("long", "public", "", 1024),
     "ml.class": FieldSpec("keyword", "internal", "", 1024),
     "ml.class_count": FieldSpec("long", "public", "", 1024),
     "ml.per_class": FieldSpec("flattened", "internal", "", 1024),

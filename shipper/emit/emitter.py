@@ -14,6 +14,8 @@ from shipper.ecs.limits import Limits
 from shipper.ecs.redaction import Redaction
 from shipper.emit.fused import FusedRoad
 from shipper.emit.outlet import REGISTRY, Writer
+from shipper.emit.road import inside
+from shipper.emit.sampling import Sampler
 from shipper.enrich.model import Model
 from shipper.observe.counters import Counters
 from shipper.observe.report import Reporter
@@ -49,13 +51,14 @@ class Emitter:
         open_writer: opens a writer for a producer id, with `lock` held; may take its time, called once per
             producer.
         process_id: returns the id of this process.
+        sampler: decides which events are kept; None: all.
 
     Attributes:
         fused: the quick way for events whose shape is known; None while no producer is open.
         lock: held while a producer is opened or taken away.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it is wired in one place
         self,
         facts: Facts,
         model: Model,
@@ -66,6 +69,7 @@ class Emitter:
         process_id: Callable[[], int],
         counters: Counters,
         reporter: Reporter,
+        sampler: Sampler | None = None,
     ) -> None:
         self.has_own_time = has_own_time
         self.revision = 0
@@ -77,6 +81,7 @@ class Emitter:
         self._process_id = process_id
         self._counters = counters
         self._reporter = reporter
+        self._sampler = sampler
         self.fused: FusedRoad | None = None
         self._producer: _Producer | None = None
         self._diverted: tuple[str, int, Encoder] | None = None
@@ -92,6 +97,24 @@ class Emitter:
 
     def emit(self, event: Event) -> None:
         """Encode and append one event; counts it, and the writer counts it if it drops it."""
+        sampler = self._sampler
+        if sampler is None:
+            self._take(event)
+            return
+        kept = sampler.apply(event)
+        if kept is not None:
+            self._take(kept)
+        for summary in sampler.due():
+            self._take(summary)
+
+    def summarise(self, *, is_end: bool = False) -> None:
+        """Send what stands for events that the sampler dropped, where it is due; with `is_end` all of it."""
+        if self._sampler is not None:
+            with inside():
+                for summary in self._sampler.due(is_end=is_end):
+                    self._take(summary)
+
+    def _take(self, event: Event) -> None:
         diversion = REGISTRY.diversion
         if diversion is not None:
             self._append(self._diverted_encoder(diversion.producer_id), diversion, event)
@@ -162,6 +185,8 @@ class Emitter:
         self.fused = None
         self._diverted = None
         self.revision += 1
+        if self._sampler is not None:
+            self._sampler.reset_in_child()
 
     def _open(self) -> _Producer:
         with self.lock:
@@ -173,9 +198,10 @@ class Emitter:
 
     def _use(self, producer: _Producer) -> _Producer:
         self._producer = producer
-        self.fused = FusedRoad(
-            producer.encoder, producer.writer, self._clock, self._counters, has_own_time=self.has_own_time
-        )
+        if self._sampler is None:  # the sampler judges events, which the quick way does not make
+            self.fused = FusedRoad(
+                producer.encoder, producer.writer, self._clock, self._counters, has_own_time=self.has_own_time
+            )
         return producer
 
     def _diverted_encoder(self, producer_id: str) -> Encoder:

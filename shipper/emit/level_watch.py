@@ -10,7 +10,7 @@ import getpass
 import logging
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +48,7 @@ class Watcher:
         self._roots: dict[Path, set[str]] = {}
         self._seen: dict[Path, level_file.Signature | None] = {}
         self._wanted: dict[Path, tuple[Entry, ...]] = {}
+        self._also: tuple[Callable[[], None], ...] = ()
         self._interval_s = 0.0
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
@@ -69,6 +70,12 @@ class Watcher:
             self._start()
             self._wake.set()
 
+    def also(self, work: Callable[[], None]) -> None:
+        """Have `work()` done at each turn, until `stop`; for what else must happen though nobody logs."""
+        with self._lock:
+            if work not in self._also:
+                self._also = (*self._also, work)
+
     def await_end(self) -> None:
         """Have the ends of what is set now carried out."""
         with self._lock:
@@ -78,7 +85,7 @@ class Watcher:
     def stop(self) -> None:
         """Look at no file any more. What is set stays, and the thread ends once nothing set has an end."""
         with self._lock:
-            self._roots, self._seen, self._wanted = {}, {}, {}
+            self._roots, self._seen, self._wanted, self._also = {}, {}, {}, ()
             self._interval_s = 0.0
         self._wake.set()
 
@@ -88,6 +95,8 @@ class Watcher:
             self._look_at(root, services)
         for change in self._levels.expire(self._clock.now_us()):
             tell(change)
+        for work in self._also:
+            work()
         end_us = self._levels.next_end_us()
         waits = [self._interval_s] if self._roots else []
         if end_us is not None:

@@ -61,6 +61,7 @@ def event_from_record(record: logging.LogRecord, *, use_created: bool) -> Event:
         error=exc_info(record.exc_info) or inner_error,
         error_text=error_text,
         stack=record.stack_info or None,
+        template=record.msg if record.args else None,
     )
 
 
