@@ -1,0 +1,164 @@
+"""A plan says what the general encoder says, whatever the values, or leaves the event to it."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shipper.datasets import DATASETS
+from shipper.ecs.constants import Constants
+from shipper.ecs.encode import Encoder, stamp
+from shipper.ecs.event import Event
+from shipper.ecs.fields import FIELDS
+from shipper.ecs.limits import Limits
+from shipper.ecs.plan import make_plan
+from shipper.enrich.redact import Redactor
+
+FACTS = {
+    "service.name": "checkout",
+    "host.name": "h1",
+    "git.commit": "a" * 40,
+    "git.branch": "main",
+    "ml.model.name": "fraud",
+    "ml.model.version": "3",
+}
+IDENTITY: dict[str, Any] = {"agent": {"type": "shipper", "ephemeral_id": "p"}, "process": {"pid": 7}}
+LIMITS = Limits(keyword=80, text=160, labels=8, names=6)
+MESSAGE = "prediction served"
+REDACTOR = Redactor(FIELDS)
+
+odd_names = st.sampled_from(
+    [
+        "x",
+        "a.b",
+        "labels.x",
+        "user_email",
+        "host",
+        "name",
+        "level",
+        "timestamp",
+        "event",
+        "_x",
+        "",
+        "é",
+        "a\nb",
+        "log",
+    ]
+)
+open_names = st.sampled_from(
+    [
+        "ml.metrics.loss",
+        "ml.metrics.a.b",
+        "ml.features.numeric.age",
+        "ml.features.categorical.city",
+        "ml.params.lr",
+    ]
+)
+names = st.one_of(st.sampled_from(sorted(FIELDS)), open_names, odd_names, st.text(max_size=12))
+texts = st.one_of(
+    st.text(max_size=24),
+    st.sampled_from(
+        ["null", "NaN", "12", "true", "2026-01-01T00:00:00Z", "10.0.0.1", "x" * 100, "\ud800", "\0"]
+    ),
+    st.sampled_from(["mail me: jane.doe@example.com", "4111 1111 1111 1111", "password=hunter2hunter2"]),
+)
+values: dict[type, st.SearchStrategy[Any]] = {
+    str: texts,
+    int: st.one_of(st.integers(), st.integers(-5, 5), st.just(2**63), st.just(4111111111111111)),
+    float: st.one_of(st.floats(), st.just(4111111111111111.0)),
+    bool: st.booleans(),
+    type(None): st.none(),
+    list: st.lists(st.integers(), max_size=2),
+}
+kinds = st.sampled_from([str, str, str, int, float, float, bool, type(None), list])
+
+
+@st.composite
+def twins(draw: st.DrawFn) -> tuple[dict[str, object], dict[str, object]]:
+    """Return two events' fields with the same names and types."""
+    chosen = draw(st.dictionaries(names, kinds, max_size=8))
+    first, second = (({name: draw(values[kind]) for name, kind in chosen.items()}) for _ in range(2))
+    if draw(st.booleans()):
+        first["event.dataset"] = second["event.dataset"] = draw(st.sampled_from(sorted(DATASETS)))
+    for pinned in ("ml.model.name", "ml.model.version", "git.commit"):
+        if draw(st.integers(0, 5)) == 0:
+            first[pinned] = second[pinned] = draw(st.sampled_from(["fraud", "3", "other", "b" * 40]))
+    return first, second
+
+
+def document(prefix: bytes, suffix: bytes) -> dict[str, Any]:
+    """Return what Elasticsearch would get."""
+    found: dict[str, Any] = orjson.loads(prefix + stamp("p", 1) + suffix)
+    return found
+
+
+def check(encoder: Encoder, first: dict[str, object], second: dict[str, object], message: str) -> bool:
+    """Compare the plan made from `first` with the general encoder on `second`; return whether there was a plan."""
+    plan = make_plan(encoder, first)
+    shown = tuple(second.values())
+    if plan is None or plan.types != tuple(map(type, shown)):
+        return False
+    if plan.pin is not None and plan.pin(shown) != plan.pinned:
+        return False
+    fields: dict[object, object] = {}
+    fields.update(second)
+    event = Event(logging.INFO, message, "app", fields, thread=(1, "main"), origin=("a.py", 3, "f"))
+    general = encoder.encode(event, 0)
+    expected = document(general.prefix, general.suffix)
+    log, process = (orjson.Fragment(orjson.dumps(expected[root])) for root in ("log", "process"))
+    suffix = plan.encode(log, process, message, shown)
+    if suffix is not None:
+        assert document(general.prefix, suffix) == expected
+        assert plan.dataset == general.dataset
+    return True
+
+
+@given(twins(), st.one_of(texts, st.just(MESSAGE), st.just("y" * 200)))
+@settings(max_examples=400, deadline=None)
+def test_plan_equals_the_general_encoder(
+    pair: tuple[dict[str, object], dict[str, object]], message: str
+) -> None:
+    """What a plan encodes is the general encoder's document, without redaction."""
+    check(Encoder(Constants(FACTS, IDENTITY, "default", LIMITS), LIMITS), *pair, message)
+
+
+@given(twins(), st.one_of(texts, st.just(MESSAGE)))
+@settings(max_examples=400, deadline=None)
+def test_plan_equals_the_general_encoder_with_redaction(
+    pair: tuple[dict[str, object], dict[str, object]], message: str
+) -> None:
+    """The same with default redaction: what holds a secret is left to the general encoder or is redacted alike."""
+    check(Encoder(Constants(FACTS, IDENTITY, "default", LIMITS), LIMITS, REDACTOR), *pair, message)
+
+
+def test_ordinary_events_have_plans() -> None:
+    """The comparison is not empty: shapes that applications log are planned, and their values are encoded by it."""
+    encoder = Encoder(Constants(FACTS, IDENTITY, "default", Limits()), Limits())
+    fields: dict[str, object] = {
+        "event.dataset": "ml.inference",
+        "ml.prediction.id": "p-1",
+        "ml.prediction.label": 1,
+        "ml.prediction.score": 0.5,
+        "ml.features.numeric.age": 31.0,
+        "ml.features.numeric.visits": 3,
+        "ml.features.categorical.city": "Bern",
+        "order": "o-1",
+        "is_first": True,
+        "amount": 3.5,
+        "count": 4,
+        "absent": None,
+    }
+    assert check(encoder, fields, fields, MESSAGE)
+    plan = make_plan(encoder, fields)
+    assert plan is not None
+    nothing = orjson.Fragment(b"{}")
+    shown = tuple(fields.values())
+    assert plan.encode(nothing, nothing, MESSAGE, shown) is not None
+    for odd in (math.nan, math.inf):
+        other = tuple(odd if name == "amount" else value for name, value in fields.items())
+        assert plan.encode(nothing, nothing, MESSAGE, other) is None
