@@ -45,10 +45,15 @@ def find_url_logins(text: str, found: list[Span]) -> None:
     for pattern in (_USERINFO, _ODD_USERINFO):
         for match in pattern.finditer(text):
             login = match["login"]
-            if ":" in login or "%3a" in login.lower() or len(login) > _LONGEST_NAME:
+            if ":" in login or "%3a" in login.lower() or _is_key(login):
                 found.append(Span(*match.span("login"), "login"))
     if "%40" in text:
         found.extend(Span(*match.span("login"), "login") for match in _ENCODED_USERINFO.finditer(text))
+
+
+def _is_key(login: str) -> bool:
+    """Tell whether a user without password is long and mixed enough to be a key."""
+    return len(login) > _LONGEST_NAME and any(letter.isdigit() for letter in login)
 
 
 def find_ips(text: str, found: list[Span]) -> None:

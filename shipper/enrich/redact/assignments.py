@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from shipper.enrich.redact.names import NameClass
+from shipper.enrich.redact.names import QUERY_NAMES, NameClass
 from shipper.enrich.redact.spans import MARK, Span
 from shipper.enrich.redact.values import is_prose, says_nothing, value_end
 
@@ -24,7 +24,7 @@ _OPTION: Final = re.compile(
     r"(?<![\w\-])--?(?P<name>[A-Za-z][\w\-.]*+)(?:[ \t]{1,8}|[\"']\s?,\s?(?=[\"']))(?!-)"
 )
 _ELEMENT: Final = re.compile(r"<(?P<name>[A-Za-z][\w:.\-]*+)[^<>]{0,128}>(?=[^<\s])")
-_QUERY_NAMES: Final = frozenset(
+QUERY_NAMES: Final = frozenset(
     "sig signature key code auth hmac sid session pass pw pwd state ticket k t".split()
 )
 _LINE_NAMES: Final = frozenset(
@@ -41,7 +41,10 @@ _SAID_AFTER: Final = re.compile(
     r"(?i)(?<![a-z])(?:password|passwd|passphrase|passcode|pwd|secret|token|api[ _-]?key|pin|cvv)\s{1,4}"
     r"(?:(?:is|was|to|=)\s{1,4})?(?P<value>[^\s\"'`,;()\[\]{}<>]{4,256})"
 )
-_JAVA_OBJECT: Final = re.compile(r"[A-Za-z_][\w.$]*(?:@[0-9a-f]{1,16}\b|\{)")
+_JAVA_OBJECT: Final = re.compile(
+    r"[A-Za-z_][\w.$]*(?:@[0-9a-f]{1,16}\b|\{)|(?:[A-Za-z]{2,40}\.){2,8}[A-Za-z]{2,40}\b(?![\w\-])"
+)
+_PORT: Final = re.compile(r"\d{1,5}(?!\w)")
 
 
 def find_assignments(text: str, classify: Classify, found: list[Span]) -> None:
@@ -58,10 +61,10 @@ def find_assignments(text: str, classify: Classify, found: list[Span]) -> None:
                 continue
         done = _add_value(text, match, kind, found) or done
     for pattern in (_PAIR, _OPTION, _ELEMENT):
+        done = 0
         for match in pattern.finditer(text):
-            kind = classify(match["name"])
-            if kind is not NameClass.FREE and match.start() >= done:
-                _add_value(text, match, kind, found)
+            if match.start() >= done and (kind := classify(match["name"])) is not NameClass.FREE:
+                done = _add_value(text, match, kind, found) or done
     _find_after_words(text, found)
 
 
@@ -70,7 +73,7 @@ def _by_surroundings(text: str, match: re.Match[str], classify: Classify) -> Nam
     start, name = match.start(), match["name"]
     before = text[max(0, start - 24) : start]
     if before[-1:] in ("?", "&") or before.endswith(("%3F", "%26", "&amp;")):
-        return NameClass.SECRET if name.lower() in _QUERY_NAMES else NameClass.FREE
+        return NameClass.SECRET if name.lower() in QUERY_NAMES else NameClass.FREE
     if before[-1:] == " " and name.isalpha():
         word = before[:-1].rpartition(" ")[2].strip("\"'([{,;:")
         if word.isalpha() and classify(word) is NameClass.FREE:
@@ -92,7 +95,12 @@ def _add_value(text: str, match: re.Match[str], kind: NameClass, found: list[Spa
     else:
         begin, end = value_end(text, begin, to_line_end=is_line, is_number=kind is NameClass.PERSONAL)
     value = text[begin:end]
-    if not value or value.startswith(MARK) or says_nothing(value) or _is_harmless(name, value, text, begin):
+    if (
+        not value
+        or value.startswith(MARK)
+        or says_nothing(value)
+        or _is_harmless(match["name"], value, text, begin)
+    ):
         return 0
     found.append(Span(begin, end, "secret" if kind is NameClass.SECRET else "personal"))
     return end
@@ -115,19 +123,25 @@ def _is_across_lines(text: str, match: re.Match[str]) -> bool:
     return "\n" in gap and text[match.end() : match.end() + 1] not in ("'", '"', "{", "[")
 
 
-def _is_harmless(name: str, value: str, text: str, begin: int) -> bool:
+def _is_harmless(full: str, value: str, text: str, begin: int) -> bool:
     """Tell whether a value is a plain word in a sentence, or an object's description."""
     if text[begin - 1 : begin] in ("'", '"', "`"):
         return False
     if _JAVA_OBJECT.match(value):
         return True
-    return text[begin - 1 : begin] == " " and is_prose(value) and _WEAK.search(name) is not None
+    if "." in full and text[begin - 1 : begin] == ":" and _PORT.match(value):
+        return True  # host:port
+    return text[begin - 1 : begin] == " " and is_prose(value) and _WEAK.search(full) is not None
 
 
 def _find_after_words(text: str, found: list[Span]) -> None:
     """Add literals after words as in `PASSWORD 'x'`, `IDENTIFIED BY "x"`, `password is x1`."""
+    done = 0
     for match in _QUOTED_AFTER.finditer(text):
+        if match.start() < done:
+            continue
         start, end = value_end(text, match.end() - 1)
+        done = end
         if end > start and not says_nothing(text[start:end]):
             found.append(Span(start, end, "secret"))
     for match in _SAID_AFTER.finditer(text):

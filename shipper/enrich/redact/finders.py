@@ -12,10 +12,11 @@ from shipper.enrich.redact.cuts import find_cut_ends
 from shipper.enrich.redact.policy import Policy
 from shipper.enrich.redact.prefilter import (
     CUT_MARK,
+    Prefilter,
     may_hold_address,
-    may_hold_assignment,
     may_hold_number,
     may_hold_token,
+    without_moments,
 )
 from shipper.enrich.redact.spans import MARK, Span
 from shipper.enrich.redact.sql import find_sql
@@ -33,14 +34,14 @@ _NUMBERS: Final[tuple[tuple[str, Find], ...]] = (
 class Finders:
     """The finders that a policy asks for."""
 
-    __slots__ = ("_classify", "_numbers", "_off", "_policy", "_stems")
+    __slots__ = ("_classify", "_numbers", "_off", "_policy", "_prefilter")
 
-    def __init__(self, policy: Policy, classify: Classify) -> None:
+    def __init__(self, policy: Policy, classify: Classify, prefilter: Prefilter) -> None:
         self._policy = policy
         self._off = policy.off
         self._classify = classify
         self._numbers = [find for kind, find in _NUMBERS if kind not in policy.off]
-        self._stems = tuple(sorted(policy.keys))
+        self._prefilter = prefilter
 
     def find(self, text: str) -> list[Span]:
         """Return everything that is found in `text`, unordered, also overlapping."""
@@ -53,9 +54,10 @@ class Finders:
             addresses.find_url_logins(text, found)
             addresses.find_emails(text, found)
         if may_hold_number(text):
+            timeless = without_moments(text)
             for find in self._numbers:
-                find(text, found)
-        if may_hold_assignment(text, self._stems):
+                find(timeless, found)
+        if self._prefilter.may_hold_assignment(text):
             tokens.find_http_credentials(text, found)
             find_assignments(text, self._classify, found)
             find_sql(text, self._classify, found)
@@ -75,11 +77,6 @@ class Finders:
             addresses.find_ips(text, found)
         for pattern in self._policy.patterns:
             found.extend(Span(*match.span(), "custom") for match in pattern.finditer(text) if match[0])
-
-
-def chosen(policy: Policy, classify: Classify) -> Finders:
-    """Return the finders that `policy` asks for."""
-    return Finders(policy, classify)
 
 
 def _is_done(text: str, span: Span) -> bool:

@@ -6,7 +6,7 @@ import unicodedata
 from typing import Final
 
 _ELLIPSIS: Final = "…"
-_INVISIBLE: Final = dict.fromkeys(
+_INVISIBLE: Final[dict[int, str | None]] = dict.fromkeys(
     [
         0xAD,
         0x34F,
@@ -18,6 +18,7 @@ _INVISIBLE: Final = dict.fromkeys(
         0xFEFF,
     ]
 )
+_PLAIN: Final = {**_INVISIBLE, **dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE63, 0xFF0D], "-")}
 
 
 def folded(text: str) -> str:
@@ -25,7 +26,7 @@ def folded(text: str) -> str:
 
     Folding twice changes nothing more. The ellipsis stays: it marks where a text was cut.
     """
-    parts = [unicodedata.normalize("NFKC", part.translate(_INVISIBLE)) for part in text.split(_ELLIPSIS)]
+    parts = [unicodedata.normalize("NFKC", part.translate(_PLAIN)) for part in text.split(_ELLIPSIS)]
     plain = _ELLIPSIS.join(parts)
     if plain.isascii():
         return plain

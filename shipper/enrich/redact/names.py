@@ -79,6 +79,9 @@ _PERSONAL_PHRASES: Final = _phrases("""
     street-address home-address postal-address mailing-address nhs-number insurance-number
 """)
 
+QUERY_NAMES: Final = _set("sig signature key code auth hmac sid session pass pw pwd state ticket k t")
+"""Names that are secret in a query string."""
+
 _ABOUT_WORDS: Final = _set("""
     count counts length len size bytes number policy policies expiry expires expired expiration expire ttl age type
     types kind name names valid validity invalid strength changed updated created rotated at on enabled disabled

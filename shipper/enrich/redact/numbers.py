@@ -9,7 +9,7 @@ from typing import Final
 from shipper.enrich.redact.spans import Span
 
 _DASHES: Final = "\\-\u2010-\u2015\u2212"
-_ROW: Final = re.compile(r"(?<![\w.])\d(?:[ \u00a0" + _DASHES + r"]?\d)*+(?!\w)(?!\.[1-9])")
+_ROW: Final = re.compile(r"(?<![\w.])(?<!_-)\d(?:[ \u00a0" + _DASHES + r"]?\d)*+(?!\w)(?!\.[1-9])")
 _GROUP: Final = re.compile(r"\d+")
 _IBAN_START: Final = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z]{2}|[a-z]{2})\d{2}(?=[ \-]?[A-Za-z0-9]{2})")
 _IBAN_LENGTHS: Final = {
@@ -31,12 +31,12 @@ _INTERNATIONAL: Final = re.compile(
     r"(?<![\w+.])(?:\+|00(?=[1-9]\d" + _SEP + r"))[1-9](?:[ .\-/()\u00a0]{0,2}\d){7,14}(?![\w]|[:.]\d)"
 )
 _AMERICAN: Final = re.compile(
-    r"(?<![\w.+\-/])(?:1[ .\-])?(?:\([2-9]\d{2}\) ?|(?<!\()[2-9]\d{2}(?P<sep>[.\-]))[2-9]\d{2}(?(sep)(?P=sep)|[ .\-])\d{4}"
+    r"(?<![\w.+\-/])(?:1[ .\-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}(?P<sep>[.\-]))[2-9]\d{2}(?(sep)(?P=sep)|[ .\-])\d{4}"
     r"(?![\w]|[.\-:/]\d)"
 )
 _NATIONAL: Final = re.compile(
     r"(?<![\w./\-+])(?<!\d:)(?<!\W[0-9A-Fa-f]{2} )\(?0[1-9]\d{0,4}\)?"
-    r"(?:[ /\-.]\d{5,8}|(?P<sep>[ \-.])\d{2,4}(?:(?P=sep)\d{2,4}){1,4})(?![\w]|[:/.\-]\d| [0-9A-Fa-f]{2}\b)"
+    r"(?:[ /\-.]\d{5,8}|(?P<sep>[ \-.])\d{2,4}(?:(?P=sep)\d{2,4}){1,4})(?![\w]|[:/.\-]\d|:[^\s]| [0-9A-Fa-f]{2}\b)"
 )
 _SAID: Final = re.compile(
     r"(?i)(?<![A-Za-z])(?:phone|tel|mobile|whatsapp|sms|fax)(?![A-Za-z])[^\d\n+(]{0,16}(\+?\(?\d[\d ().\-/]{6,20}\d)(?![\w]|[:.]\d)"
@@ -80,7 +80,9 @@ def _card_end(text: str, groups: list[tuple[int, int]], first: int) -> int:
         number += digits_of(text[start:end])
         if len(number) > _LONGEST_CARD:
             return 0
-        if len(number) >= _SHORTEST_CARD and is_card(number):
+        # An unbroken row of 19 digits is far more often a 64-bit id.
+        is_id = len(number) == _LONGEST_CARD == end - start
+        if _SHORTEST_CARD <= len(number) and not is_id and is_card(number):
             return end
     return 0
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from shipper.enrich.redact import finders
+from shipper.enrich.redact.finders import Finders
 from shipper.enrich.redact.fold import folded
 from shipper.enrich.redact.names import NameClass, classify
 from shipper.enrich.redact.policy import Policy
-from shipper.enrich.redact.prefilter import is_surely_clean
+from shipper.enrich.redact.prefilter import Prefilter
 from shipper.enrich.redact.pseudonym import Keyring
 from shipper.enrich.redact.spans import Span, marked, merged, replaced
 from shipper.enrich.redact.treatments import FieldClass, Treatments
@@ -39,7 +39,7 @@ class Redactor:
         "_keyring",
         "_names",
         "_policy",
-        "_stems",
+        "_prefilter",
         "_treatments",
         "_unchanged",
         "counts",
@@ -54,8 +54,8 @@ class Redactor:
         self._treatments = Treatments(
             fields, self._policy, keyring is not None, self.name_class, self._is_clean_name
         )
-        self._finders = finders.chosen(self._policy, self.name_class)
-        self._stems = tuple(sorted({name.replace("_", "").lower() for name in self._policy.keys}))
+        self._prefilter = Prefilter(self.name_class)
+        self._finders = Finders(self._policy, self.name_class, self._prefilter)
         self._clean: set[str] = set()
         self._unchanged: set[str] = set()
         self.counts: dict[str, int] = {}
@@ -93,7 +93,7 @@ class Redactor:
         if text in self._clean:
             return True
         plain = text if text.isascii() else folded(text)
-        if not is_surely_clean(plain, self._stems) or self._finders.is_hit_by_extra(plain):
+        if not self._prefilter.is_clean(plain) or self._finders.is_hit_by_extra(plain):
             return False
         if len(text) <= _LONGEST_REMEMBERED:
             if len(self._clean) >= _MOST_REMEMBERED:

@@ -16,12 +16,12 @@ _ISSUED: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}+"  # AWS access key ids
     r"|gh[pousr]_\w{16,}+|github_pat_\w{16,}+|gl(?:pat|ptt|dt|rt|cbt|ft|soat|agent)-[\w\-.]{16,}+"
-    r"|xox[a-z]{1,2}-[\w\-]{8,}+|xapp-[\w\-]{8,}+"  # Slack
+    r"|xox[a-z]{1,2}-[\w\-]{11,}+|xapp-[\w\-]{11,}+"  # Slack
     r"|(?:sk|rk|pk)_(?:live|test)_\w{8,}+|whsec_[\w+/=]{16,}+"  # Stripe
     r"|sk-(?:proj-|ant-|or-|svcacct-|admin-|lf-)?[\w\-]{16,}+|xai-\w{20,}+|gsk_\w{20,}+|pplx-\w{20,}+"
     r"|AIza[\w\-]{20,}+|ya29\.[\w\-.]{16,}+|GOCSPX-[\w\-]{16,}+|1//0[\w\-]{24,}+"  # Google
     r"|hf_\w{16,}+|api_org_\w{16,}+|r8_\w{20,}+|npm_\w{20,}+|pypi-[\w\-]{20,}+|rubygems_\w{20,}+"
-    r"|SG\.[\w\-]{8,}+\.[\w\-]{8,}+|key-[0-9a-f]{32}|SK[0-9a-f]{32}|AC[0-9a-f]{32}|dapi[0-9a-f]{32}(?:-\d)?"
+    r"|SG\.[\w\-]{16,}+\.[\w\-]{16,}+|key-[0-9a-f]{32}|SK[0-9a-f]{32}|dapi[0-9a-f]{32}(?:-\d)?"
     r"|do[opr]_v1_[0-9a-f]{32,}+|shp(?:at|ca|pa|ss)_\w{16,}+|sq0[a-z]{3}-[\w\-]{16,}+|EAAA[\w\-]{40,}+"
     r"|ATATT3[\w\-=]{16,}+|ATCTT3[\w\-=]{16,}+|lin_api_\w{16,}+|ntn_\w{16,}+|secret_[A-Za-z0-9]{32,}+"
     r"|hv[sbr]\.[\w\-]{16,}+|[A-Za-z0-9]{14}\.atlasv1\.[\w\-]{16,}+|dp\.(?:pt|st|ct|sa|scim|audit)\.\w{16,}+"
@@ -37,7 +37,7 @@ _HOOK: Final = re.compile(
     r"(?:hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/"
     r"|webhook\.office\.com/webhookb2/|api\.telegram\.org/bot)([^\s\"'<>\\)\]}]+)"
 )
-_JSON_WEB_TOKEN: Final = re.compile(r"(?<![A-Za-z0-9])eyJ[\w\-]{8,}+(?:(?:\.|%2[Ee])[\w\-]*+){0,4}")
+_JSON_WEB_TOKEN: Final = re.compile(r"(?<![A-Za-z0-9])eyJ[\w\-]{13,}+(?:(?:\.|%2[Ee])[\w\-]*+){0,4}")
 _BEGIN: Final = re.compile(
     r"-----BEGIN(?: |%20|\+)(?:[A-Z0-9]+(?: |%20|\+)){0,4}PRIVATE(?: |%20|\+)KEY(?:(?: |%20|\+)BLOCK)?-----"
 )
@@ -47,7 +47,7 @@ _END_PRIVATE: Final = re.compile(
 )
 _KEY_BODY: Final = re.compile(r"(?:[A-Za-z0-9+/=%]{16,}|[A-Za-z0-9+/=]{1,76}$|[\s|\\nr\"',]{1,16}|…)")
 _SCHEME: Final = re.compile(
-    r"(?i)(?<![A-Za-z0-9])(?:(?P<bearer>bearer|apikey|token|negotiate|digest)|(?P<basic>basic))(?:\s{1,4}|%20|\+|:\s?)"
+    r"(?i)(?<![A-Za-z0-9])(?:(?P<bearer>bearer|apikey|token|negotiate|digest)|(?P<basic>basic))(?:\s{1,4}|%20|\+)"
     r"(?P<value>[\w\-.~+/%]{6,}+={0,2})"
 )
 
@@ -91,7 +91,8 @@ def find_http_credentials(text: str, found: list[Span]) -> None:
     """Add what follows a scheme of HTTP authentication and looks like a credential, not like prose."""
     for match in _SCHEME.finditer(text):
         value = match["value"]
-        if is_basic_login(value) if match["basic"] else _is_opaque(value):
+        is_bearer = bool(match["bearer"]) and match["bearer"].lower() == "bearer"
+        if is_basic_login(value) if match["basic"] else _is_opaque(value, is_bearer=is_bearer):
             found.append(Span(*match.span("value"), "login"))
 
 
@@ -109,7 +110,7 @@ def is_basic_login(value: str) -> bool:
     return b":" in decoded and all(byte >= 32 for byte in decoded)
 
 
-def _is_opaque(value: str) -> bool:
+def _is_opaque(value: str, *, is_bearer: bool) -> bool:
     has_digit = any(letter.isdigit() for letter in value)
     is_mixed = value[1:].lower() != value[1:] and value.upper() != value
-    return len(value) >= 8 and (has_digit or is_mixed or len(value) >= 32)
+    return len(value) >= 8 and (has_digit or (is_bearer and (is_mixed or len(value) >= 32)))

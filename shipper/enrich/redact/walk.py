@@ -34,88 +34,82 @@ class TextRedaction(Protocol):
 
 def redact_tree(redaction: TextRedaction, tree: Tree) -> None:
     """Redact names and values of a nested document; a number whose text was masked leaves `numeric_labels`, too."""
-    masked_numbers: set[float] = set()
     labels = tree.get("labels")
     before = dict(labels) if isinstance(labels, dict) else {}
     _redact_object(redaction, tree, "", 0)
-    labels = tree.get("labels")
-    if isinstance(labels, dict):
-        for name, value in before.items():
-            if labels.get(name) != value:
-                _add_number(value, masked_numbers)
-    numbers = tree.get("numeric_labels")
-    if isinstance(numbers, dict):
-        for name in [name for name, value in numbers.items() if masked_numbers and value in masked_numbers]:
+    labels, numbers = tree.get("labels"), tree.get("numeric_labels")
+    if isinstance(labels, dict) and isinstance(numbers, dict):
+        masked = {
+            _number(value)
+            for name, value in before.items()
+            if labels.get(name, value) != value and redaction.treatment(f"labels.{name}") is Treatment.SCAN
+        } - {None}
+        for name in [name for name, value in numbers.items() if masked and _number(value) in masked]:
             del numbers[name]
     for root in ("labels", "numeric_labels"):
         if tree.get(root) == {}:
             del tree[root]
 
 
-def _add_number(value: object, numbers: set[float]) -> None:
+def _number(value: object) -> float | None:
     try:
-        numbers.add(float(value))  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return
+        return float(value) if isinstance(value, (str, int, float)) else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _redact_object(redaction: TextRedaction, tree: Tree, prefix: str, depth: int) -> None:
     for name in list(tree):
         value = tree[name]
-        path = prefix + name
         if isinstance(value, dict):
-            _redact_branch(redaction, tree, name, value, path, depth)
+            _redact_branch(redaction, tree, name, value, prefix, depth)
             continue
-        treatment = redaction.treatment(path)
-        if treatment is Treatment.PASS:
-            continue
+        place, treatment = name, redaction.treatment(prefix + name)
         if treatment is Treatment.RENAME:
             del tree[name]
-            name = _renamed(redaction, tree, name)
-            tree[name] = value
-            treatment = Treatment.SCAN
+            place = _renamed(redaction, tree, name)
+            tree[place] = value
+            treatment = redaction.treatment(prefix + place)
         if treatment is Treatment.DROP:
-            del tree[name]
-        else:
-            tree[name] = _redacted(redaction, treatment, value, path, depth)
+            del tree[place]
+        elif treatment is not Treatment.PASS:
+            tree[place] = _redacted(redaction, treatment, value, prefix + place, depth)
 
 
 def _redact_branch(
-    redaction: TextRedaction, tree: Tree, name: str, value: Tree, path: str, depth: int
+    redaction: TextRedaction, tree: Tree, name: str, value: Tree, prefix: str, depth: int
 ) -> None:
-    if depth >= _DEEPEST:
-        tree[name] = marked("text")
-        return
-    clean = redaction.scan(name)
-    if clean != name:
+    place = name
+    if redaction.scan(name) != name:
         del tree[name]
-        tree[_renamed(redaction, tree, name)] = value
+        place = _renamed(redaction, tree, name)
+        tree[place] = value
+    if depth >= _DEEPEST:
+        tree[place] = marked("text")
+        return
     had_members = bool(value)
-    _redact_object(redaction, value, f"{path}.", depth + 1)
+    _redact_object(redaction, value, f"{prefix}{place}.", depth + 1)
     if had_members and not value:
-        tree.pop(name, None)
+        del tree[place]
 
 
 def _redacted(redaction: TextRedaction, treatment: Treatment, value: object, path: str, depth: int) -> object:
-    if isinstance(value, list):
-        return (
-            [_redacted(redaction, treatment, part, path, depth + 1) for part in value]
-            if depth < _DEEPEST
-            else None
-        )
-    if isinstance(value, dict):
+    if isinstance(value, (list, dict)):
+        if depth >= _DEEPEST:
+            return marked("text")
+        if isinstance(value, list):
+            return [_redacted(redaction, treatment, part, path, depth + 1) for part in value]
         _redact_object(redaction, value, f"{path}.", depth + 1)
         return value
-    if isinstance(value, str):
-        if treatment is Treatment.SCAN:
-            return redaction.scan(value)
-        return redaction.mask(path, value) if treatment is Treatment.MASK else redaction.pseudonym(value)
     if value is None or isinstance(value, bool):
         return value
-    text = str(value)
-    if treatment is Treatment.SCAN:
-        return value if redaction.scan(text) == text else redaction.scan(text)
-    return redaction.mask(path, text) if treatment is Treatment.MASK else redaction.pseudonym(text)
+    text = value if isinstance(value, str) else str(value)
+    if treatment is Treatment.MASK:
+        return redaction.mask(path, text)
+    if treatment is Treatment.PSEUDONYM:
+        return redaction.pseudonym(text)
+    scanned = redaction.scan(text)
+    return value if scanned == text else scanned
 
 
 def _renamed(redaction: TextRedaction, tree: Tree, name: str) -> str:
