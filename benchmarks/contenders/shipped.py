@@ -26,7 +26,7 @@ def configure(place: Place, *, redaction: bool, **groups: Any) -> shipper.Pipeli
     import shipper  # noqa: PLC0415 - see the module
 
     if not redaction:
-        groups["redaction"] = {"enabled": False}
+        groups["redact"] = {"enabled": False}
     groups.setdefault("ship", AGENT)
     groups.setdefault("spool", {"directory": place.directory / "spool"})
     pipeline = shipper.configure(
