@@ -21,7 +21,7 @@ from shipper.emit.emitter import Emitter, Facts
 from shipper.emit.level_watch import WATCHER
 from shipper.emit.outlet import Writer
 from shipper.emit.road import inside
-from shipper.emit.sampling import Rule, Sampler
+from shipper.emit.sampling import make_sampler
 from shipper.enrich.git import GitFacts
 from shipper.enrich.model import Model
 from shipper.enrich.service import host_fields, process_fields, service_fields
@@ -97,7 +97,7 @@ class Pipeline:
             process_id=os.getpid,
             counters=self._counters,
             reporter=self._reporter,
-            sampler=_sampler(settings, self._counters),
+            sampler=make_sampler(settings.sampling.model_dump(), _SYSTEM, self._counters),
         )
 
     def matches(self, settings: Settings, clock: Clock | None, destination: Destination | None) -> bool:
@@ -250,12 +250,6 @@ def _facts(settings: Settings, git: GitFacts) -> Facts:
     largest = int(settings.kafka.max_record_bytes * _SHARE_OF_RECORD)
     limits = Limits(record_bytes=min(Limits().record_bytes, largest))
     return Facts(fields, settings.namespace, limits, shipper.__version__, redactor(settings.redact))
-
-
-def _sampler(settings: Settings, counters: Counters) -> Sampler | None:
-    rules = [Rule(**rule.model_dump()) for rule in settings.sampling.rules]
-    key = settings.sampling.key
-    return Sampler(rules, key=key, clock=_SYSTEM, random=Random(), counters=counters) if rules else None  # noqa: S311
 
 
 def _destination_name(settings: Settings, destination: Destination | None) -> str:

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from random import Random
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from shipper.clock import Clock
 from shipper.ecs.encode import dataset_of
@@ -189,6 +189,14 @@ class Sampler:
                 digest = hashlib.blake2b(content, key=self._key, digest_size=8).digest()
                 return int.from_bytes(digest) / _SCALE
         return self._random.random()
+
+
+def make_sampler(settings: Mapping[str, Any], clock: Clock, counters: Counters) -> Sampler | None:
+    """Return the sampler for the settings `sampling`; None without rules."""
+    rules = [Rule(**rule) for rule in settings["rules"]]
+    if not rules:
+        return None
+    return Sampler(rules, key=settings["key"], clock=clock, random=Random(), counters=counters)  # noqa: S311
 
 
 _WHOLE: Final = Tally(1.0, 0)
