@@ -7,14 +7,15 @@ from ipaddress import ip_address
 from typing import Final
 
 from shipper.enrich.redact.spans import Span
+from shipper.enrich.redact.vocabulary import words
 
 _DOMAIN: Final = r"(?P<domain>(?:[\w-]{1,63}\.)+(?P<top>[^\W\d_]{2,24}|xn--[\w-]{2,40}))(?![\w-])"
 _EMAIL: Final = re.compile(r"(?<![\w.+%-])(?P<local>[\w.+%-]++)@" + _DOMAIN)
 _ENCODED_EMAIL: Final = re.compile(r"(?<![\w.+-])(?P<local>[\w.+-]++)%40" + _DOMAIN)
-_NO_TOP: Final = frozenset(
-    "service socket timer mount target slice scope device png jpg jpeg gif svg webp ico tgz tar gz whl json yaml yml "
-    "js ts jsx tsx css html log txt so jar zip conf cfg".split()
-)
+_NO_TOP: Final = words("""
+    service socket timer mount target slice scope device png jpg jpeg gif svg webp ico tgz tar gz whl json
+    yaml yml js ts jsx tsx css html log txt so jar zip conf cfg
+""")
 """Endings of file names and of systemd units (`icon@2x.png`, `user@1000.service`): no top-level domains."""
 
 _USERINFO: Final = re.compile(r"://(?P<login>[^\s/?#\"'<>@\\]{0,256}(?:@[^\s/?#\"'<>@\\]{1,256}){0,4})@")
@@ -58,12 +59,12 @@ def _is_key(login: str) -> bool:
 
 def find_ips(text: str, found: list[Span]) -> None:
     """Add IP addresses of both versions."""
-    for match in _IP4.finditer(text):
-        if _is_ip(match[0]):
-            found.append(Span(*match.span(), "ip"))
-    for match in _IP6.finditer(text):
-        if match[0].count(":") >= 2 and _is_ip(match[0]):
-            found.append(Span(*match.span(), "ip"))
+    found.extend(Span(*match.span(), "ip") for match in _IP4.finditer(text) if _is_ip(match[0]))
+    found.extend(
+        Span(*match.span(), "ip")
+        for match in _IP6.finditer(text)
+        if match[0].count(":") >= 2 and _is_ip(match[0])
+    )
 
 
 def _is_ip(text: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 from shipper.enrich.redact.names import QUERY_NAMES, NameClass
 from shipper.enrich.redact.spans import MARK, Span
 from shipper.enrich.redact.values import is_prose, says_nothing, value_end
+from shipper.enrich.redact.vocabulary import words
 
 Classify = Callable[[str], NameClass]
 """Says what a name tells of its value."""
@@ -24,12 +25,9 @@ _OPTION: Final = re.compile(
     r"(?<![\w\-])--?(?P<name>[A-Za-z][\w\-.]*+)(?:[ \t]{1,8}|[\"']\s?,\s?(?=[\"']))(?!-)"
 )
 _ELEMENT: Final = re.compile(r"<(?P<name>[A-Za-z][\w:.\-]*+)[^<>]{0,128}>(?=[^<\s])")
-QUERY_NAMES: Final = frozenset(
-    "sig signature key code auth hmac sid session pass pw pwd state ticket k t".split()
-)
-_LINE_NAMES: Final = frozenset(
-    "authorization proxy-authorization cookie set-cookie cookies x-amz-security-token passphrase mnemonic".split()
-)
+_LINE_NAMES: Final = words("""
+    authorization proxy-authorization cookie set-cookie cookies x-amz-security-token passphrase mnemonic
+""")
 _WEAK: Final = re.compile(
     r"(?i)(?:token|auth|cookies?|session|pin|bic|mail|phone|key|credentials?|secrets?)\Z"
 )

@@ -11,6 +11,8 @@ import re
 from enum import Enum
 from typing import Final
 
+from shipper.enrich.redact.vocabulary import words
+
 
 class NameClass(Enum):
     """What a name says of its value."""
@@ -31,15 +33,11 @@ _CONTAINERS: Final = frozenset({"cookies", "cookie", "credentials", "secrets", "
 """Whatever lies under such a name is secret."""
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
 def _phrases(phrases: str) -> frozenset[tuple[str, ...]]:
     return frozenset(tuple(phrase.split("-")) for phrase in phrases.split())
 
 
-_SECRET_WORDS: Final = _set("""
+_SECRET_WORDS: Final = words("""
     password passwd passwort motdepasse contrasena pwd passphrase passcode secret secrets credential credentials
     authorization cookie cookies apikey apikeys apitoken accesskey secretkey privatekey signingkey encryptionkey
     accesstoken authtoken refreshtoken idtoken sessiontoken sessionid sessid phpsessid jsessionid csrftoken csrf
@@ -57,7 +55,7 @@ _SECRET_PHRASES: Final = _phrases("""
     connection-string set-cookie webhook-url seed-phrase recovery-phrase access-tokens refresh-tokens api-tokens
     auth-tokens bearer-tokens session-tokens amz-signature amz-credential goog-signature goog-credential
 """)
-_SECRET_LAST: Final = _set("token auth pin pw")
+_SECRET_LAST: Final = words("token auth pin pw")
 """Secret only as the last word, or followed by one of `_VALUE_WORDS`."""
 
 _SECRET_ENDINGS: Final = (
@@ -66,7 +64,7 @@ _SECRET_ENDINGS: Final = (
 )  # fmt: skip
 """Endings of glued words such as `dbpassword`."""
 
-_PERSONAL_WORDS: Final = _set("""
+_PERSONAL_WORDS: Final = words("""
     ssn iban bic email emails mail telephone phonenumber phone mobilephone cellphone fax dob birthdate birthday
     surname lastname firstname fullname maidenname creditcard cardnumber ccnumber aadhaar pesel cpf nino
     nationalid taxid
@@ -79,10 +77,10 @@ _PERSONAL_PHRASES: Final = _phrases("""
     street-address home-address postal-address mailing-address nhs-number insurance-number
 """)
 
-QUERY_NAMES: Final = _set("sig signature key code auth hmac sid session pass pw pwd state ticket k t")
+QUERY_NAMES: Final = words("sig signature key code auth hmac sid session pass pw pwd state ticket k t")
 """Names that are secret in a query string."""
 
-_ABOUT_WORDS: Final = _set("""
+_ABOUT_WORDS: Final = words("""
     count counts length len size bytes number policy policies expiry expires expired expiration expire ttl age type
     types kind name names valid validity invalid strength changed updated created rotated at on enabled disabled
     required allowed present missing set exists attempts failures failed failure errors error version file path
@@ -93,15 +91,15 @@ _ABOUT_WORDS: Final = _set("""
     is has enable disable disabled checked check ok result match matches mismatch hint rounds minutes days window
     arn ref reference alias
 """)
-_VALUE_WORDS: Final = _set(
+_VALUE_WORDS: Final = words(
     "value values data raw plain text string hash hashed encrypted old new current header b64"
 )
-_TOKENS_OF_TEXT: Final = _set("""
+_TOKENS_OF_TEXT: Final = words("""
     next eos pad bos unk sep cls mask masked stop special start end first last per prev previous input output
     predicted target prompt completion page continuation top best each every sub word text max min num n
     pagination oov time by new
 """)
-_BEFORE: Final = _set("is has num n no with without max min total count failed invalid missing")
+_BEFORE: Final = words("is has num n no with without max min total count failed invalid missing")
 """A name that begins with one of these counts or asks: `has_password`, `num_secrets`, `max_token`."""
 
 
@@ -112,46 +110,45 @@ def words_of(name: str) -> list[str]:
 
 def classify(name: str) -> NameClass:
     """Return what a name, dotted or not, says of its value; each part between dots may say it."""
-    parts = [words for part in _PARTS.split(name[-_LONGEST:]) if (words := words_of(part))]
+    parts = [found for part in _PARTS.split(name[-_LONGEST:]) if (found := words_of(part))]
     answer = NameClass.FREE
-    for at, words in enumerate(parts):
-        is_last = at == len(parts) - 1
-        rest = (
-            [] if is_last or words[-1] in _CONTAINERS else [word for part in parts[at + 1 :] for word in part]
-        )
-        if _is_secret([*words, *rest]) and (not rest or _is_secret(words)):
+    for at, own in enumerate(parts):
+        rest = [] if own[-1] in _CONTAINERS else [word for part in parts[at + 1 :] for word in part]
+        if _is_secret([*own, *rest]) and (not rest or _is_secret(own)):
             return NameClass.SECRET
-        if answer is NameClass.FREE and _is_personal([*words, *rest]) and (not rest or _is_personal(words)):
+        if answer is NameClass.FREE and _is_personal([*own, *rest]) and (not rest or _is_personal(own)):
             answer = NameClass.PERSONAL
     if answer is NameClass.FREE and len(parts) > 1 and _is_secret([*parts[-2], *parts[-1]]):
         return NameClass.SECRET  # `api.key`, `session.id`
     return answer
 
 
-def _is_secret(words: list[str]) -> bool:
-    if words[0] in _BEFORE and len(words) > 1:
+def _is_secret(parts: list[str]) -> bool:
+    if parts[0] in _BEFORE and len(parts) > 1:
         return False
-    for at, word in enumerate(words):
-        after = words[at + 1 :]
-        if word in _SECRET_WORDS or (len(word) > 6 and word.endswith(_SECRET_ENDINGS)):
-            if not _is_about(after):
-                return True
-        elif tuple(words[at : at + 2]) in _SECRET_PHRASES or tuple(words[at : at + 3]) in _SECRET_PHRASES:
-            if not _is_about(words[at + 2 :]):
-                return True
-        elif word in _SECRET_LAST and all(more in _VALUE_WORDS or more.isdigit() for more in after):
-            if not (word == "token" and at and words[at - 1] in _TOKENS_OF_TEXT):
-                return True
-    return False
+    return any(_is_secret_at(parts, at) for at in range(len(parts)))
 
 
-def _is_personal(words: list[str]) -> bool:
-    if words[0] in _BEFORE and len(words) > 1:
+def _is_secret_at(parts: list[str], at: int) -> bool:
+    """Tell whether the secret is named by the word at this place, or by it and those after it."""
+    word = parts[at]
+    if word in _SECRET_WORDS or (len(word) > 6 and word.endswith(_SECRET_ENDINGS)):
+        return not _is_about(parts[at + 1 :])
+    if tuple(parts[at : at + 2]) in _SECRET_PHRASES or tuple(parts[at : at + 3]) in _SECRET_PHRASES:
+        return not _is_about(parts[at + 2 :])
+    if word == "token" and at and parts[at - 1] in _TOKENS_OF_TEXT:
         return False
-    for at, word in enumerate(words):
-        for length, known in ((1, word in _PERSONAL_WORDS), (2, False), (3, False)):
-            found = known or tuple(words[at : at + length]) in _PERSONAL_PHRASES
-            if found and not _is_about([more for more in words[at + length :] if more != "number"]):
+    return word in _SECRET_LAST and all(more in _VALUE_WORDS or more.isdigit() for more in parts[at + 1 :])
+
+
+def _is_personal(parts: list[str]) -> bool:
+    if parts[0] in _BEFORE and len(parts) > 1:
+        return False
+    for at, word in enumerate(parts):
+        lengths = [1] if word in _PERSONAL_WORDS else [2, 3]
+        for length in lengths:
+            named = length == 1 or tuple(parts[at : at + length]) in _PERSONAL_PHRASES
+            if named and not _is_about([more for more in parts[at + length :] if more != "number"]):
                 return True
     return False
 

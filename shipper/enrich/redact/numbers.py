@@ -7,6 +7,7 @@ import unicodedata
 from typing import Final
 
 from shipper.enrich.redact.spans import Span
+from shipper.enrich.redact.vocabulary import words
 
 _DASHES: Final = "\\-\u2010-\u2015\u2212"
 _ROW: Final = re.compile(r"(?<![\w.])(?<!_-)\d(?:[ \u00a0" + _DASHES + r"]?\d)*+(?!\w)(?!\.[1-9])")
@@ -16,14 +17,14 @@ _IBAN_LENGTHS: Final = {
     country: int(length)
     for country, length in (
         entry.split(":")
-        for entry in (
-            "AD:24 AE:23 AL:28 AT:20 AZ:28 BA:20 BE:16 BG:22 BH:22 BI:27 BR:29 BY:28 CH:21 CR:22 CY:28 CZ:24 DE:22 "
-            "DJ:27 DK:18 DO:28 EE:20 EG:29 ES:24 FI:18 FK:18 FO:18 FR:27 GB:22 GE:22 GI:23 GL:18 GR:27 GT:28 HN:28 "
-            "HR:21 HU:28 IE:22 IL:23 IQ:23 IS:26 IT:27 JO:30 KW:30 KZ:20 LB:28 LC:32 LI:21 LT:20 LU:20 LV:21 LY:25 "
-            "MC:27 MD:24 ME:22 MK:19 MN:20 MR:27 MT:31 MU:30 NI:28 NL:18 NO:15 OM:23 PK:24 PL:28 PS:29 PT:25 QA:29 "
-            "RO:24 RS:22 RU:33 SA:24 SC:31 SD:18 SE:24 SI:19 SK:24 SM:27 SO:23 ST:25 SV:28 TL:23 TN:24 TR:26 UA:29 "
-            "VA:22 VG:24 XK:20 YE:30"
-        ).split()
+        for entry in words("""
+    AD:24 AE:23 AL:28 AT:20 AZ:28 BA:20 BE:16 BG:22 BH:22 BI:27 BR:29 BY:28 CH:21 CR:22 CY:28 CZ:24 DE:22
+    DJ:27 DK:18 DO:28 EE:20 EG:29 ES:24 FI:18 FK:18 FO:18 FR:27 GB:22 GE:22 GI:23 GL:18 GR:27 GT:28 HN:28
+    HR:21 HU:28 IE:22 IL:23 IQ:23 IS:26 IT:27 JO:30 KW:30 KZ:20 LB:28 LC:32 LI:21 LT:20 LU:20 LV:21 LY:25
+    MC:27 MD:24 ME:22 MK:19 MN:20 MR:27 MT:31 MU:30 NI:28 NL:18 NO:15 OM:23 PK:24 PL:28 PS:29 PT:25 QA:29
+    RO:24 RS:22 RU:33 SA:24 SC:31 SD:18 SE:24 SI:19 SK:24 SM:27 SO:23 ST:25 SV:28 TL:23 TN:24 TR:26 UA:29
+    VA:22 VG:24 XK:20 YE:30
+""")
     )
 }
 _SEP: Final = r"[ .\u00a0" + _DASHES + r"]"
@@ -82,7 +83,7 @@ def _card_end(text: str, groups: list[tuple[int, int]], first: int) -> int:
             return 0
         # An unbroken row of 19 digits is far more often a 64-bit id.
         is_id = len(number) == _LONGEST_CARD == end - start
-        if _SHORTEST_CARD <= len(number) and not is_id and is_card(number):
+        if len(number) >= _SHORTEST_CARD and not is_id and is_card(number):
             return end
     return 0
 
@@ -147,12 +148,16 @@ def find_phones(text: str, found: list[Span]) -> None:
         if 8 <= size - 2 * match[0].startswith("00") <= _MOST_DIGITS:
             found.append(Span(*match.span(), "phone"))
     found.extend(Span(*match.span(), "phone") for match in _AMERICAN.finditer(text))
-    for match in _NATIONAL.finditer(text):
-        if 10 <= len(digits_of(match[0])) <= 12:
-            found.append(Span(*match.span(), "phone"))
-    for match in _SAID.finditer(text):
-        if 7 <= len(digits_of(match[1])) <= _MOST_DIGITS:
-            found.append(Span(*match.span(1), "phone"))
+    found.extend(
+        Span(*match.span(), "phone")
+        for match in _NATIONAL.finditer(text)
+        if 10 <= len(digits_of(match[0])) <= 12
+    )
+    found.extend(
+        Span(*match.span(1), "phone")
+        for match in _SAID.finditer(text)
+        if 7 <= len(digits_of(match[1])) <= _MOST_DIGITS
+    )
 
 
 def find_national_ids(text: str, found: list[Span]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from shipper.enrich.redact.names import QUERY_NAMES, NameClass
+from shipper.enrich.redact.vocabulary import words
 
 CUT_MARK: Final = "…[cut, "
 """Where the length caps cut a text; see `shipper.ecs.limits`."""
@@ -28,11 +29,11 @@ _DIGIT_ROW: Final = re.compile(r"\d(?:[ \-.()/_\u00a0\u2010-\u2015]{0,2}\d){8}")
 _MOMENT: Final = re.compile(r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d{1,9})?")
 
 _RUN: Final = re.compile(r"[A-Za-z0-9_\-]{16,}+")
-_ISSUERS: Final = frozenset(
-    "ghp gho ghu ghs ghr github glpat glptt gldt glrt glcbt glft glsoat glagent xapp sk rk pk whsec xai gsk pplx hf api "
-    "r8 npm pypi rubygems key dop doo dor shpat shpca shppa shpss lin ntn secret glc glsa nfp PMAK HRKU AGE sbp pscale "
-    "sntrys sntryu figd CFPAT tskey GOCSPX SG".split()
-)
+_ISSUERS: Final = words("""
+    ghp gho ghu ghs ghr github glpat glptt gldt glrt glcbt glft glsoat glagent xapp sk rk pk whsec xai gsk
+    pplx hf api r8 npm pypi rubygems key dop doo dor shpat shpca shppa shpss lin ntn secret glc glsa nfp
+    PMAK HRKU AGE sbp pscale sntrys sntryu figd CFPAT tskey GOCSPX SG
+""")
 _BEGINNINGS: Final = (
     "AKIA", "ASIA", "ABIA", "ACCA", "AIza", "eyJ", "EAAA", "ATATT3", "ATCTT3", "SK", "dapi", "xox", "sq0", "NR", "pat",
 )  # fmt: skip
@@ -53,7 +54,7 @@ _ODD: Final = (
 )
 
 _NAMES: Final = bytes(
-    byte if chr(byte).isalnum() and byte < 128 or byte in b"_.-$" or byte > 127
+    byte if (chr(byte).isalnum() and byte < 128) or byte in b"_.-$" or byte > 127
     else (61 if byte in b"=:" else (38 if byte in b"?&" else 32))
     for byte in range(256)
 )  # fmt: skip
@@ -85,8 +86,10 @@ class Prefilter:
         """Tell whether nothing in a text can be of a kind that is looked for."""
         data = text.encode("utf-8", "surrogatepass")
         special = data.translate(None, _DULL)
-        if not special:
-            return not may_announce(text)
+        if not special:  # letters alone; some issued keys are
+            return not may_announce(text) and (
+                _LONG_RUN not in data.translate(_RUNS) or not _may_be_issued(text)
+            )
         if b"@" in special or "%40" in text or "-----" in text or CUT_MARK in text:
             return False
         if _LONG_RUN in data.translate(_RUNS) and _may_be_issued(text):

@@ -37,9 +37,11 @@ def find_sql(text: str, classify: Classify, found: list[Span]) -> None:
             if match.start() >= done and text[match.end() : match.end() + 1] != "{":
                 start, done = value_end(text, match.end())
                 found.append(Span(start + 1, max(start + 1, done - (text[done - 1] in ")]")), "secret"))
-    for match in _KEY_PAIR.finditer(text):
-        if any(classify(column.strip(' "')) is not NameClass.FREE for column in match["columns"].split(",")):
-            found.append(Span(*match.span("values"), "personal"))
+    found.extend(
+        Span(*match.span("values"), "personal")
+        for match in _KEY_PAIR.finditer(text)
+        if any(classify(column.strip(' "')) is not NameClass.FREE for column in match["columns"].split(","))
+    )
 
 
 def _find_in_rows(text: str, at: int, denied: set[int], width: int, found: list[Span]) -> int:

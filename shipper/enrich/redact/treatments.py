@@ -3,7 +3,7 @@
 ======== ============================================================================================
 class    what happens
 ======== ============================================================================================
-public   passes, but for fields that hold a caller's own words, which are scanned
+public   passes
 internal scanned
 personal `scan`: scanned. `pseudonym`: keywords become pseudonyms, addresses are left out, full text is
          scanned. `drop`: all but full text is left out
@@ -18,19 +18,14 @@ from typing import Final, Protocol
 
 from shipper.enrich.redact.names import NameClass, words_of
 from shipper.enrich.redact.policy import Policy
+from shipper.enrich.redact.vocabulary import words
 from shipper.treatment import Treatment
 
 _OPEN_TYPES: Final = frozenset({"doubles", "keywords", "flattened"})
 _TEXT_TYPES: Final = frozenset({"text", "keyword"})
-_OWN_WORDS: Final = frozenset(
-    "tags event.reason event.action event.code error.code alert.note alert.evidence alert.group process.thread.name "
-    "ml.feedback.verdict ml.feedback.label ml.class ml.params".split()
-)
-"""Public fields that hold words of a caller."""
-
-_NUMBER_OF_A_PERSON: Final = frozenset(
-    "ssn phone telephone mobile cell iban card account passport nhs dob birth pesel cpf aadhaar tax national".split()
-)
+_NUMBER_OF_A_PERSON: Final = words("""
+    ssn phone telephone mobile cell iban card account passport nhs dob birth pesel cpf aadhaar tax national
+""")
 _MOST_REMEMBERED: Final = 4096
 
 
@@ -65,7 +60,7 @@ class Treatments:
         self,
         fields: Mapping[str, FieldClass],
         policy: Policy,
-        has_key: bool,  # noqa: FBT001
+        has_key: bool,
         classify: Callable[[str], NameClass],
         is_clean_name: Callable[[str], bool],
     ) -> None:
@@ -95,7 +90,7 @@ class Treatments:
                 return self._of_invented(path, path[len(opened) + 1 :], self._fields[opened], opened)
         return Treatment.SCAN
 
-    def _of_field(self, path: str, field: FieldClass) -> Treatment:  # noqa: PLR0911 - one line per class
+    def _of_field(self, path: str, field: FieldClass) -> Treatment:
         is_text = field.type in _TEXT_TYPES
         if field.privacy == "secret":
             return Treatment.MASK if is_text else Treatment.DROP
@@ -105,7 +100,7 @@ class Treatments:
             return self._of_personal(field)
         if field.type == "ip":
             return Treatment.DROP if self._policy.ip else Treatment.PASS
-        if not is_text or (field.privacy == "public" and path not in _OWN_WORDS):
+        if not is_text or field.privacy == "public":
             return Treatment.PASS
         return Treatment.SCAN
 
@@ -121,7 +116,9 @@ class Treatments:
             return Treatment.PASS
         return Treatment.PSEUDONYM if mode == "pseudonym" else Treatment.SCAN
 
-    def _of_invented(self, path: str, name: str, field: FieldClass, opened: str) -> Treatment:
+    def _of_invented(  # noqa: PLR0911 - one line per reason
+        self, path: str, name: str, field: FieldClass, opened: str
+    ) -> Treatment:
         if not self._is_clean_name(name) or (
             field.type == "doubles" and not self._is_clean_name(name.replace("_", "."))
         ):

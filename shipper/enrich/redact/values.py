@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from shipper.enrich.redact.vocabulary import words
+
 _OPENING: Final = re.compile(r"(?:[bBuUrRfF]{1,2}(?=\\*[\"']))?(?P<quote>\\*[\"'`]|%22|%27|&quot;)")
 _BARE: Final = re.compile(
     r"(?:[^\s,;&\"'<>()\[\]{}|]|\([^()\s]{0,256}\)|[,;&](?!\s|$|[\w.\-%]{1,64}[=:])|[)\]}|<>](?=[\w$#@!%^*])|[(\[{]|[\"'](?=[\w$#@!%^*]))*+"
@@ -16,12 +18,13 @@ _SCHEMES: Final = re.compile(
 _DIGITS: Final = re.compile(r"[+(]?\d[\d() .\-/]*\d")
 _LINE_END: Final = re.compile(r"\r|\n|\\r|\\n|\Z")
 _CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
-_STOP_WORDS: Final = frozenset(
-    "is was are were must the a an not for incorrect invalid required wrong failed failure expired missing too cannot "
-    "should has have reset changed mismatch none null nil true false empty unset undefined and or of to in on at from "
-    "with no yes ok accepted rejected denied verified valid nan n/a unknown does do did will can may be been being by "
-    "you your please enter it this that found refused unavailable unsupported optional".split()
-)
+_STOP_WORDS: Final = words("""
+    is was are were must the a an not for incorrect invalid required wrong failed failure expired missing
+    too cannot should has have reset changed mismatch none null nil true false empty unset undefined and or
+    of to in on at from with no yes ok accepted rejected denied verified valid nan n/a unknown does do did
+    will can may be been being by you your please enter it this that found refused unavailable unsupported
+    optional
+""")
 _EMPTY: Final = frozenset({"", "-", "*", "?", "''", '""', "%s", "{}", "...", "…", ":", "=", "%r", "?,", "\\"})
 
 

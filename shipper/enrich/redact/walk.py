@@ -93,7 +93,9 @@ def _redact_branch(
         del tree[place]
 
 
-def _redacted(redaction: TextRedaction, treatment: Treatment, value: object, path: str, depth: int) -> object:
+def _redacted(  # noqa: PLR0911 - one line per kind of value
+    redaction: TextRedaction, treatment: Treatment, value: object, path: str, depth: int
+) -> object:
     if isinstance(value, (list, dict)):
         if depth >= _DEEPEST:
             return marked("text")
