@@ -88,7 +88,7 @@ class Encoder:
             own["severity"] = event.level
         document.roots["event"] = own
         document.roots["message"] = text(event.message, limits.text)
-        _place_call(document.roots, event, self.constants.identity, limits)
+        _place_call(document.roots, event, self.constants.identity, limits, self.redaction)
         document.place(_without_own(document, fields, event, consumed))
         roots = document.finish()
         if self.redaction is not None:
@@ -118,7 +118,9 @@ def dataset_of(fields: Mapping[object, object]) -> str:
     return DEFAULT_DATASET
 
 
-def _place_call(roots: Tree, event: Event, identity: Mapping[str, Tree], limits: Limits) -> None:
+def _place_call(
+    roots: Tree, event: Event, identity: Mapping[str, Tree], limits: Limits, redaction: Redaction | None
+) -> None:
     """Place what the call itself states; no caller's key can take these places."""
     log: Tree = {"level": level_name(event.level), "logger": text(event.logger, limits.keyword)}
     if event.origin is not None:
@@ -135,9 +137,9 @@ def _place_call(roots: Tree, event: Event, identity: Mapping[str, Tree], limits:
     roots["process"] = process
     error: Tree = {}
     if event.error is not None:
-        error.update(error_fields(event.error, limits))
+        error.update(error_fields(event.error, limits, redaction))
     elif event.error_text:
-        error.update(error_fields_from_text(event.error_text, limits))
+        error.update(error_fields_from_text(event.error_text, limits, redaction))
     if event.stack:
         shown = "\n\n".join(str(part) for part in (error.get("stack_trace"), event.stack) if part)
         error["stack_trace"] = cut_middle(shown, limits.stack_trace)

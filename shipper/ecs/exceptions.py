@@ -10,36 +10,70 @@ from typing import Final
 
 from shipper.ecs.event import ExcInfo
 from shipper.ecs.limits import Limits, cut_middle
+from shipper.ecs.local_variables import shown_locals
+from shipper.ecs.redaction import Redaction
 from shipper.ecs.values import text, type_name
 
 _LAST_LINE: Final = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?\Z")
 _MOST_LINKS: Final = 16
 _MOST_FRAMES: Final = 256
+_MARGIN: Final = 16_384
+"""Characters beyond a cut that are still looked at for secrets."""
 
 
-def error_fields(error: ExcInfo, limits: Limits) -> dict[str, str]:
-    """Return `type`, `message`, `stack_trace` and `id` of an exception; never raises for an odd one."""
+def error_fields(error: ExcInfo, limits: Limits, redaction: Redaction | None = None) -> dict[str, str]:
+    """Return `type`, `message`, `stack_trace` and `id` of an exception; never raises for an odd one.
+
+    With a redaction, what is too long is redacted before it is cut: half of a secret would not be known as one.
+    `limits.locals_frames` needs a redaction; without one, no local variable is shown.
+    """
     exception, trace = error[1], error[2]
+    shown = _stack_trace(exception, trace)
+    if limits.locals_frames and redaction is not None:
+        shown = f"{shown}\n\n{shown_locals(trace, limits.locals_frames, redaction)}".rstrip("\n")
     return {
         "type": text(type_name(exception), limits.keyword),
-        "message": _message(exception, limits),
-        "stack_trace": cut_middle(_stack_trace(exception, trace), limits.stack_trace),
+        "message": _fitted(_message(exception), limits.text, redaction, keeps_end=False),
+        "stack_trace": _fitted(shown, limits.stack_trace, redaction, keeps_end=True),
         "id": fingerprint(exception, trace),
     }
 
 
-def error_fields_from_text(stack_trace: str, limits: Limits) -> dict[str, str]:
+def error_fields_from_text(
+    stack_trace: str, limits: Limits, redaction: Redaction | None = None
+) -> dict[str, str]:
     """Return the same from the text of a traceback, for records whose exception is gone."""
     lines = [line for line in stack_trace.splitlines() if line.strip()]
     found = next((match for line in reversed(lines) if (match := _LAST_LINE.match(line))), None)
     kind = found["type"] if found else "Exception"
     frames = re.findall(r'^\s*File "(.*)", line \d+, in (.*)$', stack_trace, re.MULTILINE)
+    message = (found["message"] or "") if found else ""
     return {
         "type": text(kind, limits.keyword),
-        "message": text((found["message"] or "") if found else "", limits.text),
-        "stack_trace": cut_middle(stack_trace, limits.stack_trace),
+        "message": _fitted(message, limits.text, redaction, keeps_end=False),
+        "stack_trace": _fitted(stack_trace, limits.stack_trace, redaction, keeps_end=True),
         "id": _digest([kind, *(f"{file}:{function}" for file, function in frames)]),
     }
+
+
+def _fitted(whole: str, limit: int, redaction: Redaction | None, *, keeps_end: bool) -> str:
+    """Return a text of at most `limit` characters, cut at its end or in its middle, redacted before the cut."""
+    if len(whole) <= limit:
+        return whole
+    if redaction is None:
+        return cut_middle(whole, limit) if keeps_end else text(whole, limit)
+    mark = f"…[cut, {len(whole)} characters]"
+    if not keeps_end:
+        return f"{redaction.scan(whole[: limit + _MARGIN])[: limit - len(mark) - 1]} {mark}"
+    room = (limit - len(mark) - 3) // 2
+    if len(whole) <= 2 * (limit + _MARGIN):
+        head = tail = redaction.scan(whole)
+    else:
+        head = redaction.scan(whole[: room + _MARGIN])
+        tail = redaction.scan(whole[-(room + _MARGIN) :])
+    if head is tail and len(head) <= 2 * room:
+        return head
+    return f"{head[:room]}\n {mark}\n{tail[-room:]}"
 
 
 def fingerprint(exception: BaseException, trace: TracebackType | None) -> str:
@@ -77,9 +111,9 @@ def _digest(parts: list[str]) -> str:
     return hashlib.sha256(joined).hexdigest()[:16]
 
 
-def _message(exception: BaseException, limits: Limits) -> str:
+def _message(exception: BaseException) -> str:
     try:
-        return text(str(exception), limits.text)
+        return str(str(exception))
     except Exception as error:  # noqa: BLE001 - hostile __str__
         return f"<{type_name(exception)} without text: {type_name(error)}>"
 

@@ -19,6 +19,7 @@ class Limits:
         items: most items of an array.
         depth: deepest nesting that is followed; what lies deeper becomes text.
         record_bytes: largest encoded document in bytes.
+        locals_frames: of so many innermost frames the local variables are shown with an exception.
     """
 
     text: int = 32_768
@@ -30,6 +31,7 @@ class Limits:
     items: int = 64
     depth: int = 6
     record_bytes: int = 950_000
+    locals_frames: int = 0
 
     def tightened(self) -> Limits:
         """Return a quarter of each length and half of each number: for a document that is still too large."""
