@@ -248,7 +248,8 @@ def _facts(settings: Settings, git: GitFacts) -> Facts:
         **git.fields(),
     }
     largest = int(settings.kafka.max_record_bytes * _SHARE_OF_RECORD)
-    limits = Limits(record_bytes=min(Limits().record_bytes, largest))
+    record_bytes = min(Limits().record_bytes, largest)
+    limits = Limits(record_bytes=record_bytes, locals_frames=settings.redact.locals_frames)
     return Facts(fields, settings.namespace, limits, shipper.__version__, redactor(settings.redact))
 
 

@@ -18,9 +18,13 @@ def redactor(settings: RedactSettings) -> Redactor | None:
     """Return the redactor that the settings ask for; None where redaction is off.
 
     Raises:
-        ConfigurationError: a pattern, a key or the key file is not usable.
+        ConfigurationError: a pattern, a key or the key file is not usable, or two settings contradict each other.
     """
     if not settings.enabled:
+        if settings.locals_frames:
+            raise ConfigurationError(
+                "redact.locals_frames needs redact.enabled: locals are never shown as they are."
+            )
         return None
     keyring = keyring_of(settings)
     if settings.personal == "pseudonym" and keyring is None:
@@ -84,4 +88,6 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern, re.MULTILINE)
     except re.error as error:
-        raise ConfigurationError(f"redact.patterns: {pattern!r} is not a regular expression: {error}.") from None
+        raise ConfigurationError(
+            f"redact.patterns: {pattern!r} is not a regular expression: {error}."
+        ) from None

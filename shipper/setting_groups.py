@@ -95,8 +95,9 @@ class RedactSettings(BaseModel):
     key: SecretStr = Field(
         SecretStr(""), description="keys of pseudonyms: name:base64, comma separated, the current first; secret"
     )
-    key_file: Path | None = Field(
-        None, description="file with such keys, one a line; `shipper redact key` makes it"
+    key_file: Path | None = Field(None, description="file with such keys, one a line; see `shipper redact key`")
+    locals_frames: int = Field(
+        0, ge=0, le=32, description="innermost frames whose local variables errors show, redacted"
     )
 
 

@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, str]] = {
     "reconcile": "reconcile",
     "config": "app",
     "schema": "app",
+    "redact": "app",
     "kibana": "app",
 }
 """Command names and the attribute of `shipper/cli/<name>.py` that defines each."""
