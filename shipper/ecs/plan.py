@@ -18,7 +18,7 @@ import orjson
 
 from shipper.ecs.encode import Encoder, stamp
 from shipper.ecs.event import Event
-from shipper.ecs.plan_source import Checks, OutOfPlan, Path, Use, encode_function, leaves
+from shipper.ecs.plan_source import Checks, Encode, Path, Use, encode_function, leaves
 from shipper.ecs.redaction import Redaction
 from shipper.ecs.shape import Shape, Slot, shape_of
 from shipper.ecs.values import JsonValue
@@ -43,28 +43,15 @@ class Plan:
         pin: picks the values that are part of the plan; None if there are none.
         pinned: what `pin` must return.
         dataset: the dataset of these events.
+        encode: returns the part of a document behind its stamp, from the roots `log` and `process`, the message
+            and the values; None if the general encoder must look itself.
     """
 
     types: tuple[type, ...]
     pin: Callable[[tuple[object, ...]], object] | None
     pinned: object
     dataset: str
-    _encode: Callable[[orjson.Fragment, orjson.Fragment, str, tuple[object, ...]], bytes | None]
-
-    def encode(
-        self, log: orjson.Fragment, process: orjson.Fragment, message: str, values: tuple[object, ...]
-    ) -> bytes | None:
-        """Return the part of the document behind its stamp; None if the general encoder must look itself.
-
-        Args:
-            log, process: these two roots, encoded.
-            message: what happened.
-            values: as the shape has them.
-        """
-        try:
-            return self._encode(log, process, message, values)
-        except (OutOfPlan, orjson.JSONEncodeError):  # a large integer, a lone surrogate
-            return None
+    encode: Encode
 
 
 def make_plan(encoder: Encoder, fields: dict[str, object]) -> Plan | None:
@@ -193,5 +180,5 @@ def _compile(
         pin=pin,
         pinned=None if pin is None else pin(values),
         dataset=event["dataset"],
-        _encode=encode_function(roots, _CALLS_OWN, uses, checks),
+        encode=encode_function(roots, _CALLS_OWN, uses, checks),
     )

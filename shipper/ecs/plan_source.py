@@ -14,6 +14,9 @@ from shipper.ecs.values import JsonValue
 Path = tuple[str, ...]
 """Names from a document's root to a value."""
 
+Encode = Callable[[orjson.Fragment, orjson.Fragment, str, tuple[object, ...]], bytes | None]
+"""Encodes the roots `log` and `process`, the message and the values of an event."""
+
 _LARGEST: Final = 1 << 53
 """Integers up to here are the same as `long`, as `double` and as text; larger ones are looked at one by one."""
 
@@ -29,7 +32,7 @@ _FORMS: Final = {
 """How a value is shown, by its type and whether it stands as text."""
 
 
-class OutOfPlan(Exception):
+class _OutOfPlan(Exception):
     """A value needs the general encoder."""
 
 
@@ -84,10 +87,10 @@ def leaves(tree: Mapping[str, JsonValue], path: Path = ()) -> Iterator[tuple[Pat
 
 def encode_function(
     roots: Mapping[str, JsonValue], given: Iterable[str], uses: Mapping[Path, Use], checks: Checks
-) -> Callable[..., bytes | None]:
+) -> Encode:
     """Return a function (log, process, message, values) that encodes a document's tree behind its stamp.
 
-    It returns None where `checks` do not hold, and raises `OutOfPlan` for an integer that is too large.
+    It returns None where `checks` do not hold, for an integer that is too large and for a lone surrogate.
 
     Args:
         roots: the document with markers, `event` first; what no use covers stays as it is.
@@ -96,6 +99,8 @@ def encode_function(
     """
     namespace: dict[str, object] = {
         "LARGEST": _LARGEST,
+        "OutOfPlan": _OutOfPlan,
+        "Unencodable": orjson.JSONEncodeError,
         "OPENING": len('{"event":{'),
         "dumps": orjson.dumps,
         "isfinite": isfinite,
@@ -105,30 +110,36 @@ def encode_function(
     }
     members = [f"{name!r}: {_expression(value, (name,), uses, namespace)}" for name, value in roots.items()]
     members += [f"{name!r}: {name}" for name in given]
-    lines = ["def encode(log, process, message, values):"]
+    lines = []
     if checks.arguments:
-        lines.append(f"    {', '.join(checks.arguments)}, = values")
+        lines.append(f"{', '.join(checks.arguments)}, = values")
     if checks.doubles:
         # One NaN or infinity makes the sum so; a sum of finite ones that overflows costs the quick way only.
-        lines += [f"    if not isfinite({' + '.join(checks.doubles)}):", "        return None"]
-    lines.append(f"    encoded = dumps({{{', '.join(members)}}})")
+        lines.append(f"if not isfinite({' + '.join(checks.doubles)}): return None")
+    lines.append(f"encoded = dumps({{{', '.join(members)}}})")
     long = " or ".join(f"len({name}) > {cap}" for name, cap in checks.caps)
-    lines += [
-        f"    if len(encoded) > {min(cap for _, cap in checks.caps)} and ({long}):",
-        "        return None",
-    ]
+    lines.append(f"if len(encoded) > {min(cap for _, cap in checks.caps)} and ({long}): return None")
     if checks.looked_at:
         seen = "\\n".join(f"{{{name}}}" for name in checks.looked_at)
-        lines += [f'    if not is_clean(f"{seen}"):', "        return None"]
-    lines.append("    return encoded[OPENING:-1] + tail")
+        lines.append(f'if not is_clean(f"{seen}"): return None')
+    lines.append("return encoded[OPENING:-1] + tail")
+    source = "\n".join(
+        (
+            "def encode(log, process, message, values):",
+            "    try:",
+            *(f"        {line}" for line in lines),
+            "    except (OutOfPlan, Unencodable):",
+            "        return None",
+        )
+    )
     # All names in the source are ours, and literals are made by `repr`: no text of a caller becomes code.
-    exec("\n".join(lines), namespace)  # noqa: S102 - see above
-    made: Callable[..., bytes | None] = namespace["encode"]  # type: ignore[assignment]
+    exec(source, namespace)  # noqa: S102 - see above
+    made: Encode = namespace["encode"]  # type: ignore[assignment]
     return made
 
 
 def _out_of_plan() -> None:
-    raise OutOfPlan
+    raise _OutOfPlan
 
 
 def _expression(value: JsonValue, path: Path, uses: Mapping[Path, Use], namespace: dict[str, object]) -> str:

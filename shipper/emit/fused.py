@@ -120,7 +120,7 @@ class FusedRoad:
                 plan = self._plans.find((*fields,), values)
                 if plan is None:
                     return False
-                found = self._origins.get((id(frame.f_code), frame.f_lineno, level, logger))
+                found = self._origins.get((id(frame.f_code), frame.f_lasti, level, logger))
                 log = found[1] if found is not None else self._learn_origin(level, logger, frame)
                 name = state.thread.name
                 here = self._threads.get((state.native_id, name))
@@ -236,7 +236,7 @@ class FusedRoad:
             fragment = self._fragment(Event(level, "", logger, origin=origin(frame)), "log")
         if len(self._origins) >= _MOST_ORIGINS:
             self._origins.clear()
-        self._origins[id(frame.f_code), frame.f_lineno, level, logger] = frame.f_code, fragment
+        self._origins[id(frame.f_code), frame.f_lasti, level, logger] = frame.f_code, fragment
         return fragment
 
     def _learn_record_origin(self, place: _RecordPlace) -> Fragment | None:

@@ -152,9 +152,11 @@ class BoundLogger(structlog.BoundLoggerBase):
             if self._processors is CHAIN and CHAIN == _ALONE and REGISTRY.diversion is None:
                 outlet = REGISTRY.current
                 road = None if outlet is None else outlet.fused
-                logger = self._logger.name or _module(frame)
-                if LEVELS.effective(logger) > level:
-                    return
+                logger = self._logger.name
+                if not logger:
+                    logger = _module(frame)
+                    if LEVELS.effective(logger) > level:
+                        return
                 if road is not None:
                     context = self._context
                     given = {**context, **fields} if context else fields
