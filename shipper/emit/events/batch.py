@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from shipper.clock import Clock, SystemClock
-from shipper.ecs.values import number
+from shipper.ecs.values import double, number
 from shipper.emit.events.form import MOST_NAMES, label_text
 from shipper.emit.events.inference import read_output
 from shipper.emit.events.sending import Logger, log
@@ -120,11 +120,19 @@ class InferenceBatch:
         outcome: Outcome = "failure" if error is not None else answer.pop("outcome", "success")
         self._added += 1
         self._failed += outcome == "failure"
-        label = label_text(answer.get("label"))
+        self._count(label_text(answer.get("label")), number(answer.get("score")))
+        if self._with_rows:
+            event = prediction(
+                prediction_id=known, outcome=outcome, features=features, batch_id=self.id, **answer
+            )
+            log(self._logger, event, exc_info=error)
+        return known
+
+    def _count(self, label: str | None, score: float | None) -> None:
         if label is not None and (label in self._labels or len(self._labels) < MOST_NAMES):
             self._labels[label] += 1
-        score = number(answer.get("score"))
         if score is not None:
+            score = double(score)
             count, least, total, largest = self._scores
             self._scores = (
                 count + 1,
@@ -132,9 +140,3 @@ class InferenceBatch:
                 total + score,
                 max(score, largest) if count else score,
             )
-        if self._with_rows:
-            event = prediction(
-                prediction_id=known, outcome=outcome, features=features, batch_id=self.id, **answer
-            )
-            log(self._logger, event, exc_info=error)
-        return known

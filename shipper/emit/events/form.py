@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Final, Literal, ParamSpec, TypeAlias
 
 from shipper.ecs.limits import Limits
-from shipper.ecs.values import is_mapping, json_text, key_text, pairs, text, type_name
+from shipper.ecs.values import is_mapping, json_text, key_text, pairs, plain, text, type_name
 
 Number: TypeAlias = "int | float"
 Moment: TypeAlias = "datetime | int | float | str"
@@ -29,7 +29,7 @@ _Arguments = ParamSpec("_Arguments")
 
 
 def builder(function: Callable[_Arguments, EventFields]) -> Callable[_Arguments, EventFields]:
-    """Make a builder total: a value that raises when it is read costs its event's other fields, never an exception.
+    """Make a builder total: where a value raises when it is read, all values are tamed to JSON values first.
 
     A call that does not fit the signature raises `TypeError` as any other: that is no odd value, but a mistake.
     """
@@ -42,10 +42,15 @@ def builder(function: Callable[_Arguments, EventFields]) -> Callable[_Arguments,
             trace = error.__traceback__
             if isinstance(error, TypeError) and trace is not None and trace.tb_next is None:
                 raise  # the call itself failed: nothing of the builder ran
-            return {
-                "event.action": function.__name__.replace("_", "-"),
-                "event.reason": f"the event could not be built: {type_name(error)}",
-            }
+            try:
+                tame: Callable[..., EventFields] = function
+                return tame(
+                    *(plain(value, LIMITS) for value in args),
+                    **{name: plain(value, LIMITS) for name, value in kwargs.items()},
+                )
+            except Exception:  # noqa: BLE001 - what is left of the event is that it happened
+                reason = f"the event could not be built: {type_name(error)}"
+                return {"event.action": function.__name__.replace("_", "-"), "event.reason": reason}
 
     return total
 
@@ -86,8 +91,9 @@ def label_text(label: object) -> str | None:
     """Return a class as text; None for None. Whole floats lose their point: 1.0 and 1 are one class."""
     if label is None or type(label) is str:
         return label
-    if isinstance(label, float) and label.is_integer() and abs(label) < 1e15:
-        return str(int(label))
+    if issubclass(type(label), float):  # asked of the type: `__class__` may raise
+        found = float.__add__(label, 0.0)  # type: ignore[arg-type]
+        return str(int(found)) if found.is_integer() and abs(found) < 1e15 else repr(found)
     return text(label, LIMITS.keyword)
 
 

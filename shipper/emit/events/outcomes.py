@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 from shipper.ecs.timestamps import parse_timestamp
-from shipper.ecs.values import key_text, number, pairs
+from shipper.ecs.values import is_mapping, key_text, number, pairs
 from shipper.emit.events.features import sort_features
 from shipper.emit.events.form import (
     MOST_NAMES,
@@ -105,7 +105,7 @@ def feedback(  # noqa: PLR0913 - one keyword per field
 def explanation(
     *,
     prediction_id: str,
-    contributions: Mapping[str, Number] | Sequence[Number],
+    contributions: object,
     feature_names: Iterable[str] | None = None,
     method: str | None = None,
     top: int = TOP,
@@ -129,8 +129,8 @@ def explanation(
         base: output before any contribution.
         explained_class: class whose score is explained.
     """
-    if not isinstance(contributions, Mapping):
-        contributions = sort_features(contributions, feature_names).numeric  # type: ignore[assignment]
+    if not is_mapping(contributions):
+        contributions = sort_features(contributions, feature_names).numeric
     sized: list[tuple[float, str, object]] = []
     odd: dict[str, object] = {}
     for key, value in pairs(contributions, MOST_NAMES * 16):  # type: ignore[arg-type]

@@ -57,7 +57,7 @@ class preprocessing:  # noqa: N801 - reads as the verb that it is: `with events.
         clock: Clock = _SYSTEM,
         **fields: Any,
     ) -> None:
-        self.data = data
+        self.data: Any = data
         self.outliers: Mapping[str, Number] | int | None = None
         self.filled: Mapping[str, Number] | int | None = None
         self._fields = {"name": name, "step": step, "params": params, **fields}

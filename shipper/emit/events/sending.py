@@ -39,6 +39,14 @@ _MESSAGES: Final = {
     "resource-use": "resource use",
     "debug": "debug values",
 }
+_NOUNS: Final = {
+    "train-end": "training",
+    "evaluate": "evaluation",
+    "predict": "prediction",
+    "predict-batch": "batch of predictions",
+    "prepare": "data preparation",
+    "deploy": "deployment",
+}
 _LEVELS: Final = {"debug": logging.DEBUG}
 _OURS: Final = "shipper.emit"
 
@@ -86,14 +94,13 @@ def _send(
         given.update({str(name): value for name, value in pairs(event, 4096)})  # type: ignore[arg-type]
     else:
         given["event_given"] = event
-    action = given.get("event.action")
+    action = text(given.get("event.action", ""), 64)
+    outcome = given.get("event.outcome")
+    has_failed = type(outcome) is str and outcome == "failure"
     if message is None:
-        message = _MESSAGES.get(action, "event") if type(action) is str else "event"
-        if given.get("event.outcome") == "failure":
-            message = f"{message} failed"
+        message = f"{_NOUNS.get(action, action)} failed" if has_failed else _MESSAGES.get(action, "event")
     if level is None:
-        is_failure = given.get("event.outcome") == "failure"
-        level = logging.ERROR if is_failure else _LEVELS.get(str(action), logging.INFO)
+        level = logging.ERROR if has_failed else _LEVELS.get(action, logging.INFO)
     if exc_info:
         given["exc_info"] = exc_info
     if logger is None:

@@ -230,10 +230,8 @@ def test_mapped_files_are_not_read(tmp_path: Any) -> None:
 def test_every_kind_of_missing_is_known(missing: Any) -> None:
     """U41: None, NaN, and NA and NaT of pandas and numpy are all missing."""
     assert is_missing(missing)
-    assert not any(
-        is_missing(value)
-        for value in (0, "", False, np.float32(0), pd.Timestamp(0), [], np.array([math.nan]))
-    )
+    present: list[Any] = [0, "", False, np.float32(0), pd.Timestamp(0), [], np.array([math.nan])]
+    assert not any(is_missing(value) for value in present)
 
 
 def test_scalars_of_numpy_and_pandas_fit_declared_fields() -> None:
