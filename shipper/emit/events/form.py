@@ -92,7 +92,7 @@ def label_text(label: object) -> str | None:
     if label is None or type(label) is str:
         return label
     if issubclass(type(label), float):  # asked of the type: `__class__` may raise
-        found = float.__add__(label, 0.0)  # type: ignore[arg-type]
+        found = float.__add__(label, 0.0)  # type: ignore[operator]
         return str(int(found)) if found.is_integer() and abs(found) < 1e15 else repr(found)
     return text(label, LIMITS.keyword)
 
