@@ -39,7 +39,8 @@ class Plan:
     """How to encode events of one shape; made by `make_plan`.
 
     Attributes:
-        types: types of the values, in order.
+        names: names of the fields, in order.
+        types: types of their values.
         pin: picks the values that are part of the plan; None if there are none.
         pinned: what `pin` must return.
         dataset: the dataset of these events.
@@ -47,6 +48,7 @@ class Plan:
             and the values; None if the general encoder must look itself.
     """
 
+    names: tuple[str, ...]
     types: tuple[type, ...]
     pin: Callable[[tuple[object, ...]], object] | None
     pinned: object
@@ -176,6 +178,7 @@ def _compile(
     pin = itemgetter(*shape.pins) if shape.pins else None
     event: Any = document["event"]
     return Plan(
+        names=tuple(fields),
         types=tuple(map(type, values)),
         pin=pin,
         pinned=None if pin is None else pin(values),

@@ -26,26 +26,17 @@ class Plans:
         refused: events with such a name have no plan.
     """
 
-    __slots__ = ("_all", "_encoder", "_latest", "_pins", "_refused", "_sightings")
+    __slots__ = ("_all", "_encoder", "_pins", "_refused", "_sightings")
 
     def __init__(self, encoder: Encoder, refused: frozenset[str] = frozenset()) -> None:
         self._encoder = encoder
         self._refused = refused
-        self._latest: dict[Names, Plan] = {}
         self._all: dict[tuple[_Kind, object], Plan] = {}
         self._pins: dict[_Kind, Plan | None] = {}
         self._sightings: dict[_Kind, int] = {}
 
     def find(self, names: Names, values: Values) -> Plan | None:
         """Return the plan for an event with these fields; None if there is none, or none yet."""
-        plan = self._latest.get(names)
-        if plan is not None and plan.types == (*map(type, values),):
-            pin = plan.pin
-            if pin is None or pin(values) == plan.pinned:
-                return plan
-        return self._look_up(names, values)
-
-    def _look_up(self, names: Names, values: Values) -> Plan | None:
         kind = (names, tuple(map(type, values)))
         seen = self._sightings.get(kind, 0) + 1
         if seen < _WORTH_A_PLAN:
@@ -63,14 +54,12 @@ class Plans:
                 plan = self._make(kind, values)
         else:
             plan = self._make(kind, values)
-        if plan is not None:
-            self._latest[names] = plan
         return plan
 
     def _make(self, kind: _Kind, values: Values) -> Plan | None:
         if len(self._all) + len(self._pins) >= _MOST_PLANS:
-            for known in (self._latest, self._all, self._pins):
-                known.clear()
+            self._all.clear()
+            self._pins.clear()
         plan = None
         if self._refused.isdisjoint(kind[0]):
             plan = make_plan(self._encoder, dict(zip(kind[0], values, strict=True)))

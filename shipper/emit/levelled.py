@@ -1,5 +1,7 @@
 """Loggers whose disabled methods do nothing at all, and follow when the level changes.
 
+A class of such loggers has an attribute `asks_level`: whether its methods have to ask for the level themselves.
+
 A check in each method would be most of what a disabled call costs. So the loggers of one name share a class made
 for that name; a method below the name's level is one that does nothing, put there and taken away by `LEVELS`.
 """
@@ -54,6 +56,7 @@ def _make_class(key: tuple[type, str]) -> type:
 
 def _set_methods(kind: type, name: str) -> None:
     least = _least(name)
+    kind.asks_level = name == _SHARED or (name == EVERYTHING and bool(LEVELS.overrides))  # type: ignore[attr-defined]
     for method, level in _METHODS.items():
         if level < least:
             setattr(kind, method, _NOTHING[method.startswith("a")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
@@ -12,6 +12,7 @@ import structlog
 
 from shipper.ecs.event import level_name
 from shipper.ecs.values import is_mapping, text, type_name
+from shipper.emit.lazy import QuickProxy, proxy_that_keeps
 from shipper.emit.levelled import levelled, written_class
 from shipper.emit.levels import LEVELS
 from shipper.emit.message import merge
@@ -21,7 +22,7 @@ from shipper.emit.processors import LEVEL_KEY, ship
 CHAIN: Final[list[Any]] = [ship]
 """The chain that `configure()` sets; the list itself, so that structlog's test tools can replace its links."""
 
-_ALONE: Final = [ship]
+_ERROR: Final = 40
 _frame: Final = sys._getframe  # noqa: SLF001 - inspect.stack() reads source files
 _STANDARD: Final = frozenset({10, 20, 30, 40, 50})
 
@@ -35,7 +36,7 @@ class NamedLogger:
     def __repr__(self) -> str:
         return f"<NamedLogger {self.name}>"
 
-    def _ignore(self, *args: object, **kwargs: object) -> None:
+    def _ignore(self, /, *args: object, **kwargs: object) -> None:
         """Do nothing."""
 
     debug = info = warning = warn = error = exception = critical = fatal = msg = log = _ignore
@@ -44,6 +45,39 @@ class NamedLogger:
 def make_named_logger(*names: str) -> NamedLogger:
     """Return a `NamedLogger`: structlog's `logger_factory`. Without a name, the caller's module is it."""
     return NamedLogger(names[0] if names else "")
+
+
+def _method(level: int, name: str) -> Callable[..., None]:
+    def log_at_level(
+        self: BoundLogger | QuickProxy, event: object = None, /, *args: object, **fields: object
+    ) -> None:
+        try:
+            wrapped = self._logger
+            if type(wrapped) is NamedLogger and self._processors is CHAIN and not args:
+                frame = _frame(1)
+                logger = wrapped.name or _module(frame)
+                if self.asks_level and LEVELS.effective(logger) > level:
+                    return
+                outlet = REGISTRY.current
+                if (
+                    outlet is not None
+                    and len(CHAIN) == 1
+                    and CHAIN[0] is ship
+                    and REGISTRY.diversion is None
+                    and (road := outlet.fused) is not None
+                ):
+                    context = self._context
+                    given = {**context, **fields} if context else fields
+                    if road.emit(level, logger, event, given, frame):
+                        return
+            elif self.asks_level and LEVELS.effective(_name_of(wrapped) or _module(_frame(1))) > level:
+                return
+            _emit(self, name, event, args, fields)
+        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
+            _refuse(error)
+
+    log_at_level.__name__, log_at_level.__doc__ = name, f"Log at level {name}."
+    return log_at_level
 
 
 class BoundLogger(structlog.BoundLoggerBase):
@@ -57,44 +91,37 @@ class BoundLogger(structlog.BoundLoggerBase):
 
     def __init__(self, logger: Any, processors: Any, context: Any) -> None:
         super().__init__(logger, processors, context)
+        proxy = proxy_that_keeps() if processors is CHAIN and type(self) is BoundLogger else None
         levelled(self, _name_of(logger))
+        if proxy is not None:
+            proxy.__class__ = _QuickProxy
+            proxy._logger, proxy._processors = logger, processors
+            levelled(proxy, _name_of(logger))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle as a logger of the class that was written, on the chain of its process."""
         chain = None if self._processors is CHAIN else self._processors
         return _rebuild, (written_class(type(self)), self._logger, chain, self._context)
 
-    def debug(self, event: object = None, /, *args: object, **fields: object) -> None:
-        """Log at level debug."""
-        self._emit(10, "debug", event, args, fields, _frame(1))
-
-    def info(self, event: object = None, /, *args: object, **fields: object) -> None:
-        """Log at level info."""
-        self._emit(20, "info", event, args, fields, _frame(1))
-
-    def warning(self, event: object = None, /, *args: object, **fields: object) -> None:
-        """Log at level warning."""
-        self._emit(30, "warning", event, args, fields, _frame(1))
-
-    def error(self, event: object = None, /, *args: object, **fields: object) -> None:
-        """Log at level error."""
-        self._emit(40, "error", event, args, fields, _frame(1))
-
-    def critical(self, event: object = None, /, *args: object, **fields: object) -> None:
-        """Log at level critical."""
-        self._emit(50, "critical", event, args, fields, _frame(1))
+    asks_level = True
+    debug = _method(10, "debug")
+    info = _method(20, "info")
+    warning = _method(30, "warning")
+    error = _method(40, "error")
+    critical = _method(50, "critical")
 
     def exception(self, event: object = None, /, *args: object, **fields: object) -> None:
         """Log at level error, with the exception that is being handled."""
         fields.setdefault("exc_info", True)
-        self._emit(40, "error", event, args, fields, _frame(1))
+        if not self.asks_level or self.get_effective_level() <= _ERROR:
+            _emit(self, "error", event, args, fields)
 
     def log(self, level: int, event: object = None, /, *args: object, **fields: object) -> None:
         """Log at a numeric level; other levels than the five count as the next lower one."""
         if self.get_effective_level() <= level:
             if level not in _STANDARD:
                 fields[LEVEL_KEY] = level
-            self._emit(level, level_name(level), event, args, fields, _frame(1))
+            _emit(self, level_name(level), event, args, fields)
 
     warn = warning
     fatal = critical
@@ -138,40 +165,38 @@ class BoundLogger(structlog.BoundLoggerBase):
         """Return the least level that is taken."""
         return LEVELS.effective(_name_of(self._logger))
 
-    def _emit(
-        self,
-        level: int,
-        name: str,
-        event: object,
-        args: tuple[object, ...],
-        fields: dict[str, Any],
-        frame: FrameType,
-    ) -> None:
-        try:
-            message: Any = merge(event, args) if args else event
-            if self._processors is CHAIN and CHAIN == _ALONE and REGISTRY.diversion is None:
-                outlet = REGISTRY.current
-                road = None if outlet is None else outlet.fused
-                logger = self._logger.name
-                if not logger:
-                    logger = _module(frame)
-                    if LEVELS.effective(logger) > level:
-                        return
-                if road is not None:
-                    context = self._context
-                    given = {**context, **fields} if context else fields
-                    if road.emit(level, logger, message, given, frame):
-                        return
-            if "event" in fields:
-                _move_event_field(fields)
-            values, keywords = self._process_event(name, message, fields)
-            getattr(self._logger, name)(*values, **keywords)
-        except structlog.DropEvent:
-            return
-        except Exception as error:  # noqa: BLE001 - a link of the user's chain failed
-            with suppress(Exception):
-                problem = f"{type_name(error)}: {text(error, 300)}"
-                REGISTRY.outlet(_NO_GROUPS).refuse("chain_failed", f"a structlog chain failed ({problem})")
+
+def _emit(
+    self: BoundLogger | QuickProxy, name: str, event: object, args: tuple[object, ...], fields: dict[str, Any]
+) -> None:
+    """Take an event the general way: through the chain."""
+    try:
+        message: Any = merge(event, args) if args else event
+        if "event" in fields:
+            _move_event_field(fields)
+        values, keywords = self._process_event(name, message, fields)
+        getattr(self._logger, name)(*values, **keywords)
+    except structlog.DropEvent:
+        return
+    except Exception as error:  # noqa: BLE001 - a link of the user's chain failed
+        _refuse(error)
+
+
+def _refuse(error: Exception) -> None:
+    with suppress(Exception):
+        problem = f"{type_name(error)}: {text(error, 300)}"
+        REGISTRY.outlet(_NO_GROUPS).refuse("chain_failed", f"a structlog chain failed ({problem})")
+
+
+class _QuickProxy(QuickProxy):
+    """What `structlog.get_logger()` returned, once it was used: methods of its logger, without a detour."""
+
+    asks_level = True
+    debug, info, warning, error, critical = (
+        BoundLogger.debug, BoundLogger.info, BoundLogger.warning, BoundLogger.error, BoundLogger.critical
+    )  # fmt: skip
+    warn, fatal, err, msg = BoundLogger.warn, BoundLogger.fatal, BoundLogger.err, BoundLogger.msg
+    _process_event = BoundLogger._process_event
 
 
 def _name_of(logger: object) -> str:

@@ -17,7 +17,7 @@ from shipper.ecs.event import LEVELS, Event
 from shipper.emit.message import message_and_fields
 from shipper.emit.origin import calling_frame, origin
 from shipper.emit.outlet import Outlet
-from shipper.emit.reentry import THREAD
+from shipper.emit.reentry import THREADS
 from shipper.emit.renderer import Renderer
 from shipper.emit.road import travel
 from shipper.emit.stdlib import exc_info
@@ -87,7 +87,7 @@ def event_from_dict(
         logger=name,
         fields={**fields, **inner} if inner else fields,
         origin=origin(frame),
-        thread=(THREAD.native_id, threading.current_thread().name),
+        thread=(THREADS.state.native_id, threading.current_thread().name),
         error=error,
         error_text=text if error is None and type(text) is str else None,
         stack=_stack(frame) if wants_stack else rendered_stack,  # type: ignore[arg-type]

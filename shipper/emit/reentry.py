@@ -8,7 +8,7 @@ be for ever. Records of our threads, and of the Kafka client's network threads, 
 from __future__ import annotations
 
 import threading
-from typing import Final
+from typing import Any, Final
 from weakref import ref
 
 OWN_THREADS: Final = frozenset({"shipper-ship"})
@@ -22,19 +22,36 @@ CLIENT_LOGGERS: Final = frozenset({"kafka", "elastic_transport", "elasticsearch"
 _MOST_RECENT: Final = 8
 
 
-class ThreadState(threading.local):
-    """What one thread is doing."""
+class ThreadState:
+    """What one thread is doing.
+
+    Attributes:
+        is_inside: whether it is in our code.
+        refused: records that were made meanwhile, to be counted on the way out.
+        native_id: the operating system's number of the thread.
+        thread: Python's object for it.
+        here: what the quick way keeps of it.
+    """
+
+    __slots__ = ("here", "is_inside", "native_id", "recent", "refused", "thread")
 
     def __init__(self) -> None:
         self.is_inside = False
         self.refused = 0
         self.native_id = threading.get_native_id()
         self.thread = threading.current_thread()
+        self.here: tuple[object, str, Any] | None = None
         self.recent: dict[tuple[int, int], ref[object]] = {}
 
 
-THREAD: Final = ThreadState()
-"""State of the running thread."""
+class _Threads(threading.local):
+    def __init__(self) -> None:
+        # One object behind one attribute: each look at a thread-local costs more than one at a slot.
+        self.state = ThreadState()
+
+
+THREADS: Final = _Threads()
+"""`THREADS.state` is the state of the running thread."""
 
 
 def is_ours(logger: str) -> bool:
@@ -50,13 +67,13 @@ def was_seen(route: int, record: object) -> bool:
 
     One record object reaches several handlers (a logger's and its parent's) one after the other.
     """
-    known = THREAD.recent.get((route, id(record)))
+    known = THREADS.state.recent.get((route, id(record)))
     return known is not None and known() is record
 
 
 def remember(route: int, record: object) -> None:
     """Note that `record` passes the road `route` on this thread."""
-    recent = THREAD.recent
+    recent = THREADS.state.recent
     if len(recent) >= _MOST_RECENT:
         del recent[next(iter(recent))]
     recent[route, id(record)] = ref(record)
@@ -64,8 +81,4 @@ def remember(route: int, record: object) -> None:
 
 def after_fork_in_child() -> None:
     """Forget what the forking thread was doing; its native id is another one in the child."""
-    THREAD.is_inside = False
-    THREAD.refused = 0
-    THREAD.native_id = threading.get_native_id()
-    THREAD.thread = threading.current_thread()
-    THREAD.recent.clear()
+    THREADS.state = ThreadState()

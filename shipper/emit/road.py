@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from shipper.ecs.event import Event
 from shipper.ecs.values import text, type_name
 from shipper.emit.outlet import REGISTRY, Outlet
-from shipper.emit.reentry import THREAD, is_ours
+from shipper.emit.reentry import THREADS, is_ours
 
 _LONGEST_REPORT = 500
 
@@ -24,7 +24,7 @@ def travel(
 
     No `Exception` leaves: what fails is counted and reported. `KeyboardInterrupt` and `SystemExit` pass.
     """
-    thread = THREAD
+    thread = THREADS.state
     if thread.is_inside:
         # This thread may hold any of our locks: it is counted on the way out.
         thread.refused += 1
@@ -56,7 +56,7 @@ def inside() -> Iterator[None]:
 
     For what holds our locks outside of a logging call (`close`, `flush`, reading the counters).
     """
-    thread = THREAD
+    thread = THREADS.state
     was_inside, thread.is_inside = thread.is_inside, True
     try:
         yield
@@ -69,7 +69,8 @@ def inside() -> Iterator[None]:
 def settle_refused(where: str, outlet: Outlet | None = None) -> None:
     """Count the records that were made on this thread while it was in our code."""
     with suppress(Exception):
-        count, THREAD.refused = THREAD.refused, 0
+        thread = THREADS.state
+        count, thread.refused = thread.refused, 0
         (outlet or REGISTRY.outlet({})).refuse(
             "reentry", f"a record was made inside {where} and dropped", count
         )

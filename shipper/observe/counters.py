@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -44,6 +45,9 @@ class Counters:
     """Thread-safe counts of one pipeline. Count a record as emitted *before* it is appended.
 
     Otherwise the shipping thread may count its delivery first, and `waiting` is short by one for a moment.
+
+    Attributes:
+        tick: counts one record as emitted, without a lock; for the quick way, where a lock would be felt.
     """
 
     def __init__(self) -> None:
@@ -52,6 +56,9 @@ class Counters:
 
     def _zero(self) -> None:
         self._emitted = 0
+        self._ticks = itertools.count()
+        self._reads = 0
+        self.tick: Callable[[], int] = self._ticks.__next__
         self._delivered = 0
         self._retries = 0
         self._dead_lettered: Counter[str] = Counter()
@@ -90,14 +97,17 @@ class Counters:
     def snapshot(self) -> Snapshot:
         """Return all counters as of one moment."""
         with self._lock:
+            # Looking at the ticks takes one, which was no record.
+            emitted = self._emitted + next(self._ticks) - self._reads
+            self._reads += 1
             dead_lettered, dropped = dict(self._dead_lettered), dict(self._dropped)
             fates = self._delivered + sum(dead_lettered.values()) + sum(dropped.values())
             return Snapshot(
-                self._emitted,
+                emitted,
                 self._delivered,
                 dead_lettered,
                 dropped,
-                self._emitted - fates,
+                emitted - fates,
                 self._retries,
             )
 
