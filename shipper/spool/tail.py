@@ -68,6 +68,7 @@ class SegmentTail(Tail):
         "_descriptor",
         "_disk",
         "_inode",
+        "_is_sealed",
         "_mapped_from",
         "_path",
         "allocated_bytes",
@@ -88,6 +89,7 @@ class SegmentTail(Tail):
         self.first_sequence = header.first_sequence
         self.allocated_bytes = 0
         self.is_broken = False
+        self._is_sealed = False
         self._claimed = 0
         self._mapped_from = 0
         self._path = segment_path(directory, header.number)
@@ -111,7 +113,7 @@ class SegmentTail(Tail):
     @property
     def is_open(self) -> bool:
         """Whether frames may be appended."""
-        return self._descriptor >= 0 and not self.is_broken
+        return not (self._is_sealed or self.is_broken)
 
     @property
     def is_empty(self) -> bool:
@@ -183,7 +185,8 @@ class SegmentTail(Tail):
 
     def seal(self) -> None:
         """Take no more frames, give back what is allocated behind the last one, close; twice is harmless."""
-        self.limit = 0
+        # Said first: whoever interrupts this must not find a tail that looks open. Sealing again ends it.
+        self.limit, self._is_sealed = 0, True
         self.buffer.close()
         if self._descriptor >= 0 and not self.is_broken and self.at < self.allocated_bytes:
             with contextlib.suppress(OSError):

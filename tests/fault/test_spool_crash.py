@@ -12,6 +12,7 @@ import pytest
 from shipper.spool.directory import scan, sweep
 from shipper.spool.reader import SpoolReader
 from tests.fault.dying import AFTER, BEFORE, HALF, DyingDisk, die, in_child
+from tests.fault.interrupting import Interrupter
 from tests.unit.spool.bench import Bench
 
 MOMENTS = (BEFORE, HALF, AFTER)
@@ -41,6 +42,30 @@ def test_killed_at_each_write_boundary_of_the_writer(bench: Bench, when_full: st
             )
             assert end == -signal.SIGKILL
             check_after_crash(one, told)
+
+
+@pytest.mark.parametrize("stride", [11, pytest.param(1, marks=pytest.mark.slow)])
+def test_killed_at_each_line_of_the_writer(bench: Bench, stride: int) -> None:
+    """U22: dead at any line of an append, between a body and its head too: what was told is there, whole, once."""
+
+    def write(one: Bench, interrupter: Interrupter, tell: Callable[[int], None]) -> None:
+        writer = one.writer("p", segment_max_bytes=1 << 19)
+        for size in (50, 1500, 50, 200_000, 50, 400_000, 50):
+            with interrupter.watching():
+                sequence = one.append(writer, bytes(size))
+            assert sequence is not None
+            tell(sequence)
+
+    whole = Interrupter()
+    write(Bench(bench.root.parent / "whole"), whole, lambda _number: None)
+    assert whole.lines > 300
+    for fatal in range(1, whole.lines + 1, stride):
+        one = Bench(bench.root.parent / str(fatal))
+        end, told = in_child(
+            lambda tell, one=one, fatal=fatal: write(one, Interrupter(fatal, die), tell)  # type: ignore[misc]
+        )
+        assert end == -signal.SIGKILL
+        check_after_crash(one, told)
 
 
 def check_after_crash(bench: Bench, told: list[int]) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import signal
 import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -571,39 +570,6 @@ def test_close_from_inside_an_append_lets_it_finish(bench: Bench) -> None:
     assert bench.append(writer) is None
     assert writer.drops == {"closed": 2}
     writer.close()
-
-
-class Interrupted(Exception):
-    """What the application's signal handler raises."""
-
-
-@pytest.fixture
-def alarms() -> Iterator[None]:
-    """Turn SIGALRM into an exception in the main thread, as Ctrl-C or a timeout decorator do."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise Interrupted
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-
-
-def test_a_signal_handler_that_raises_inside_an_append_breaks_nothing(bench: Bench, alarms: None) -> None:
-    """An exception at any instruction of append leaves no gap, no double and no torn frame behind."""
-    writer = bench.writer(segment_max_bytes=8192)
-    for turn in range(300):
-        with pytest.raises(Interrupted):  # noqa: PT012  # anywhere in the loop
-            signal.setitimer(signal.ITIMER_REAL, 0.0002 + (turn % 50) * 0.00001)
-            while True:
-                bench.append(writer, bytes(200))
-    total = bench.append(writer)
-    writer.close()
-    assert total is not None
-    with bench.reader() as reader:
-        assert [record.sequence for record in bench.drain(reader)] == list(range(1, total + 1))
-        assert reader.damage.is_none
 
 
 def test_an_exception_of_the_application_is_not_taken_for_the_disk(bench: Bench) -> None:
