@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Show what would be redacted; make 
 
 
 @app.command("test")
-def test(
+def try_out(
     source: Annotated[
         str, typer.Argument(metavar="FILE|-", help="Text or log file; - reads standard input.")
     ],

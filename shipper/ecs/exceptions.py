@@ -15,6 +15,7 @@ from shipper.ecs.redaction import Redaction
 from shipper.ecs.values import text, type_name
 
 _LAST_LINE: Final = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?\Z")
+_HEADING: Final = "Traceback (most recent call last):"
 _MOST_LINKS: Final = 16
 _MOST_FRAMES: Final = 256
 _MARGIN: Final = 16_384
@@ -43,8 +44,9 @@ def error_fields_from_text(
     stack_trace: str, limits: Limits, redaction: Redaction | None = None
 ) -> dict[str, str]:
     """Return the same from the text of a traceback, for records whose exception is gone."""
-    lines = [line for line in stack_trace.splitlines() if line.strip()]
-    found = next((match for line in reversed(lines) if (match := _LAST_LINE.match(line))), None)
+    line = _exception_line(stack_trace)
+    # The line is redacted as a whole: `password: x` would no longer be known once it is split.
+    found = _LAST_LINE.match(line if redaction is None else redaction.scan(line[:_MARGIN]))
     kind = found["type"] if found else "Exception"
     frames = re.findall(r'^\s*File "(.*)", line \d+, in (.*)$', stack_trace, re.MULTILINE)
     message = (found["message"] or "") if found else ""
@@ -54,6 +56,19 @@ def error_fields_from_text(
         "stack_trace": _fitted(stack_trace, limits.stack_trace, redaction, keeps_end=True),
         "id": _digest([kind, *(f"{file}:{function}" for file, function in frames)]),
     }
+
+
+def _exception_line(stack_trace: str) -> str:
+    """Return the line of a printed traceback that names the exception: the first that is not indented after its frames.
+
+    What follows it are further lines of the message and notes; of a chain the last traceback counts.
+    """
+    lines = [
+        line[4:] if line.startswith("  | ") else line for line in stack_trace.splitlines() if line.strip()
+    ]
+    starts = [at for at, line in enumerate(lines) if line.endswith(_HEADING) and not line.startswith("   ")]
+    rest = lines[starts[-1] + 1 :] if starts else lines
+    return next((line for line in rest if not line.startswith(" ")), "")
 
 
 def _fitted(whole: str, limit: int, redaction: Redaction | None, *, keeps_end: bool) -> str:

@@ -20,7 +20,9 @@ _ASSIGNED: Final = re.compile(
     r"(?:(?P<op>[ \t]{0,8}(?:=>|:=|==?|!=|<>|%3[DdAa]|:(?!//))|(?<=\))=(?=\())" + _GAP + r"|"
     r"(?P<har>,\s?\\?[\"']value\\?[\"']\s?:\s?))"
 )
-_PAIR: Final = re.compile(r"[(\[]\s?b?(?P<quote>[\"'])(?P<name>[\w.\-]{2,64})(?P=quote)\s?,\s?(?=b?[\"'])")
+_PAIR: Final = re.compile(
+    r"[(\[]\s?b?(?P<quote>\\*[\"'])(?P<name>[\w.\-]{2,64})(?P=quote)\s?,\s?(?=b?\\*[\"'])"
+)
 _OPTION: Final = re.compile(
     r"(?<![\w\-])--?(?P<name>[A-Za-z][\w\-.]*+)(?:[ \t]{1,8}|[\"']\s?,\s?(?=[\"']))(?!-)"
 )
@@ -129,7 +131,7 @@ def _is_harmless(full: str, value: str, text: str, begin: int) -> bool:
         return True
     if "." in full and text[begin - 1 : begin] == ":" and _PORT.match(value):
         return True  # host:port
-    return text[begin - 1 : begin] == " " and is_prose(value) and _WEAK.search(full) is not None
+    return text[begin - 1 : begin] == " " and is_prose(value) and _WEAK.fullmatch(full) is not None
 
 
 def _find_after_words(text: str, found: list[Span]) -> None:

@@ -16,6 +16,7 @@ from shipper.enrich.redact.prefilter import (
     may_hold_address,
     may_hold_number,
     may_hold_token,
+    with_breaks,
     without_moments,
 )
 from shipper.enrich.redact.spans import MARK, Span
@@ -46,6 +47,7 @@ class Finders:
     def find(self, text: str) -> list[Span]:
         """Return everything that is found in `text`, unordered, also overlapping."""
         found: list[Span] = []
+        original, text = text, with_breaks(text)
         if may_hold_token(text):
             tokens.find_tokens(text, found)
             if "-----" in text:
@@ -64,7 +66,7 @@ class Finders:
         if CUT_MARK in text:
             find_cut_ends(text, found)
         self._find_on_request(text, found)
-        return [span for span in found if span.kind not in self._off and not _is_done(text, span)]
+        return [span for span in found if span.kind not in self._off and not _is_done(original, span)]
 
     def is_hit_by_extra(self, text: str) -> bool:
         """Tell whether something that is found only on request is there."""

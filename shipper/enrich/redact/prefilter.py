@@ -28,6 +28,7 @@ _DIGITS_IN_ROW: Final = b"0" * 9
 _DIGIT_ROW: Final = re.compile(r"\d(?:[ \-.()/_\u00a0\u2010-\u2015]{0,2}\d){8}")
 _MOMENT: Final = re.compile(r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d{1,9})?")
 
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]{0,32}[A-Za-z]")
 _RUN: Final = re.compile(r"[A-Za-z0-9_\-]{16,}+")
 _ISSUERS: Final = words("""
     ghp gho ghu ghs ghr github glpat glptt gldt glrt glcbt glft glsoat glagent xapp sk rk pk whsec xai gsk
@@ -60,7 +61,8 @@ _NAMES: Final = bytes(
 )  # fmt: skip
 _ANNOUNCING: Final = ("pass", "secret", "token", "pwd", "cred", "identified", "bearer", "basic")
 _QUOTED_GATES: Final = (
-    "('", '("', "['", '["', "(b'", "[b'", '(b"', '[b"', "( '", '( "', "[ '", '[ "', 'value"', "value'",
+    "('", '("', "['", '["', "(b'", "[b'", '(b"', '[b"', "( '", '( "', "[ '", '[ "', "(\\", "[\\", 'value"', "value'",
+    "value\\",
 )  # fmt: skip
 _OPTION: Final = re.compile(r"(?<![\w\-])--?[A-Za-z]")
 _FOREIGN: Final = ("пароль", "密码", "口令", "パスワード", "비밀번호")
@@ -90,6 +92,8 @@ class Prefilter:
             return not may_announce(text) and (
                 _LONG_RUN not in data.translate(_RUNS) or not _may_be_issued(text)
             )
+        if (b"\\" in special and has_written_breaks(text)) or b"\x1b" in special:
+            return False
         if b"@" in special or "%40" in text or "-----" in text or CUT_MARK in text:
             return False
         if _LONG_RUN in data.translate(_RUNS) and _may_be_issued(text):
@@ -140,6 +144,23 @@ class Prefilter:
 def may_hold_address(text: str) -> bool:
     """Tell whether there can be an e-mail address or a login in a URL."""
     return "@" in text or "%40" in text
+
+
+def has_written_breaks(text: str) -> bool:
+    """Tell whether line feeds, tabs or colours are written out as escapes."""
+    return "\\n" in text or "\\r" in text or "\\t" in text
+
+
+def with_breaks(text: str) -> str:
+    """Return `text` of the same length with escaped line feeds made real and colours made blank.
+
+    Otherwise the `n` of an escaped line feed would be taken for the first letter of what follows.
+    """
+    if "\\" in text:
+        text = text.replace("\\n", "\n ").replace("\\r", "\r ").replace("\\t", "\t ")
+    if "\x1b" in text:
+        text = _COLOUR.sub(lambda colour: " " * len(colour[0]), text)
+    return text
 
 
 def without_moments(text: str) -> str:

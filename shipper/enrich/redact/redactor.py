@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from shipper.enrich.redact.finders import Finders
 from shipper.enrich.redact.fold import folded
@@ -16,6 +17,7 @@ from shipper.enrich.redact.treatments import FieldClass, Treatments
 from shipper.enrich.redact.walk import redact_tree
 from shipper.treatment import Treatment
 
+_MARKS: Final = re.compile(r"\[redacted:[a-z\-]+\]")
 _ROUNDS: Final = 4
 _MOST_REMEMBERED: Final = 2048
 _LONGEST_REMEMBERED: Final = 256
@@ -77,6 +79,7 @@ class Redactor:
         return known
 
     def _classified(self, name: str) -> NameClass:
+        name = _MARKS.sub("", name)  # a name that was redacted tells nothing of its value
         plain = _plain(name)
         last = _plain(name.rpartition(".")[2])
         if plain in self._policy.allowed or last in self._policy.allowed:
@@ -103,8 +106,13 @@ class Redactor:
 
     def scan(self, text: str, /) -> str:
         """Return `text` with secrets and personal data replaced; scanning the result changes nothing more."""
-        if text in self._unchanged or self.is_clean(text):
-            return text
+        try:
+            return text if text in self._unchanged or self.is_clean(text) else self._scanned(text)
+        except Exception:  # noqa: BLE001 - a mistake of ours must let nothing through
+            self._count("failed")
+            return marked("text")
+
+    def _scanned(self, text: str) -> str:
         present = text
         for _ in range(_ROUNDS):
             following = self._once(present)
@@ -135,7 +143,7 @@ class Redactor:
         self._count("pseudonym")
         return self._keyring.pseudonym(text)
 
-    def apply(self, tree: dict[str, object], /) -> None:
+    def apply(self, tree: dict[str, Any], /) -> None:
         """Redact a whole nested document in place, names included."""
         redact_tree(self, tree)
 
