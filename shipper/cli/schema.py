@@ -21,15 +21,17 @@ def generate(
     ] = Path(),
 ) -> None:
     """Write every file that follows from schema/*.yml (templates, field list, reference page)."""
+    from shipper.cli.events_reference import PAGE, events_page
     from shipper.errors import ConfigurationError
     from shipper.schema.generate import stale_files, write_files
 
+    further = {PAGE: events_page}
     if not (root / "schema" / "fields.yml").is_file():
         raise ConfigurationError(
             f"{root.resolve()} has no schema/fields.yml; run this at the top of a checkout, or give --root."
         )
     if check:
-        stale = stale_files(root)
+        stale = stale_files(root, further)
         for path in stale:
             typer.echo(f"{path} is stale", err=True)
         if stale:
@@ -37,7 +39,7 @@ def generate(
             raise typer.Exit(1)
         typer.echo("All generated files are up to date.")
         return
-    changed = write_files(root)
+    changed = write_files(root, further)
     for path in changed:
         typer.echo(path)
     typer.echo(f"{len(changed)} files changed." if changed else "All generated files were up to date.")

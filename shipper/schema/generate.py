@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +20,15 @@ _PAGES: Final[dict[str, Callable[[Table], str]]] = {
     "docs/reference/fields.md": reference_page,
     "logstash/pipelines/schema.json": routing_table,
 }
+_NO_PAGES: Final[dict[str, Callable[[Table], str]]] = {}
+
+Pages = Mapping[str, Callable[[Table], str]]
+"""Further generated files by path: what needs more than the table is rendered by whoever has it."""
 
 
-def generated_files(table: Table) -> dict[str, str]:
+def generated_files(table: Table, further: Pages = _NO_PAGES) -> dict[str, str]:
     """Return the text of every generated file by its path inside the repository."""
-    files = {path: render(table) for path, render in _PAGES.items()}
+    files = {path: render(table) for path, render in (*_PAGES.items(), *further.items())}
     for folder, templates in (
         ("component_templates", component_templates(table)),
         ("index_templates", index_templates(table)),
@@ -34,9 +38,9 @@ def generated_files(table: Table) -> dict[str, str]:
     return files
 
 
-def stale_files(root: Path) -> list[str]:
+def stale_files(root: Path, further: Pages = _NO_PAGES) -> list[str]:
     """Return the generated files under `root` that differ from the schema, are missing or left over."""
-    files = generated_files(load_table(root / "schema"))
+    files = generated_files(load_table(root / "schema"), further)
     stale = [
         path
         for path, text in files.items()
@@ -51,10 +55,10 @@ def stale_files(root: Path) -> list[str]:
     return sorted(stale + left_over)
 
 
-def write_files(root: Path) -> list[str]:
+def write_files(root: Path, further: Pages = _NO_PAGES) -> list[str]:
     """Bring the generated files under `root` up to date; return those that changed."""
-    changed = stale_files(root)
-    files = generated_files(load_table(root / "schema"))
+    changed = stale_files(root, further)
+    files = generated_files(load_table(root / "schema"), further)
     for path in changed:
         target = root / path
         if path in files:

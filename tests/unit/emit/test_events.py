@@ -44,8 +44,8 @@ CALLS: dict[str, dict[str, Any]] = {
     },
     "prediction": {
         "prediction_id": "p", "outcome": "failure", "label": True, "value": 1.0, "score": 0.5, "duration_ns": 5,
-        "scores": {"a": 0.5, "b": 0.5}, "latency_ns": {"model": 4}, "features": [1.0, "x", None],
-        "feature_names": ["f", "g", "h"], "raw_input": {"text": "hello"}, "raw_output": "hello you", "batch_id": "b",
+        "scores": {"a": 0.5, "b": 0.5}, "latency_ns": {"model": 4}, "features": [1.0, "x", None, np.arange(4.0)],
+        "feature_names": ["f", "g", "h", "i"], "raw_input": {"text": "hello"}, "raw_output": "hello you", "batch_id": "b",
         "chunks": 3, "finished": True,
         "numeric": {"a": 1.0, "b": None}, "categorical": {"c": "x", "d": None}, "missing": ["e"], "weight": 10,
     },

@@ -85,6 +85,7 @@ class TestFreshness:
         """`schema generate --check` exits 1 and names stale files; without --check it writes them."""
         runner = CliRunner()
         arguments = ["generate", "--root", str(checkout)]
+        assert "docs/reference/events.md" in runner.invoke(app, arguments).output
         assert runner.invoke(app, [*arguments, "--check"]).exit_code == 0
         (checkout / "docs/reference/fields.md").write_text("old")
         checked = runner.invoke(app, [*arguments, "--check"])
