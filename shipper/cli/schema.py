@@ -10,6 +10,9 @@ import typer
 
 app = typer.Typer(no_args_is_help=True, help="The field table and everything that is generated from it.")
 
+_UNSAID: dict[str, tuple[object, ...]] = {"searchable": (True,), "required": (False,)}
+"""Values that go without saying; of all else, what is empty."""
+
 
 @app.command()
 def generate(
@@ -48,24 +51,32 @@ def generate(
 @app.command()
 def show(
     name: Annotated[
-        str, typer.Argument(help="A field, the beginning of one, or a dataset; none: all datasets.")
+        str,
+        typer.Argument(
+            metavar="FIELD",
+            help="A field, the beginning of several (ml.prediction), or a dataset; none: all datasets.",
+        ),
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
-    """Show what is declared of a field or a dataset."""
+    """Show what is declared of a field, a group of fields or a dataset: type, unit, privacy class, retention."""
     from shipper.assets import asset
     from shipper.errors import ConfigurationError
-    from shipper.schema.describe import describe
+    from shipper.schema.describe import describe, suggestions
     from shipper.schema.table import load_table
 
-    found = describe(load_table(asset("schema")), name)
+    table = load_table(asset("schema"))
+    found = describe(table, name)
     if not found:
-        raise ConfigurationError(f"No field or dataset {name} is declared; see docs/reference/fields.md.")
+        meant = suggestions(table, name)
+        hint = f"did you mean {', '.join(meant)}?" if meant else "all stand in docs/reference/fields.md."
+        raise ConfigurationError(f"No field or dataset {name} is declared; {hint}")
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
     for entry in found:
         typer.echo(entry["name"])
         for key, value in entry.items():
-            if key != "name" and value not in ("", False, []):
-                typer.echo(f"  {key:15} {', '.join(value) if isinstance(value, list) else value}")
+            if key == "name" or value in _UNSAID.get(key, ("", 0, [])):
+                continue
+            typer.echo(f"  {key:15} {', '.join(value) if isinstance(value, list) else value}")

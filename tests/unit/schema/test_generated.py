@@ -100,7 +100,18 @@ class TestFreshness:
         assert "Whether tracked files differ" in runner.invoke(app, ["show", "git.dirty"]).output
         (row,) = json.loads(runner.invoke(app, ["show", "ml.training", "--json"]).output)
         assert row["period"] == "month"
-        assert isinstance(runner.invoke(app, ["show", "ml.nothing"]).exception, ConfigurationError)
+        for name in ("ml.prediction", "ml.metrics.f1", "event.duration", ""):
+            assert json.loads(runner.invoke(app, ["show", name, "--json"]).output)
+        shown = runner.invoke(app, ["show", "event.duration"]).output
+        assert "unit            ns" in shown
+        assert "searchable" not in shown
+        assert "searchable" in runner.invoke(app, ["show", "event.original"]).output
+        assert (
+            "logs-ml.training-<namespace>-<yyyy.MM.01>" in runner.invoke(app, ["show", "ml.training"]).output
+        )
+        error = runner.invoke(app, ["show", "ml.predicton.id"]).exception
+        assert isinstance(error, ConfigurationError)
+        assert "did you mean ml.prediction.id" in str(error)
 
 
 class TestTemplates:

@@ -8,7 +8,7 @@ import pytest
 
 from shipper.assets import asset
 from shipper.errors import ConfigurationError
-from shipper.schema.describe import describe
+from shipper.schema.describe import describe, suggestions
 from shipper.schema.table import load_table
 
 FIELDS = """
@@ -113,3 +113,28 @@ def test_a_name_is_described_for_people() -> None:
     assert [entry["name"] for entry in describe(table, "")] == [row.name for row in table.datasets]
     assert describe(table, "ml.metrics.f1")[0]["name"] == "ml.metrics"
     assert describe(table, "nothing.like.it") == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("ml.predicton.id", "ml.prediction.id"),
+        ("prediction.id", "ml.prediction.id"),
+        ("latency", "ml.latency"),
+        ("ml.metric", "ml.metrics"),
+        ("ml.trainng", "ml.training"),
+        ("Service.Name", "service.name"),
+        ("ml.predictions", "ml.prediction"),
+        ("stacktrace", "error.stack_trace"),
+        ("scroe", "ml.prediction.score"),
+    ],
+)
+def test_a_near_miss_is_understood(wrong: str, meant: str) -> None:
+    """Who mistypes a field, a group or a dataset, or writes only its end, is told what is declared."""
+    assert meant in suggestions(load_table(asset("schema")), wrong)
+
+
+def test_nonsense_has_no_suggestion() -> None:
+    """What is like nothing gets no guess."""
+    assert suggestions(load_table(asset("schema")), "qqqqqqqqq") == []
+    assert suggestions(load_table(asset("schema")), "..") == []
