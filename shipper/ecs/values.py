@@ -71,7 +71,7 @@ def _text(value: object) -> str:  # noqa: PLR0911 - one line per kind of value
     if isinstance(value, int):
         return _integer_text(int.__add__(value, 0))
     if isinstance(value, float):
-        return float.__repr__(float.__add__(value, 0.0))
+        return float.__repr__(float.__pos__(value))
     if isinstance(value, (bytes, bytearray, memoryview)):
         return _bytes_text(value)
     if isinstance(value, datetime):
@@ -134,7 +134,7 @@ def _number(value: object) -> int | float | None:
     if isinstance(value, int):
         return int.__add__(value, 0)
     if isinstance(value, float):
-        return float.__add__(value, 0.0)
+        return float.__pos__(value)
     if isinstance(value, str):
         plain = str.__str__(value)
         if len(plain) > 40 or not _NUMBER.match(plain):
