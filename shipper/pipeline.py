@@ -19,7 +19,7 @@ from shipper.ecs.limits import Limits
 from shipper.emit import reentry
 from shipper.emit.emitter import Emitter, Facts
 from shipper.emit.level_watch import WATCHER
-from shipper.emit.outlet import Writer
+from shipper.emit.outlet import QuickWriter
 from shipper.emit.road import inside
 from shipper.emit.sampling import make_sampler
 from shipper.enrich.git import GitFacts
@@ -180,7 +180,7 @@ class Pipeline:
             self._reporter.flush()
             return left
 
-    def _open(self, producer_id: str) -> Writer:
+    def _open(self, producer_id: str) -> QuickWriter:
         """Open the spool (and with mode = thread make the worker) for a new producer."""
         settings = self.settings
         is_shipping = settings.ship.mode == "thread"

@@ -8,12 +8,12 @@ from typing import Final, NamedTuple
 
 from shipper.clock import Clock
 from shipper.ecs.constants import Constants
-from shipper.ecs.encode import Encoder
+from shipper.ecs.encode import Encoded, Encoder
 from shipper.ecs.event import Event
 from shipper.ecs.limits import Limits
 from shipper.ecs.redaction import Redaction
 from shipper.emit.fused import FusedRoad
-from shipper.emit.outlet import REGISTRY, Writer
+from shipper.emit.outlet import REGISTRY, QuickWriter, Writer
 from shipper.emit.road import inside
 from shipper.emit.sampling import Sampler
 from shipper.enrich.model import Model
@@ -37,7 +37,7 @@ class Facts(NamedTuple):
 class _Producer(NamedTuple):
     producer_id: str
     encoder: Encoder
-    writer: Writer
+    writer: QuickWriter
 
 
 class Emitter:
@@ -65,7 +65,7 @@ class Emitter:
         *,
         clock: Clock,
         has_own_time: bool,
-        open_writer: Callable[[str], Writer],
+        open_writer: Callable[[str], QuickWriter],
         process_id: Callable[[], int],
         counters: Counters,
         reporter: Reporter,
@@ -117,30 +117,22 @@ class Emitter:
     def _take(self, event: Event) -> None:
         diversion = REGISTRY.diversion
         if diversion is not None:
-            self._append(self._diverted_encoder(diversion.producer_id), diversion, event)
+            encoder = self._diverted_encoder(diversion.producer_id)
+            _append(diversion, encoder.encode(event, self._clock.now_us()))
             return
-        self._counters.count_emitted()
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             producer = self._producer or self._open()
-            taken = self._append(producer.encoder, producer.writer, event)
-            if taken or not producer.writer.is_closed:
+            # Before it is counted: KeyboardInterrupt passes, from a `__repr__` for example, and then there is no record.
+            encoded = producer.encoder.encode(event, self._clock.now_us())
+            if not attempt:
+                self._counters.count_emitted()
+            if _append(producer.writer, encoded) or not producer.writer.is_closed:
                 return
             # Another thread closed the pipeline between the two lines above: the record goes to the next spool.
             if self._producer is producer:
                 break
         self._counters.count_dropped("closed")
         self._reporter.report("drop.closed", "a record was dropped, closed")
-
-    def _append(self, encoder: Encoder, writer: Writer, event: Event) -> bool:
-        encoded = encoder.encode(event, self._clock.now_us())
-        sequence = writer.append(
-            encoded.prefix,
-            encoded.suffix,
-            timestamp_us=encoded.timestamp_us,
-            level=encoded.level,
-            dataset=encoded.dataset,
-        )
-        return sequence is not None
 
     def refuse(self, reason: str, detail: str, count: int = 1) -> None:
         """Count events that never reached the spool, and tell a person."""
@@ -198,9 +190,14 @@ class Emitter:
 
     def _use(self, producer: _Producer) -> _Producer:
         self._producer = producer
-        if self._sampler is None:  # the sampler judges events, which the quick way does not make
+        if self._sampler is None:  # it judges events, which the quick way does not make
             self.fused = FusedRoad(
-                producer.encoder, producer.writer, self._clock, self._counters, has_own_time=self.has_own_time
+                producer.encoder,
+                producer.writer,
+                self._clock,
+                self._counters,
+                route=self.route,
+                has_own_time=self.has_own_time,
             )
         return producer
 
@@ -210,3 +207,14 @@ class Emitter:
             known = (producer_id, self.revision, self.encoder(producer_id))
             self._diverted = known
         return known[2]
+
+
+def _append(writer: Writer, encoded: Encoded) -> bool:
+    sequence = writer.append(
+        encoded.prefix,
+        encoded.suffix,
+        timestamp_us=encoded.timestamp_us,
+        level=encoded.level,
+        dataset=encoded.dataset,
+    )
+    return sequence is not None

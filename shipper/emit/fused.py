@@ -27,6 +27,7 @@ from shipper.emit.outlet import QuickWriter
 from shipper.emit.reentry import THREADS, ThreadState, is_ours, remember, was_seen
 from shipper.emit.road import settle_refused
 from shipper.emit.stdlib import RECORD_ATTRIBUTES
+from shipper.emit.third_party import is_read
 from shipper.enrich.context import bound_fields
 from shipper.observe.counters import Counters
 from shipper.spool.frame import frame_tag
@@ -276,7 +277,7 @@ class FusedRoad:
     def _learn_record_site(self, place: _RecordPlace) -> _Site:
         path, line, function, level, logger = place
         log = None
-        if level in _LEVELS and type(logger) is str:
+        if level in _LEVELS and type(logger) is str and not is_read(logger):
             at = os.path.basename(str(path)), line, str(function)  # noqa: PTH119
             log = self._fragment(Event(level, "", logger, origin=at), "log")
         if len(self._record_sites) >= _MOST_SITES:

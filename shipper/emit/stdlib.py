@@ -11,7 +11,8 @@ from typing import Final
 
 from shipper.ecs.event import Event, ExcInfo
 from shipper.emit.message import message_and_fields
-from shipper.emit.reentry import THREAD
+from shipper.emit.reentry import THREADS
+from shipper.emit.third_party import read
 from shipper.enrich.context import bound_fields
 
 RECORD_ATTRIBUTES: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
@@ -40,10 +41,13 @@ def event_from_record(record: logging.LogRecord, *, use_created: bool) -> Event:
         use_created: take the time from the record; False under a simulated clock.
     """
     attributes = record.__dict__
-    given = {name: value for name, value in attributes.items() if name not in RECORD_ATTRIBUTES}
+    known = read(record)
+    hidden = RECORD_ATTRIBUTES | known.hidden if known.hidden else RECORD_ATTRIBUTES
+    given = {name: value for name, value in attributes.items() if name not in hidden}
     message, inner = message_and_fields(record.msg, record.args)
     fields: dict[object, object] = {}
     fields.update(bound_fields())
+    fields.update(known.fields)
     fields.update(given)
     fields.update(inner)
     inner_error = exc_info(fields.pop("exc_info", None)) if inner else None
@@ -52,11 +56,11 @@ def event_from_record(record: logging.LogRecord, *, use_created: bool) -> Event:
         message, error_text = _without_traceback(message)
     return Event(
         level=_level(record.levelno),
-        message=message,
+        message=known.message or message,
         logger=record.name,
         fields=fields,
         created_us=_microseconds(record.created) if use_created else None,
-        origin=(os.path.basename(str(record.pathname)), record.lineno, str(record.funcName)),  # noqa: PTH119
+        origin=known.origin or _origin(record),
         thread=_thread(record),
         error=exc_info(record.exc_info) or inner_error,
         error_text=error_text,
@@ -83,6 +87,10 @@ def exc_info(value: object) -> ExcInfo | None:
     return None
 
 
+def _origin(record: logging.LogRecord) -> tuple[str, int, str]:
+    return os.path.basename(str(record.pathname)), record.lineno, str(record.funcName)  # noqa: PTH119
+
+
 def _level(value: object) -> int:
     return value if isinstance(value, int) and value >= 0 else logging.INFO
 
@@ -95,4 +103,4 @@ def _thread(record: logging.LogRecord) -> tuple[int | None, str] | None:
     if not record.threadName:
         return None
     is_here = record.thread == threading.get_ident()
-    return (THREAD.native_id if is_here else None), str(record.threadName)
+    return (THREADS.state.native_id if is_here else None), str(record.threadName)
