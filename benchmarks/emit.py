@@ -18,14 +18,16 @@ from benchmarks.contender import Contender
 from benchmarks.contenders import CONTENDERS
 from benchmarks.page import page
 from benchmarks.promises import PROMISES, REFERENCES, judge
-from benchmarks.run import Plan, Result, run_all
+from benchmarks.result import Result
+from benchmarks.run import Plan, run_all
 from benchmarks.table import machine, plain, process_rows, rows, verdict_rows
 
 _KEPT, _BROKEN, _USAGE = 0, 1, 2
 _HELP: Final = """
 Each contender runs in a fresh process of its own and logs the same inference record (ten features, about
-650 bytes as JSON); contenders take turns, in another random order in each repeat. The table shows medians
-over the repeats; a ratio is the median of the ratios of each repeat, with its spread.
+650 bytes as JSON). In each repeat, in another random order, it meets its peer: the two take turns of some
+hundred calls. The table shows medians over the repeats; a ratio is the median of those of each meeting,
+with its spread.
 
   python benchmarks/emit.py                       every contender
   python benchmarks/emit.py shipper structlog     these two
@@ -82,7 +84,7 @@ def check(result: Result, *, is_whole: bool) -> int:
     if absent:
         print(f"The promises cannot be checked without {', '.join(absent)}.", file=sys.stderr)
         return _USAGE
-    verdicts = [verdict for promise in PROMISES if (verdict := judge(promise, result.runs)) is not None]
+    verdicts = [verdict for promise in PROMISES if (verdict := judge(promise, result)) is not None]
     if not verdicts:
         print("None of the chosen contenders has a promise.", file=sys.stderr)
         return _USAGE
@@ -111,7 +113,7 @@ def _say(chosen: Sequence[Contender], result: Result, plan: Plan, options: argpa
 
 
 def _as_data(result: Result, plan: Plan) -> dict[str, object]:
-    verdicts = [verdict for promise in PROMISES if (verdict := judge(promise, result.runs)) is not None]
+    verdicts = [verdict for promise in PROMISES if (verdict := judge(promise, result)) is not None]
     return {
         "plan": {**asdict(plan), "directory": str(plan.directory or "")},
         "machine": machine(plan),

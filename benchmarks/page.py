@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from benchmarks.contender import Contender
-from benchmarks.run import Plan, Result
+from benchmarks.result import Result
+from benchmarks.run import Plan
 from benchmarks.table import machine, markdown, process_rows, rows, verdict_rows
 
 _HEAD: Final = """# What logging costs
@@ -14,9 +15,10 @@ _HEAD: Final = """# What logging costs
 Written by `benchmarks/emit.py --markdown`; `make bench-emit` measures anew and fails beyond a promise.
 
 One inference record with ten features, about 650 bytes as JSON as the floor writes it; ours is larger, because
-it carries the id, sequence, git commit, model and context. Each contender runs in a fresh process of its own;
-contenders take turns, in another random order in each repeat. Figures are medians over the repeats. A ratio is
-the median of the ratios of each repeat, and in brackets stands its spread. Nothing is subtracted for anybody.
+it carries the id, sequence, git commit, model and context. Each contender runs in a fresh process of its own. In
+each repeat, in another random order, it meets its peer: the two take turns of some hundred calls, and whoever waits
+is stopped. Figures are medians over the repeats. A ratio is the median of those of each meeting, and in brackets
+stands its spread. Nothing is subtracted for anybody.
 Microseconds belong to the machine below and to what else ran there; ratios travel better."""
 
 _TEXT: Final = """Ours is in the spool when the call returns, and survives the death of the process. What the peers

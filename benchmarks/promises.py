@@ -6,15 +6,11 @@ Only ratios to a peer in the same run travel from machine to machine; the two pl
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-Figures = Mapping[str, float]
-"""Figures of one contender in one repeat, by name: p50, p99, p999, threads, ..."""
-
-Runs = Mapping[str, Sequence[Figures]]
-"""All repeats by contender; the n-th of one and the n-th of another belong to the same repeat."""
+from benchmarks.result import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +20,7 @@ class Promise:
     Attributes:
         says: what is promised, in words.
         ours: name of the contender.
-        figure: which figure of it, see `Figures`.
+        figure: which figure of it, see `benchmarks.result.Figures`.
         limit: the bound.
         peer: what the figure is divided by; "": it stands for itself.
         at_least: whether `limit` is the least value rather than the largest.
@@ -122,21 +118,12 @@ REFERENCES: Final = frozenset(promise.peer for promise in PROMISES if promise.pe
 """Contenders without which the promises cannot be checked."""
 
 
-def ratios(runs: Runs, ours: str, figure: str, peer: str) -> list[float]:
-    """Return ours divided by the peer's, for each repeat in which both have the figure."""
-    found = []
-    for own, other in zip(runs.get(ours, ()), runs.get(peer, ()), strict=False):
-        if figure in own and other.get(figure):
-            found.append(own[figure] / other[figure])
-    return found
-
-
-def judge(promise: Promise, runs: Runs) -> Verdict | None:
+def judge(promise: Promise, result: Result) -> Verdict | None:
     """Return the verdict, or None if this run has not the figures for it."""
     if promise.peer:
-        values = ratios(runs, promise.ours, promise.figure, promise.peer)
+        values = result.ratios(promise.ours, promise.figure, promise.peer)
     else:
-        values = [run[promise.figure] for run in runs.get(promise.ours, ()) if promise.figure in run]
+        values = [run[promise.figure] for run in result.runs.get(promise.ours, ()) if promise.figure in run]
     if not values:
         return None
     return Verdict(promise, statistics.median(values), min(values), max(values))

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.contender import Contender, Kind
-from benchmarks.promises import PROMISES, Verdict, judge, ratios
-from benchmarks.run import Plan, Result
+from benchmarks.promises import PROMISES, Verdict, judge
+from benchmarks.result import Result
+from benchmarks.run import Plan
 
 Row = Sequence[str]
 
@@ -49,7 +50,7 @@ def _row(contender: Contender, result: Result) -> Row:
         values = [run[name] for run in runs if name in run]
         return f"{statistics.median(values) / scale:.{digits}f}" if values else ""
 
-    found = ratios(result.runs, contender.name, "p50", contender.peer)
+    found = result.ratios(contender.name, "p50", contender.peer)
     digits = 3 if contender.kind == Kind.LOOP else 1
     return (
         contender.name, contender.says, figure("p50", digits=digits), figure("p99", digits=digits),
@@ -102,7 +103,7 @@ def verdict_rows(result: Result) -> list[Row]:
     """Return the table of promises, head first; a promise without figures says so."""
     found: list[Row] = [("promise", "of", "to", "limit", "measured", "verdict")]
     for promise in PROMISES:
-        verdict = judge(promise, result.runs)
+        verdict = judge(promise, result)
         measured = (
             "" if verdict is None else f"{verdict.value:.2f} ({verdict.lowest:.2f}–{verdict.highest:.2f})"
         )
