@@ -63,9 +63,7 @@ def _exception_line(stack_trace: str) -> str:
 
     What follows it are further lines of the message and notes; of a chain the last traceback counts.
     """
-    lines = [
-        line[4:] if line.startswith("  | ") else line for line in stack_trace.splitlines() if line.strip()
-    ]
+    lines = [line.removeprefix("  | ") for line in stack_trace.splitlines() if line.strip()]
     starts = [at for at, line in enumerate(lines) if line.endswith(_HEADING) and not line.startswith("   ")]
     rest = lines[starts[-1] + 1 :] if starts else lines
     return next((line for line in rest if not line.startswith(" ")), "")

@@ -76,7 +76,7 @@ def _card_end(text: str, groups: list[tuple[int, int]], first: int) -> int:
     """Return where a card number ends that begins with this group of digits, or 0."""
     number = ""
     for start, end in groups[first : first + 6]:
-        if end - start > _LONGEST_CARD or (end - start < 2 and number == ""):
+        if end - start > _LONGEST_CARD or (end - start < 4 and not number):
             return 0
         number += digits_of(text[start:end])
         if len(number) > _LONGEST_CARD:

@@ -1,5 +1,7 @@
 """Whole documents: names, classes, pseudonyms, cuts, exceptions, on every road."""
 
+# ruff: noqa: TRY301 - exceptions are raised where they are caught, to have frames
+
 from __future__ import annotations
 
 import logging
