@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
 from shipper.ecs.summaries import describe
-from shipper.ecs.tensors import is_missing, library_of, scalar
+from shipper.ecs.tensors import is_missing, library_of, place, scalar, shape
 from shipper.ecs.values import is_mapping, key_text, number, pairs, text
 from shipper.emit.events.form import MOST_NAMES, EventFields
 
@@ -83,7 +85,10 @@ def _named_values(features: object, names: Iterable[str] | None) -> list[tuple[s
         return []
     if is_mapping(features):
         given: Mapping[object, object] = features  # type: ignore[assignment]
-        return [(key_text(key, _KEY), value) for key, value in pairs(given, MOST_NAMES)]
+        return [
+            (key if type(key) is str else key_text(key, _KEY), value)
+            for key, value in pairs(given, MOST_NAMES)
+        ]
     values = _row(features)
     if values is None:
         return [("input", features)]
@@ -102,15 +107,11 @@ def _row(features: Any) -> list[object] | None:
     """Return one row of inputs as a list, None if `features` is something else."""
     if type(features) in (list, tuple):
         return list(islice(features, MOST_NAMES))
-    told = describe(features) if library_of(features) is not None else None
-    if told is None or "device" in told or "tolist" not in dir(type(features)):
+    library = library_of(features)
+    lengths = None if library in (None, "unknown") else shape(features)
+    if lengths is None or library is None or not 1 <= len(lengths) <= 2 or place(features, library):
         return None
-    shape = told["shape"]
-    if not isinstance(shape, list) or sum(size > 1 for size in shape) > 1 or not 1 <= len(shape) <= 2:
+    if math.prod(lengths) != max(lengths) or max(lengths) > MOST_NAMES or not hasattr(features, "tolist"):
         return None
-    flat = features.tolist()
-    while len(shape) > 1 and len(flat) == 1:
-        flat, shape = flat[0], shape[1:]
-    if len(shape) > 1 or len(flat) > MOST_NAMES:
-        return None
-    return list(flat)
+    values = features.tolist()
+    return list(itertools.chain.from_iterable(values)) if len(lengths) == 2 else list(values)

@@ -154,7 +154,7 @@ class Inference:
         has_failed = outcome == "failure"
         log(
             self._logger,
-            {**self.fields, **event},
+            {**self.fields, **event} if self.fields else event,
             self._message if self._message is None or not has_failed else f"{self._message} failed",
             level=None if outcome != "unknown" else logging.WARNING,
             exc_info=error if has_failed and error is not None else None,

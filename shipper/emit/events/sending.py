@@ -90,7 +90,9 @@ def _send(
     fields: Mapping[str, object],
 ) -> None:
     given: dict[str, Any] = {**fields}
-    if is_mapping(event):
+    if type(event) is dict and all(type(name) is str for name in event):
+        given.update(event)
+    elif is_mapping(event):
         given.update({str(name): value for name, value in pairs(event, 4096)})  # type: ignore[arg-type]
     else:
         given["event_given"] = event
