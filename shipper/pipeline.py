@@ -25,6 +25,7 @@ from shipper.emit.sampling import make_sampler
 from shipper.enrich.git import GitFacts
 from shipper.enrich.model import Model
 from shipper.enrich.service import host_fields, process_fields, service_fields
+from shipper.integrations.support import report_unsupported
 from shipper.observe.counters import Counters, Snapshot
 from shipper.observe.health import Health, HealthReport
 from shipper.observe.report import Reporter
@@ -198,6 +199,7 @@ class Pipeline:
         )
         if not self._is_closed:
             self.watch_levels()
+            report_unsupported(settings.ship.mode, self._reporter)
         if not is_shipping or self._is_closed:
             return self._spool
         self._worker = _make_worker(
@@ -295,5 +297,4 @@ def _reset_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_reset_in_child)
-# After the pipelines: the watcher starts a thread, which may log.
-os.register_at_fork(after_in_child=WATCHER.reset_in_child)
+os.register_at_fork(after_in_child=WATCHER.reset_in_child)  # last: it starts a thread, which may log
