@@ -67,6 +67,8 @@ _QUOTED_GATES: Final = (
 _OPTION: Final = re.compile(r"(?<![\w\-])--?[A-Za-z]")
 _FOREIGN: Final = ("пароль", "密码", "口令", "パスワード", "비밀번호")
 _MOST_REMEMBERED: Final = 4096
+_LONGEST_TEMPLATE: Final = 512
+_ZEROS: Final = bytes(48 if byte in _DIGITS else byte for byte in range(256))
 
 Classify = Callable[[str], NameClass]
 
@@ -76,12 +78,15 @@ class Prefilter:
 
     Args:
         classify: what a name says of its value.
+        tells_digits_apart: whether names are denied or allowed that differ in their digits alone.
     """
 
-    __slots__ = ("_classify", "_free")
+    __slots__ = ("_classify", "_free", "_tells_digits_apart", "_templates")
 
-    def __init__(self, classify: Classify) -> None:
+    def __init__(self, classify: Classify, *, tells_digits_apart: bool = False) -> None:
         self._classify = classify
+        self._tells_digits_apart = tells_digits_apart
+        self._templates: set[bytes] = set()
         self._free: set[bytes] = {b""}
 
     def is_clean(self, text: str) -> bool:
@@ -92,15 +97,18 @@ class Prefilter:
             return not may_announce(text) and (
                 _LONG_RUN not in data.translate(_RUNS) or not _may_be_issued(text)
             )
-        if (b"\\" in special and has_written_breaks(text)) or b"\x1b" in special:
+        if _may_hold_form(text, data, special):
             return False
-        if b"@" in special or "%40" in text or "-----" in text or CUT_MARK in text:
-            return False
-        if _LONG_RUN in data.translate(_RUNS) and _may_be_issued(text):
-            return False
-        if _DIGITS_IN_ROW in special.translate(_ROWS, _BETWEEN_DIGITS) and _may_be_row_of_digits(data, text):
-            return False
-        return not self.may_hold_assignment(text, data, special)
+        if b"%" in special or len(data) > _LONGEST_TEMPLATE or self._tells_digits_apart:
+            return not self.may_hold_assignment(text, data, special)
+        # Names do not depend on digits: lines that differ in their numbers alone are looked through once.
+        template = data.translate(_ZEROS)
+        is_clean = template in self._templates or not self.may_hold_assignment(text, data, special)
+        if is_clean:
+            if len(self._templates) >= _MOST_REMEMBERED:
+                self._templates.clear()
+            self._templates.add(template)
+        return is_clean
 
     def may_hold_assignment(self, text: str, data: bytes = b"", special: bytes = b"") -> bool:
         """Tell whether there can be a value whose name or announcement tells that it is to be redacted."""
@@ -202,6 +210,19 @@ def may_announce(text: str) -> bool:
         if word in lower:
             return True
     return not lower.isascii() and any(word in lower for word in _FOREIGN)
+
+
+def _may_hold_form(text: str, data: bytes, special: bytes) -> bool:
+    """Tell whether there can be something that shows by its own form, or that hides it."""
+    if b"@" in special or b"\x1b" in special or CUT_MARK in text:
+        return True
+    if (b"\\" in special and has_written_breaks(text)) or (b"-" in special and "-----" in text):
+        return True
+    if b"%" in special and "%40" in text:
+        return True
+    if _LONG_RUN in data.translate(_RUNS) and _may_be_issued(text):
+        return True
+    return _DIGITS_IN_ROW in special.translate(_ROWS, _BETWEEN_DIGITS) and _may_be_row_of_digits(data, text)
 
 
 def _has_odd_form(text: str, special: bytes) -> bool:

@@ -56,7 +56,9 @@ class Redactor:
         self._treatments = Treatments(
             fields, self._policy, keyring is not None, self.name_class, self._is_clean_name
         )
-        self._prefilter = Prefilter(self.name_class)
+        named = (*self._policy.keys, *self._policy.allowed)
+        has_digits = any(letter.isdigit() for name in named for letter in name)
+        self._prefilter = Prefilter(self.name_class, tells_digits_apart=has_digits)
         self._finders = Finders(self._policy, self.name_class, self._prefilter)
         self._clean: set[str] = set()
         self._unchanged: set[str] = set()
