@@ -21,15 +21,27 @@ FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Disk:
-    """The real disk. Stateless; tests subclass it."""
+    """The real disk; tests subclass it.
+
+    Attributes:
+        veto: -1 in a forked child whose parent's this was, else 0. Whatever a fork in a signal handler interrupted
+            must not go on, in the child, with the parent's files: or-ed to a descriptor it gives none.
+    """
+
+    veto = 0
+
+    def _check(self) -> None:
+        if self.veto:
+            raise OSError(errno.EBADF, "the files are another process's")
 
     def create(self, path: Path) -> int:
         """Create a file that must not exist; return its descriptor, for reading, writing and mapping."""
+        self._check()
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def write(self, descriptor: int, data: bytes) -> int:
         """Write at the end; return how many bytes were taken, possibly fewer than given."""
-        return os.write(descriptor, data)
+        return os.write(descriptor | self.veto, data)
 
     def allocate(self, descriptor: int, start: int, end: int) -> None:
         """Let the file reach from `start`, its end, to `end`, with blocks of its own, reading as zeros.
@@ -39,7 +51,7 @@ class Disk:
         if end <= start:
             return
         try:
-            os.posix_fallocate(descriptor, start, end - start)
+            os.posix_fallocate(descriptor | self.veto, start, end - start)
         except AttributeError:  # no such call on this system
             self.zero(descriptor, start, end)
         except OSError as error:
@@ -50,11 +62,11 @@ class Disk:
     def zero(self, descriptor: int, start: int, end: int) -> None:
         """Write zeros from byte `start` to byte `end`."""
         while start < end:
-            start += os.pwrite(descriptor, _ZEROS[: end - start], start)
+            start += os.pwrite(descriptor | self.veto, _ZEROS[: end - start], start)
 
     def truncate(self, descriptor: int, size_bytes: int) -> None:
         """Cut the file."""
-        os.ftruncate(descriptor, size_bytes)
+        os.ftruncate(descriptor | self.veto, size_bytes)
 
     def trim(self, path: Path, size_bytes: int) -> None:
         """Cut a file that nobody writes any more."""
@@ -74,10 +86,12 @@ class Disk:
 
     def replace(self, source: Path, target: Path) -> None:
         """Rename atomically over `target`."""
+        self._check()
         source.replace(target)
 
     def unlink(self, path: Path) -> None:
         """Delete a file; one that is gone already is no error."""
+        self._check()
         path.unlink(missing_ok=True)
 
     def free_bytes(self, path: Path) -> int:

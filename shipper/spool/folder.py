@@ -23,8 +23,9 @@ from shipper.spool.lock import FolderLock, try_lock
 from shipper.spool.policy import DropReason, SpoolPolicy
 from shipper.spool.room import Room
 from shipper.spool.segment import HEADER_BYTES, SegmentHeader
-from shipper.spool.tail import SegmentTail, Tail
+from shipper.spool.tail import STRETCH_BYTES, SegmentTail, Tail
 
+_LOOK_S: Final = 0.2
 _STEP_MIN_BYTES: Final = 1 << 18
 _STEP_MAX_BYTES: Final = 1 << 22
 """A segment grows by as much as its folder was written so far, within these bounds: few log little."""
@@ -65,6 +66,7 @@ class WriterFolder:
         self._synced_at_s = clock.monotonic_s()
         self._synced_sequence = next_sequence
         self._acknowledged = START.sequence
+        self._look_at_s = float("-inf")
         self.sync_error: OSError | None = None
 
     @classmethod
@@ -173,6 +175,12 @@ class WriterFolder:
         return None
 
     def _begin(self, size_bytes: int) -> SegmentTail:
+        try:
+            return self._create(size_bytes)
+        except FileExistsError:  # made by a child that was forked inside this very call; numbers may skip
+            return self._create(size_bytes)
+
+    def _create(self, size_bytes: int) -> SegmentTail:
         self._number += 1
         header = SegmentHeader(
             self.directory.name, self._number, self.tail.next_sequence, self._clock.now_us()
@@ -202,17 +210,25 @@ class WriterFolder:
         self._room.recount_now()
         return dropped
 
-    def look(self) -> None:
-        """See whether the files are still ours, and how far they are acknowledged. Never raises OSError.
+    def tend(self) -> None:
+        """Do ahead of time what appends would have to do; called by whoever has time. Never raises OSError.
 
-        What is found wrong is put right at the next `make_room`.
+        That is: claim the next stretch of what is allocated, and from time to time see whether the files are still
+        ours and how far they are acknowledged. What is found wrong is put right at the next `make_room`.
         """
-        if isinstance(self.tail, SegmentTail) and self.tail.is_open:
+        tail = self.tail
+        if not isinstance(tail, SegmentTail) or not tail.is_open:
+            return
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._look_at_s:
+            self._look_at_s = now_s + _LOOK_S
+            found = read_checkpoint(self.directory)
+            self._acknowledged = self._acknowledged if found is None else found.sequence
             with contextlib.suppress(OSError):
-                self.tail.check()
-        found = read_checkpoint(self.directory)
-        if found is not None:
-            self._acknowledged = found.sequence
+                tail.check()
+        if tail.is_open and tail.limit - tail.at < STRETCH_BYTES and tail.limit < tail.allocated_bytes:
+            with contextlib.suppress(OSError):
+                tail.claim(2 * STRETCH_BYTES)
 
     def sync_appended(self) -> None:
         """Sync as the policy says after an append. A failure is kept in `sync_error`."""

@@ -136,3 +136,10 @@ class Supply:
     def _describe(self, error: OSError) -> str:
         directory = None if self.folder is None else self.folder.directory
         return f"the spool in {directory} cannot be written ({error.strerror or error})"
+
+    def abandon_in_child(self) -> None:
+        """In a forked child: close what was inherited, and let nothing go on that the fork interrupted."""
+        self._disk.veto = -1
+        folder, self.folder = self.folder, None
+        if folder is not None:
+            folder.release()

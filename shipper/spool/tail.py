@@ -157,6 +157,8 @@ class SegmentTail(Tail):
         except OSError as error:
             self.is_broken = error.errno not in FULL
             raise
+        except ValueError as error:  # closed, by a fork in a signal handler
+            raise OSError(errno.EBADF, str(error)) from error
         self.limit = end
 
     def check(self) -> None:

@@ -153,29 +153,34 @@ class SpoolWriter:
             if self._is_locked() and not self._wait_for_turn():
                 self._drop(DropReason.REENTRY)
                 return None
-            with self._lock:
-                tail = self._tail
-                sequence = tail.next_sequence
-                digits = b"%d" % sequence
-                rest = _join((
-                    _pack_order(sequence, timestamp_us), tag, prefix,
-                    self._stamp_start, digits, self._stamp_middle, digits, self._stamp_end, suffix,
-                ))  # fmt: skip
-                size = HEAD_BYTES + len(rest)
-                refusal = None
-                if tail.at + size > tail.limit:
-                    refusal = self._make_room(size)
+            try:
+                with self._lock:
                     tail = self._tail
-                if refusal is None:
-                    at, buffer = tail.at, tail.buffer
-                    start, end = at + HEAD_BYTES, at + size
-                    head = _pack_head(MAGIC, len(rest), _crc32(rest))
-                    buffer[start:end] = rest
-                    # The head makes it a record. One statement and no call: nothing can come between, see `Tail`.
-                    buffer[at:start], tail.at, tail.next_sequence = head, end, sequence + 1
-                    if self._is_synced:
-                        self._supply.sync_appended()
-                    return sequence
+                    sequence = tail.next_sequence
+                    digits = b"%d" % sequence
+                    rest = _join((
+                        _pack_order(sequence, timestamp_us), tag, prefix,
+                        self._stamp_start, digits, self._stamp_middle, digits, self._stamp_end, suffix,
+                    ))  # fmt: skip
+                    size = HEAD_BYTES + len(rest)
+                    refusal = None
+                    if tail.at + size > tail.limit:
+                        refusal = self._make_room(size)
+                        tail = self._tail
+                    if refusal is None:
+                        at, buffer = tail.at, tail.buffer
+                        start, end = at + HEAD_BYTES, at + size
+                        head = _pack_head(MAGIC, len(rest), _crc32(rest))
+                        buffer[start:end] = rest
+                        # The head makes it a record. One statement, no call: nothing comes between, see `Tail`.
+                        buffer[at:start], tail.at, tail.next_sequence = head, end, sequence + 1
+                        if self._is_synced:
+                            self._supply.sync_appended()
+                        return sequence
+            except ValueError:  # the map is closed: a signal handler forked just now, and this is the child
+                if not self._is_closed:
+                    raise
+                refusal = DropReason.CLOSED
             deadline_s = self._wait_for_room(refusal, deadline_s)
             if deadline_s is None:
                 return None
@@ -223,12 +228,13 @@ class SpoolWriter:
     def sync_if_due(self) -> None:
         """With `fsync = interval`: sync what was appended, if the interval is over. Never raises OSError.
 
-        Also looks whether the folder is still there; if not, the next append makes it anew.
+        Also prepares what the next appends need, and looks whether the folder is still there: if not, the next
+        append makes it anew.
         """
         with self._lock:
             folder = self._supply.folder
             if folder is not None and not self._is_closed:
-                folder.look()
+                folder.tend()
                 folder.sync_if_due()
 
     def close(self) -> None:
@@ -255,8 +261,7 @@ class SpoolWriter:
         self._is_locked = self._lock.locked
         self._is_closed = True
         self._tail.limit = 0
-        if self._supply.folder is not None:
-            self._supply.folder.release()
+        self._supply.abandon_in_child()
 
 
 _HOLDERS: Final[frozenset[CodeType]] = frozenset(

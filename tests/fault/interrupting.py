@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import linecache
 import sys
 from collections.abc import Callable, Iterator
@@ -33,7 +34,6 @@ class Interrupter:
         self.lines = 0
         self._fatal = fatal
         self._action = action
-        self._entered: set[tuple[int, int]] = set()
 
     def __call__(self, frame: FrameType, event: str, _argument: object) -> Interrupter | None:
         if not frame.f_code.co_filename.startswith(OURS):
@@ -45,15 +45,10 @@ class Interrupter:
         return self
 
     def _is_leaving(self, frame: FrameType) -> bool:
-        place = (id(frame), frame.f_lineno)
+        """Whether the line is that of a `with` for the second time: it begins by calling what is on the stack."""
         line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
-        if not line.lstrip().startswith("with "):
-            return False
-        if place in self._entered:
-            self._entered.remove(place)
-            return True
-        self._entered.add(place)
-        return False
+        first = dis.opname[frame.f_code.co_code[frame.f_lasti]]
+        return line.lstrip().startswith("with ") and first not in ("LOAD_FAST", "LOAD_GLOBAL")
 
     @contextmanager
     def watching(self) -> Iterator[None]:

@@ -44,7 +44,7 @@ def test_killed_at_each_write_boundary_of_the_writer(bench: Bench, when_full: st
             check_after_crash(one, told)
 
 
-@pytest.mark.parametrize("stride", [11, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [11, pytest.param(3, marks=pytest.mark.slow)])
 def test_killed_at_each_line_of_the_writer(bench: Bench, stride: int) -> None:
     """U22: dead at any line of an append, between a body and its head too: what was told is there, whole, once."""
 

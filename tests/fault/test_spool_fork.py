@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from shipper.spool.directory import writer_is_alive
 from shipper.spool.reader import SpoolReader
+from shipper.spool.writer import SpoolWriter
 from tests.fault.dying import in_child
+from tests.fault.interrupting import Interrupter
 from tests.unit.spool.bench import Bench
 
 
@@ -47,6 +52,48 @@ def test_forked_while_the_append_lock_is_held(bench: Bench) -> None:
     writer.close()
     assert bench.sequences(bench.root / "parent") == [1, 2, 3]
     assert bench.sequences(bench.root / "child") == [1]
+
+
+@pytest.mark.parametrize("stride", [13, pytest.param(3, marks=pytest.mark.slow)])
+def test_forked_at_each_line_of_an_append(bench: Bench, stride: int) -> None:
+    """U06: a signal handler that forks inside an append: the child writes nothing into its parent's file."""
+
+    def write(one: Bench, action: Callable[[SpoolWriter], None], fatal: int = 0) -> Interrupter:
+        writer = one.writer("p", segment_max_bytes=1 << 19)
+        interrupter = Interrupter(fatal, lambda: action(writer))
+        for size in (50, 200_000, 50, 400_000, 50):
+            with interrupter.watching():
+                one.append(writer, bytes(size))
+        writer.close()
+        return interrupter
+
+    def fork(writer: SpoolWriter) -> None:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            writer.abandon_in_child()
+            # Back into the append that was interrupted, and on: each is dropped.
+            sys.settrace(None)
+            children.append(0)
+        else:
+            children.append(child)
+
+    whole = write(Bench(bench.root.parent / "whole"), lambda _writer: None)
+    for fatal in range(1, whole.lines + 1, stride):
+        children: list[int] = []
+        one = Bench(bench.root.parent / str(fatal))
+        parent = os.getpid()
+        try:
+            write(one, fork, fatal)
+        finally:
+            if os.getpid() != parent:
+                os._exit(1 if sys.exc_info()[0] else 0)
+        _, status = os.waitpid(children[0], 0)
+        assert status == 0
+        assert one.sequences(one.root / "p") == [1, 2, 3, 4, 5]
+        with one.reader(one.root / "p") as reader:
+            one.drain(reader)
+            assert reader.damage.is_none
 
 
 def test_a_child_that_outlives_its_parent_does_not_keep_the_folder(bench: Bench) -> None:
