@@ -20,7 +20,6 @@ def spool_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     root = tmp_path / "spool"
     monkeypatch.setenv("SHIPPER_SPOOL_DIRECTORY", str(root))
     monkeypatch.setenv("SHIPPER_SHIP_MODE", "agent")
-    monkeypatch.setenv("SHIPPER_LEVELS_WATCH_S", "0")
     monkeypatch.setenv("SHIPPER_GIT_COMMIT", "c" * 40)
     logger = logging.getLogger()
     level, handlers = logger.level, list(logger.handlers)
