@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from random import Random
 from typing import Any, Final, Literal
@@ -107,7 +107,10 @@ class Sampler:
         self._cells = Cells([(rule.max_per_second, rule.burst) for rule in self._rules])
 
     def apply(self, event: Event) -> Event | None:
-        """Return the event as it is to be sent, with its weight; None: it is not, and has been counted."""
+        """Return the event, with its weight; None: it is not to be sent, and has been counted.
+
+        The event is the emitter's own, so it is given its weight in place; what it refers to stays as it is.
+        """
         tally = self._decide(event)
         if tally is None or tally == _WHOLE:
             return event if tally is not None else None
@@ -116,7 +119,8 @@ class Sampler:
         fields: dict[object, object] = {**event.fields, WEIGHT: tally.weight * own}
         if tally.folded:
             fields[FOLDED] = tally.folded
-        return replace(event, fields=fields)
+        event.fields = fields
+        return event
 
     def decide(
         self, logger: str, level: int, dataset: str, fields: Mapping[object, object], message: object

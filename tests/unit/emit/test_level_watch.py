@@ -378,3 +378,41 @@ def test_show_without_anything(spool_root: Path) -> None:
     assert "No level is set" in run("show").stdout
     assert json.loads(run("reset", "--json").stdout) == {"reset": []}
     assert not spool_root.exists()
+
+
+def test_the_watch_ends_with_close(spool_root: Path) -> None:
+    """U21: after many cycles of configure, log, close with a watch there is no thread of it left, and no descriptor."""
+    descriptors = 0
+    for cycle in range(20):
+        shipper.configure(levels={"watch_s": 0.01})
+        shipper.get_logger().info("hello")
+        assert WATCHER.is_running
+        shipper.close()
+        if not cycle:
+            descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for thread in threading.enumerate():
+        if thread.name == "shipper-levels":
+            thread.join(20)
+    assert not [thread for thread in threading.enumerate() if thread.name == "shipper-levels"]
+    assert len(os.listdir("/proc/self/fd")) == descriptors  # noqa: PTH208
+
+
+def test_loggers_that_exist_follow(spool_root: Path, shipper_records: Any) -> None:
+    """A bound logger that exists already, and a cached one of structlog's own, follow a change and its end."""
+    import structlog
+
+    shipper.configure(level="error")
+    ours = shipper.get_logger("app.deep").bind(a=1)
+    cached = structlog.get_logger("app.deep")
+    for log in (ours, cached):
+        log.info("before")
+    shipper.set_level("app", "info")
+    for log in (ours, cached, ours.new(b=2)):
+        log.info("during")
+        log.debug("too low")
+    shipper.reset_level("app")
+    for log in (ours, cached):
+        log.info("after")
+        log.error("error")
+    said = [message for message in shipper_records.messages if not message.startswith("level of")]
+    assert said == ["during"] * 3 + ["error"] * 2
