@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from shipper.enrich.redact import addresses, numbers, tokens
+from shipper.enrich.redact import addresses, national, numbers, tokens
 from shipper.enrich.redact.assignments import Classify, find_assignments
 from shipper.enrich.redact.cuts import find_cut_ends
 from shipper.enrich.redact.policy import Policy
@@ -27,7 +27,7 @@ Find = Callable[[str, list[Span]], None]
 _NUMBERS: Final[tuple[tuple[str, Find], ...]] = (
     ("card", numbers.find_cards),
     ("iban", numbers.find_ibans),
-    ("id", numbers.find_national_ids),
+    ("id", national.find_national_ids),
     ("phone", numbers.find_phones),
 )
 
@@ -50,6 +50,7 @@ class Finders:
         original, text = text, with_breaks(text)
         if may_hold_token(text):
             tokens.find_tokens(text, found)
+            national.find_tax_codes(text, found)
             if "-----" in text:
                 tokens.find_private_keys(text, found)
         if may_hold_address(text):

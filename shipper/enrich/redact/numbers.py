@@ -42,9 +42,6 @@ _NATIONAL: Final = re.compile(
 _SAID: Final = re.compile(
     r"(?i)(?<![A-Za-z])(?:phone|tel|mobile|whatsapp|sms|fax)(?![A-Za-z])[^\d\n+(]{0,16}(\+?\(?\d[\d ().\-/]{6,20}\d)(?![\w]|[:.]\d)"
 )
-_SOCIAL_SECURITY: Final = re.compile(
-    r"(?<![\w.\-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w]|[.\-]\d)"
-)
 _MOST_DIGITS: Final = 15
 _SHORTEST_CARD: Final = 13
 _LONGEST_CARD: Final = 19
@@ -158,8 +155,3 @@ def find_phones(text: str, found: list[Span]) -> None:
         for match in _SAID.finditer(text)
         if 7 <= len(digits_of(match[1])) <= _MOST_DIGITS
     )
-
-
-def find_national_ids(text: str, found: list[Span]) -> None:
-    """Add American social security numbers in their written form."""
-    found.extend(Span(*match.span(), "id") for match in _SOCIAL_SECURITY.finditer(text))

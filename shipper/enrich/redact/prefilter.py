@@ -29,6 +29,7 @@ _DIGIT_ROW: Final = re.compile(r"\d(?:[ \-.()/_\u00a0\u2010-\u2015]{0,2}\d){8}")
 _MOMENT: Final = re.compile(r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d{1,9})?")
 
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]{0,32}[A-Za-z]")
+_TAX_CODE: Final = 16
 _RUN: Final = re.compile(r"[A-Za-z0-9_\-]{16,}+")
 _ISSUERS: Final = words("""
     ghp gho ghu ghs ghr github glpat glptt gldt glrt glcbt glft glsoat glagent xapp sk rk pk whsec xai gsk
@@ -196,6 +197,8 @@ def _may_be_issued(text: str) -> bool:
     for run in _RUN.findall(text):
         parts = run.replace("-", "_").split("_")
         if not _ISSUERS.isdisjoint(parts) or (run[0] in "MNO" and len(run) > 22):
+            return True
+        if len(run) == _TAX_CODE and run[:6].isalpha() and run[6:8].isdigit():
             return True
         for part in parts:
             if part.startswith(_BEGINNINGS):

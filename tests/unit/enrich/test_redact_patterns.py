@@ -72,9 +72,17 @@ AFTER = {
     "DETAIL:  Failing row contains (7, bob, x).": "DETAIL:  Failing row contains ([redacted:secret]).",
     # other
     "SSN 078-05-1120 given": "SSN [redacted:id] given",
+    "CPF 529.982.247-25, ok": "CPF [redacted:id], ok",
+    "nir 1 85 05 78 006 084 91 ok": "nir [redacted:id] ok",
+    "id 11010519491231002X ok": "id [redacted:id] ok",
+    "code RSSMRA85T10A562S ok": "code [redacted:id] ok",
 }  # fmt: skip
 
 LEFT_ALONE = [
+    "CPF 529.982.247-26, no",
+    "nir 1 85 05 78 006 084 92 no",
+    "id 110105194912310021 no",
+    "code RSSMRA85T10A562T no",
     "user@1000.service started", "icon@2x.png", "android.os.BinderProxy@2bd79ce", "git@github.com:team/repo.git", "tool@1.2.3",
     "4111 1111 1111 1112", "blk_-4980916519894289629", "order 1234567890123456", "epoch 1763720000123456 us", "0.4111111111111111",
     "DE89370400440532013001", "DE00", "commit de8937040044053201300012", "2026-11-21T10:11:12.123456Z", "2026-11-21 10:11:12,123",
