@@ -20,6 +20,7 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from shipper.errors import ConfigurationError
@@ -171,3 +172,5 @@ def load_settings(**arguments: Any) -> Settings:
             for problem in error.errors(include_url=False, include_input=False)
         )
         raise ConfigurationError(f"The configuration is not usable: {problems}.") from None
+    except SettingsError as error:  # a variable that should hold JSON, and does not
+        raise ConfigurationError(f"The configuration is not usable: {error}.") from None

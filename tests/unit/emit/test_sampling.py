@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import shipper
 from shipper.clock import ManualClock
+from shipper.config import load_settings
 from shipper.ecs.event import Event
 from shipper.emit import ShipperHandler
 from shipper.emit.level_watch import WATCHER
@@ -401,6 +402,16 @@ def test_wrong_rules(rule: dict[str, object]) -> None:
     """A rule that cannot be kept is refused with one sentence. A rate of 0 could not be corrected for."""
     with pytest.raises(ConfigurationError, match=r"sampling\.rules"):
         shipper.configure(sampling={"rules": [rule]})
+
+
+def test_rules_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable holds the rules as JSON; what is no JSON is refused with one sentence that names the group."""
+    monkeypatch.setenv("SHIPPER_SAMPLING_RULES", '[{"rate": 0.5, "logger": "app"}]')
+    (rule,) = load_settings().sampling.rules
+    assert (rule.rate, rule.logger) == (0.5, "app")
+    monkeypatch.setenv("SHIPPER_SAMPLING_RULES", '[{"rate":')
+    with pytest.raises(ConfigurationError, match="sampling"):
+        load_settings()
 
 
 def test_no_rules_no_sampler() -> None:
