@@ -17,6 +17,7 @@ def spool_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     """A spool that nobody ships (mode agent), for this process and those that it starts."""
     for name in [name for name in os.environ if name.startswith("SHIPPER_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))  # where gunicorn and Jupyter put their sockets
     root = tmp_path / "spool"
     monkeypatch.setenv("SHIPPER_SPOOL_DIRECTORY", str(root))
     monkeypatch.setenv("SHIPPER_SHIP_MODE", "agent")
