@@ -8,6 +8,7 @@ precision without positive predictions, an AUC with one class) is NaN, which a d
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -81,13 +82,20 @@ def classify(
     """
     counts: dict[tuple[str, str], float] = {}
     found = Classification()
-    for position, (actual, guess) in enumerate(zip(true, predicted, strict=True)):
-        weight = 1.0 if weights is None else weights[position]
-        if actual is None or guess is None or not 0 <= weight < math.inf:
-            found.excluded += 1
-            continue
-        found.size += 1
-        counts[actual, guess] = counts.get((actual, guess), 0.0) + weight
+    if weights is None:
+        for (actual, guess), count in Counter(zip(true, predicted, strict=True)).items():
+            if actual is None or guess is None:
+                found.excluded += count
+            else:
+                found.size += count
+                counts[actual, guess] = float(count)
+    else:
+        for actual, guess, weight in zip(true, predicted, weights, strict=True):
+            if actual is None or guess is None or not 0 <= weight < math.inf:
+                found.excluded += 1
+            else:
+                found.size += 1
+                counts[actual, guess] = counts.get((actual, guess), 0.0) + weight
     occurring = {label for pair in counts for label in pair}
     known = list(dict.fromkeys(labels))
     names = [*known, *sorted(occurring.difference(known), key=label_order)]
@@ -132,22 +140,21 @@ def roc_auc(is_positive: Sequence[bool], scores: Sequence[float], weights: Seque
 
     NaN without a case of either kind. Scores that are NaN are to be left out before.
     """
-    order = sorted(range(len(scores)), key=scores.__getitem__)
-    below = area = positives = 0.0
-    start = 0
-    while start < len(order):
-        end, tied_positive, tied_negative = start, 0.0, 0.0
-        while end < len(order) and scores[order[end]] == scores[order[start]]:
-            weight = 1.0 if weights is None else weights[order[end]]
-            if is_positive[order[end]]:
-                tied_positive += weight
-            else:
-                tied_negative += weight
-            end += 1
-        area += tied_positive * (below + tied_negative / 2)
-        below += tied_negative
-        positives += tied_positive
-        start = end
+    below = area = positives = tied_positive = tied_negative = 0.0
+    last = None
+    for position in sorted(range(len(scores)), key=scores.__getitem__):
+        score = scores[position]
+        if score != last:
+            area += tied_positive * (below + tied_negative / 2)
+            below, positives = below + tied_negative, positives + tied_positive
+            tied_positive, tied_negative, last = 0.0, 0.0, score
+        weight = 1.0 if weights is None else weights[position]
+        if is_positive[position]:
+            tied_positive += weight
+        else:
+            tied_negative += weight
+    area += tied_positive * (below + tied_negative / 2)
+    below, positives = below + tied_negative, positives + tied_positive
     return area / (positives * below) if positives and below else NAN
 
 
@@ -189,7 +196,13 @@ class Names:
 
     def all(self, values: Iterable[object]) -> list[str | None]:
         """Return the names of all values, in their order."""
-        return [self.of(value) for value in values]
+        given = list(values)
+        try:
+            for value in set(given):  # of equal values, the first
+                self.of(value)
+            return list(map(self._known.__getitem__, given))
+        except (TypeError, KeyError):  # unhashable
+            return [self.of(value) for value in given]
 
 
 def _label(value: object) -> str | None:

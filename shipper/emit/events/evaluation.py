@@ -50,8 +50,9 @@ def evaluation(  # noqa: PLR0913 - one keyword per field
     is not needed) under `zero_division=nan`: what has no case behind it is null and named in `ml.nonfinite`.
     Pairs with a missing label or prediction are left out and counted.
 
-    Of several classes the AUC is the mean of each class against the rest. Cost: one pass over plain Python values,
-    and a sort of the scores: about a second per million samples.
+    Of several classes the AUC is the mean of each class against the rest. Cost: some passes over plain Python
+    values, and a sort of the scores: about a second per million samples, three with scores. Of more than ten million the first ten
+    million are looked at.
 
     >>> event = evaluation(
     ...     ["sick", "sick", "well", "well"], ["sick", "well", "well", "well"], y_score=[0.9, 0.4, 0.3, 0.1],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -65,11 +65,13 @@ class Inference:
         self._clock = clock
         self._began_s = clock.monotonic_s()
         self._parts: dict[str, int] = {}
-        self._binding = context(**{"ml.prediction.id": self.id}) if binds else None
+        self._binds = binds
+        self._binding: AbstractContextManager[None] | None = None
 
     def __enter__(self) -> Self:
         self._began_s = self._clock.monotonic_s()
-        if self._binding is not None:
+        if self._binds:
+            self._binding = context(**{"ml.prediction.id": self.id})
             self._binding.__enter__()
         return self
 
