@@ -82,7 +82,7 @@ HOSTILE = [
     "password='", 'password="\\', "\\", '\\"', "'", '"', "(", "((", "[{", "{'password': [", "eyJ", "eyJhbGciOiJIUzI1NiJ9.", "token ", "token:",
     "Bearer ", "Basic ", "a=", "%40", "%3A%2F%2F", "<", "<a ", "<password>", "--password ", "into x (", "insert into x (password) values (", "DE89",
     "DE89 3704", "00 ", "0171 ", "(0", "…[cut, ", " …[cut, 7 characters]", "_", "a", "a ", "A1-", "sk-", "xox", "name: ", "\u200b", "\uff11", "é", " ",
-    "\n", "password\n", "password is ", ".", "a.", "-", "x@x", "x@x.com", "1.1.1.1", "1:", "a:b:", "[redacted:", "[redacted:secret]", "&k=", "?k=",
+    "\n", "password\n", "password is ", "ssn in (", "ssn like '", "login x password ", "ssn\n  input_value=", " -u a:", "pin is ", " in (", ".", "a.", "-", "x@x", "x@x.com", "1.1.1.1", "1:", "a:b:", "[redacted:", "[redacted:secret]", "&k=", "?k=",
 ]  # fmt: skip
 
 

@@ -33,14 +33,6 @@ _LINE_NAMES: Final = words("""
 _WEAK: Final = re.compile(
     r"(?i)(?:token|auth|cookies?|session|pin|bic|mail|phone|key|credentials?|secrets?)\Z"
 )
-_QUOTED_AFTER: Final = re.compile(
-    r"(?i)(?<![a-z])(?:password|passwd|passphrase|passcode|pwd|secret|identified\s{1,4}by|credentials?)\s{1,4}"
-    r"(?:(?:is|was|to|of|like|as|in|using|=)\s{0,4})?\(?\s{0,2}(?:N|E|b)?(?P<quote>[\"'`])"
-)
-_SAID_AFTER: Final = re.compile(
-    r"(?i)(?<![a-z])(?:password|passwd|passphrase|passcode|pwd|secret|token|api[ _-]?key|pin|cvv)\s{1,4}"
-    r"(?:(?:is|was|to|=)\s{1,4})?(?P<value>[^\s\"'`,;()\[\]{}<>]{4,256})"
-)
 _JAVA_OBJECT: Final = re.compile(
     r"[A-Za-z_][\w.$]*(?:@[0-9a-f]{1,16}\b|\{)|(?:[A-Za-z]{2,40}\.){2,8}[A-Za-z]{2,40}\b(?![\w\-])"
 )
@@ -65,7 +57,6 @@ def find_assignments(text: str, classify: Classify, found: list[Span]) -> None:
         for match in pattern.finditer(text):
             if match.start() >= done and (kind := classify(match["name"])) is not NameClass.FREE:
                 done = _add_value(text, match, kind, found) or done
-    _find_after_words(text, found)
 
 
 def _by_surroundings(text: str, match: re.Match[str], classify: Classify) -> NameClass:
@@ -132,25 +123,3 @@ def _is_harmless(full: str, value: str, text: str, begin: int) -> bool:
     if "." in full and text[begin - 1 : begin] == ":" and _PORT.match(value):
         return True  # host:port
     return text[begin - 1 : begin] == " " and is_prose(value) and _WEAK.fullmatch(full) is not None
-
-
-def _find_after_words(text: str, found: list[Span]) -> None:
-    """Add literals after words as in `PASSWORD 'x'`, `IDENTIFIED BY "x"`, `password is x1`."""
-    done = 0
-    for match in _QUOTED_AFTER.finditer(text):
-        if match.start() < done:
-            continue
-        start, end = value_end(text, match.end() - 1)
-        done = end
-        if end > start and not says_nothing(text[start:end]):
-            found.append(Span(start, end, "secret"))
-    for match in _SAID_AFTER.finditer(text):
-        value = match["value"]
-        has_digit = any(letter.isdigit() for letter in value)
-        if (
-            has_digit
-            and not value[0].isdigit()
-            and "=" not in value
-            and not value.startswith(("-", ":", "/", "#"))
-        ):
-            found.append(Span(*match.span("value"), "secret"))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from shipper.enrich.redact import addresses, national, numbers, tokens
+from shipper.enrich.redact.announcements import find_announced
 from shipper.enrich.redact.assignments import Classify, find_assignments
 from shipper.enrich.redact.cuts import find_cut_ends
 from shipper.enrich.redact.policy import Policy
@@ -64,6 +65,7 @@ class Finders:
             tokens.find_http_credentials(text, found)
             find_assignments(text, self._classify, found)
             find_sql(text, self._classify, found)
+            find_announced(text, self._classify, found)
         if CUT_MARK in text:
             find_cut_ends(text, found)
         self._find_on_request(text, found)

@@ -99,6 +99,10 @@ _TOKENS_OF_TEXT: Final = words("""
     predicted target prompt completion page continuation top best each every sub word text max min num n
     pagination oov time by new
 """)
+_PASSES_OF_WORK: Final = words("""
+    test first second third forward backward single two multi band low high by all dry final last next per num compiler
+    season boarding gate bulk warmup training pre post one full partial sub did does must can will
+""")
 _BEFORE: Final = words("is has num n no with without max min total count failed invalid missing")
 """A name that begins with one of these counts or asks: `has_password`, `num_secrets`, `max_token`."""
 
@@ -136,6 +140,8 @@ def _is_secret_at(parts: list[str], at: int) -> bool:
         return not _is_about(parts[at + 1 :])
     if tuple(parts[at : at + 2]) in _SECRET_PHRASES or tuple(parts[at : at + 3]) in _SECRET_PHRASES:
         return not _is_about(parts[at + 2 :])
+    if word == "pass" and at == len(parts) - 1 and at:
+        return parts[at - 1] not in _PASSES_OF_WORK
     if word == "token" and at and parts[at - 1] in _TOKENS_OF_TEXT:
         return False
     return word in _SECRET_LAST and all(more in _VALUE_WORDS or more.isdigit() for more in parts[at + 1 :])

@@ -60,11 +60,28 @@ _NAMES: Final = bytes(
     else (61 if byte in b"=:" else (38 if byte in b"?&" else 32))
     for byte in range(256)
 )  # fmt: skip
-_ANNOUNCING: Final = ("pass", "secret", "token", "pwd", "cred", "identified", "bearer", "basic")
+_ANNOUNCING: Final = (
+    "pass",
+    "secret",
+    "token",
+    "pwd",
+    "cred",
+    "identified",
+    "bearer",
+    "basic",
+    "api",
+    "pin ",
+    "cv",
+    "otp",
+    "y code",
+    "n code",
+    "e code",
+)
 _QUOTED_GATES: Final = (
     "('", '("', "['", '["', "(b'", "[b'", '(b"', '[b"', "( '", '( "', "[ '", '[ "', "(\\", "[\\", 'value"', "value'",
     "value\\",
 )  # fmt: skip
+_COMPARED: Final = re.compile(r"(?i)\s(?:i?like|in|regexp|similar\s{1,4}to)\s{0,8}[(\"']")
 _OPTION: Final = re.compile(r"(?<![\w\-])--?[A-Za-z]")
 _FOREIGN: Final = ("пароль", "密码", "口令", "パスワード", "비밀번호")
 _MOST_REMEMBERED: Final = 4096
@@ -95,7 +112,7 @@ class Prefilter:
         data = text.encode("utf-8", "surrogatepass")
         special = data.translate(None, _DULL)
         if not special:  # letters alone; some issued keys are
-            return not may_announce(text) and (
+            return not _may_announce_letters(text) and (
                 _LONG_RUN not in data.translate(_RUNS) or not _may_be_issued(text)
             )
         if _may_hold_form(text, data, special):
@@ -206,6 +223,14 @@ def _may_be_issued(text: str) -> bool:
     return any(odd in text for odd in _ODD)
 
 
+def _may_announce_letters(text: str) -> bool:
+    """Tell the same of a text of letters: what else is announced has a digit, a quote, or an operator."""
+    lower = text.lower()
+    if "basic" in lower or "bearer" in lower or "password" in lower:
+        return True
+    return not lower.isascii() and any(word in lower for word in _FOREIGN)
+
+
 def may_announce(text: str) -> bool:
     """Tell whether a word occurs that announces a secret without `=` or `:`."""
     lower = text.lower()
@@ -238,7 +263,9 @@ def _has_odd_form(text: str, special: bytes) -> bool:
         for gate in _QUOTED_GATES:
             if gate in text:
                 return True
-    return b"&" in special and "&quot;" in text
+        if _COMPARED.search(text) is not None or "input_value=" in text:
+            return True
+    return (b"&" in special and "&quot;" in text) or (b"=" in special and "input_value=" in text)
 
 
 def _may_be_row(text: str) -> bool:

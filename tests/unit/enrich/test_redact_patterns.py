@@ -72,6 +72,16 @@ AFTER = {
     "DETAIL:  Failing row contains (7, bob, x).": "DETAIL:  Failing row contains ([redacted:secret]).",
     # other
     "SSN 078-05-1120 given": "SSN [redacted:id] given",
+    "password was changed to Foo1234!": "password was changed to [redacted:secret]",
+    "cvv 123 and pin is 4711": "cvv [redacted:secret] and pin is [redacted:secret]",
+    "WHERE ssn IN ('a1', 'b2') AND x": "WHERE ssn IN [redacted:secret] AND x",
+    "WHERE u.ssn like 'a1%' AND x": "WHERE u.ssn like '[redacted:secret]' AND x",
+    "1 error\nuser.ssn\n  too short [type=x, input_value='a1b', input_type=str]": (
+        "1 error\nuser.ssn\n  too short [type=x, input_value='[redacted:secret]', input_type=str]"
+    ),
+    "curl -u bob:hunter2 https://h/": "curl -u [redacted:login] https://h/",
+    "machine h login bob password abc": "machine h login bob password [redacted:login]",
+    "REDIS_PASS=abc": "REDIS_PASS=[redacted:secret]",
     "CPF 529.982.247-25, ok": "CPF [redacted:id], ok",
     "nir 1 85 05 78 006 084 91 ok": "nir [redacted:id] ok",
     "id 11010519491231002X ok": "id [redacted:id] ok",
@@ -83,6 +93,11 @@ LEFT_ALONE = [
     "nir 1 85 05 78 006 084 92 no",
     "id 110105194912310021 no",
     "code RSSMRA85T10A562T no",
+    "docker run -u 1000:1000 image",
+    "WHERE city in ('Bonn', 'Ulm')",
+    "status code 200 and exit code 137",
+    "test_pass=12 forward_pass=0.25",
+    "rows in 'train' like before",
     "user@1000.service started", "icon@2x.png", "android.os.BinderProxy@2bd79ce", "git@github.com:team/repo.git", "tool@1.2.3",
     "4111 1111 1111 1112", "blk_-4980916519894289629", "order 1234567890123456", "epoch 1763720000123456 us", "0.4111111111111111",
     "DE89370400440532013001", "DE00", "commit de8937040044053201300012", "2026-11-21T10:11:12.123456Z", "2026-11-21 10:11:12,123",
