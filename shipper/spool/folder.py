@@ -23,7 +23,7 @@ from shipper.spool.lock import FolderLock, try_lock
 from shipper.spool.policy import DropReason, SpoolPolicy
 from shipper.spool.room import Room
 from shipper.spool.segment import HEADER_BYTES, SegmentHeader
-from shipper.spool.tail import STRETCH_BYTES, SegmentTail, Tail
+from shipper.spool.tail import SegmentTail, Tail
 
 _LOOK_S: Final = 0.2
 _STEP_MIN_BYTES: Final = 1 << 18
@@ -210,25 +210,20 @@ class WriterFolder:
         self._room.recount_now()
         return dropped
 
-    def tend(self) -> None:
-        """Do ahead of time what appends would have to do; called by whoever has time. Never raises OSError.
+    def look(self) -> None:
+        """From time to time, see whether the files are still ours, and how far they are acknowledged.
 
-        That is: claim the next stretch of what is allocated, and from time to time see whether the files are still
-        ours and how far they are acknowledged. What is found wrong is put right at the next `make_room`.
+        Never raises OSError: what is found wrong is put right at the next `make_room`.
         """
-        tail = self.tail
-        if not isinstance(tail, SegmentTail) or not tail.is_open:
-            return
         now_s = self._clock.monotonic_s()
-        if now_s >= self._look_at_s:
-            self._look_at_s = now_s + _LOOK_S
-            found = read_checkpoint(self.directory)
-            self._acknowledged = self._acknowledged if found is None else found.sequence
+        if now_s < self._look_at_s:
+            return
+        self._look_at_s = now_s + _LOOK_S
+        found = read_checkpoint(self.directory)
+        self._acknowledged = self._acknowledged if found is None else found.sequence
+        if isinstance(self.tail, SegmentTail) and self.tail.is_open:
             with contextlib.suppress(OSError):
-                tail.check()
-        if tail.is_open and tail.limit - tail.at < STRETCH_BYTES and tail.limit < tail.allocated_bytes:
-            with contextlib.suppress(OSError):
-                tail.claim(2 * STRETCH_BYTES)
+                self.tail.check()
 
     def sync_appended(self) -> None:
         """Sync as the policy says after an append. A failure is kept in `sync_error`."""

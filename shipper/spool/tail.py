@@ -1,8 +1,9 @@
 """The end of a folder's newest segment, in memory: where the next frame goes. Layout: FORMAT.md.
 
-The file is preallocated for real and mapped: a frame is stored by two copies and no system call. A store into a page
-that the disk has no room for, or that is not part of the file any more, would kill the process (SIGBUS). So every
-page is claimed before it is used, a stretch at a time, by calls that fail with an error instead.
+The file is preallocated and mapped: a frame is stored by two copies and no system call. A store into a page that the
+disk has no room for, or that is not part of the file any more, would kill the process (SIGBUS). So every byte is
+allocated for real before it is used, by a call that fails with an error instead, and the file is looked at again
+for each stretch of it.
 """
 
 from __future__ import annotations
@@ -16,16 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from shipper.spool.directory import segment_path
-from shipper.spool.disk import FULL, Disk
+from shipper.spool.disk import Disk
 from shipper.spool.segment import SegmentHeader
 
-STRETCH_BYTES: Final = 1 << 16
-"""So much is claimed at once, about 70 records of a kilobyte: a longer stretch costs its one record too much."""
-_MAPPED_BYTES: Final = 1 << 18
-"""Of what is written, about so much stays mapped."""
-
-_POPULATE_WRITE: Final = 23
-"""MADV_POPULATE_WRITE of Linux 5.14: makes pages writable, and reports as an error what a store would die of."""
+STRETCH_BYTES: Final = 1 << 17
+"""After so much the file is looked at again. So much of it stays mapped, too: it counts as our memory."""
 
 _NOWHERE: Final = mmap.mmap(-1, mmap.PAGESIZE)
 _NOWHERE.close()  # a store into a closed map raises ValueError
@@ -64,7 +60,6 @@ class SegmentTail(Tail):
     """
 
     __slots__ = (
-        "_claimed",
         "_descriptor",
         "_disk",
         "_inode",
@@ -90,7 +85,6 @@ class SegmentTail(Tail):
         self.allocated_bytes = 0
         self.is_broken = False
         self._is_sealed = False
-        self._claimed = 0
         self._mapped_from = 0
         self._path = segment_path(directory, header.number)
         self._descriptor = disk.create(self._path)
@@ -107,7 +101,7 @@ class SegmentTail(Tail):
         # The header first: a file of zeros without one would look like damage after a crash.
         if self._disk.write(self._descriptor, header) != len(header):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self.at = self.allocated_bytes = self._claimed = len(header)
+        self.at = self.allocated_bytes = len(header)
         self.extend(size_bytes)
 
     @property
@@ -136,30 +130,24 @@ class SegmentTail(Tail):
         self.buffer, self.allocated_bytes = mapped, size_bytes
 
     def claim(self, size_bytes: int) -> None:
-        """Make the pages of the next `size_bytes`, and of a stretch behind, safe to write. They must be allocated.
+        """Let the next `size_bytes`, and a stretch in all, be written without asking. They must be allocated.
+
+        Their pages are made as they are touched, each by a fault of the records before it: to make them here, at
+        once, costs about the same in all, and one record most of it.
 
         Raises:
-            OSError: they cannot be: the disk is full after all, or bad, or the file was cut. Unless it is full,
-                `is_broken` is set.
+            OSError: the file is not what it was. `is_broken` is set.
         """
-        end = min(self.allocated_bytes, self.at + max(size_bytes, STRETCH_BYTES))
         self.check()
-        try:
-            if end > self._claimed:
-                # Written by a call, which can fail; and in one go, which makes large pages. Behind `limit` and
-                # so behind every frame; whoever interrupts this lets it be done once more.
-                self._disk.zero(self._descriptor, self._claimed, end)
-                _populate(self.buffer, self._claimed // mmap.PAGESIZE * mmap.PAGESIZE, end)
-                self._claimed = end
-            if self.at - self._mapped_from > _MAPPED_BYTES:
-                _let_go(self.buffer, self._mapped_from, self.at // mmap.PAGESIZE * mmap.PAGESIZE)
-                self._mapped_from = self.at // mmap.PAGESIZE * mmap.PAGESIZE
-        except OSError as error:
-            self.is_broken = error.errno not in FULL
-            raise
-        except ValueError as error:  # closed, by a fork in a signal handler
-            raise OSError(errno.EBADF, str(error)) from error
-        self.limit = end
+        start = self.at // mmap.PAGESIZE * mmap.PAGESIZE
+        if sys.platform == "linux" and start > self._mapped_from:
+            # Written pages stay in the file; only our view of them goes.
+            try:
+                self.buffer.madvise(mmap.MADV_DONTNEED, self._mapped_from, start - self._mapped_from)
+            except ValueError as error:  # closed, by a fork in a signal handler
+                raise OSError(errno.EBADF, str(error)) from error
+        self._mapped_from = start
+        self.limit = min(self.allocated_bytes, self.at + max(size_bytes, STRETCH_BYTES))
 
     def check(self) -> None:
         """Look whether the file is still what it should be.
@@ -212,20 +200,3 @@ def _map(descriptor: int, size_bytes: int) -> mmap.mmap:
         return mmap.mmap(descriptor, size_bytes)
     except ValueError as error:  # shorter than it was made: somebody cut it
         raise OSError(errno.EIO, str(error)) from error
-
-
-def _let_go(buffer: mmap.mmap, start: int, end: int) -> None:
-    """Unmap pages that are written: they stay in the file, and stop counting as this process's memory."""
-    if end > start and sys.platform == "linux":
-        buffer.madvise(mmap.MADV_DONTNEED, start, end - start)
-
-
-def _populate(buffer: mmap.mmap, start: int, end: int) -> None:
-    """Let the pages be written to without a page fault, where the system can. Raises OSError."""
-    if sys.platform != "linux":
-        return
-    try:
-        buffer.madvise(_POPULATE_WRITE, start, end - start)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # an older kernel: pages are made as they are touched
-            raise

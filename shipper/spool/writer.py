@@ -228,13 +228,12 @@ class SpoolWriter:
     def sync_if_due(self) -> None:
         """With `fsync = interval`: sync what was appended, if the interval is over. Never raises OSError.
 
-        Also prepares what the next appends need, and looks whether the folder is still there: if not, the next
-        append makes it anew.
+        Also looks whether the folder is still there: if not, the next append makes it anew.
         """
         with self._lock:
             folder = self._supply.folder
             if folder is not None and not self._is_closed:
-                folder.tend()
+                folder.look()
                 folder.sync_if_due()
 
     def close(self) -> None:
