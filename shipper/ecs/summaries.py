@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Final
 
-from shipper.ecs.tensors import is_missing, library_of, place, shape
+from shipper.ecs.tensors import COMPILED, is_missing, library_of, place, shape
 
 EXACT_ELEMENTS: Final = 100_000
 SAMPLE_ELEMENTS: Final = 10_000
@@ -21,7 +21,6 @@ SAMPLE_ELEMENTS: Final = 10_000
 _FEW: Final = 5
 _LIST_ELEMENTS: Final = 1_000
 _FRAMES: Final = frozenset({"pandas", "polars", "pyarrow"})
-_COMPILED: Final = frozenset({"jax", "jaxlib"})
 _NUMERIC_KINDS: Final = "biuf"
 _DATA_FREE: Final = frozenset({"memmap"})
 
@@ -123,7 +122,7 @@ def _of_array(value: Any, library: str, dimensions: tuple[int, ...], *, with_val
 def _measures(value: Any, library: str, dimensions: tuple[int, ...]) -> tuple[Summary, int]:
     numpy: Any = sys.modules.get("numpy")
     part = value
-    if library in _COMPILED and numpy is not None and len(value.devices()) == 1:
+    if library in COMPILED and numpy is not None and len(value.devices()) == 1:
         part = numpy.asarray(value)  # a view; its own slices would be compiled, shape by shape
     if math.prod(dimensions) > EXACT_ELEMENTS:
         part = _cut(part, _even(dimensions, SAMPLE_ELEMENTS))
@@ -227,7 +226,7 @@ def _first(value: Any, library: str, dimensions: tuple[int, ...]) -> list[object
         kept = min(length, wanted)
         corner.insert(0, slice(0, kept))
         wanted = math.ceil(wanted / kept)
-    if library in _COMPILED and "numpy" in sys.modules and len(value.devices()) == 1:
+    if library in COMPILED and "numpy" in sys.modules and len(value.devices()) == 1:
         value = sys.modules["numpy"].asarray(value)
     return list(islice(_flat(_listed(_cut(value, tuple(corner)))), _FEW))
 

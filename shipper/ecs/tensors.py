@@ -16,6 +16,9 @@ _LIBRARIES: Final = frozenset(
 )
 _WITHOUT_DEVICES: Final = frozenset({"numpy", "pandas", "polars", "pyarrow"})
 _UNKNOWN: Final = "unknown"
+COMPILED: Final = frozenset({"jax", "jaxlib"})
+"""Libraries whose arrays may still be under computation, and whose own operations are compiled at their first use."""
+
 _NEVER_ARRAYS: Final = frozenset({"builtins", "datetime", "decimal", "enum", "uuid", "pathlib"})
 
 
@@ -73,9 +76,9 @@ def _scalar(value: Any, library: str) -> object | None:
     if library == "pyarrow":
         return value.as_py() if type(value).__name__.endswith("Scalar") else None
     dimensions = shape(value)
-    if dimensions is None or math.prod(dimensions) != 1 or not hasattr(value, "item"):
+    if dimensions is None or math.prod(dimensions) != 1 or place(value, library):
         return None
-    if place(value, library):
+    if not hasattr(value, "item"):
         return None
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     if library == "numpy" and kind in ("M", "m"):
@@ -97,25 +100,32 @@ def place(value: object, library: str) -> str:
     """Return where the data of `value` are, if that is not the host's memory; "" if they can be read at once."""
     if library in _WITHOUT_DEVICES:
         return ""  # asking a table for `device` would give its column of that name
+    if library == _UNKNOWN and not hasattr(type(value), "device"):
+        return ""
     try:
-        return _place(value)
+        return _place_of_compiled(value) if library in COMPILED else _place(value)
     except Exception:  # noqa: BLE001 - traced values refuse to be asked
         return "an unknown device"
 
 
 def _place(value: Any) -> str:
+    device = getattr(value, "device", None)
+    return "" if device is None else _unless_host(device)
+
+
+def _place_of_compiled(value: Any) -> str:
     devices = getattr(value, "devices", None)
-    if callable(devices):
-        names = sorted({str(getattr(device, "platform", device)) for device in devices()})
-    else:
+    if not callable(devices):
         device = getattr(value, "device", None)
-        if device is None:
-            return ""
-        # Older libraries have a method there, whose text would hold the array itself.
-        found = device() if callable(device) else device
-        names = [str(found) or "no device"]
-    elsewhere = [name for name in names if "cpu" not in name.lower()]
-    if elsewhere:
-        return ",".join(elsewhere)
+        # Older versions have a method there, whose text would hold the array itself.
+        return _unless_host(device() if callable(device) else device)
+    for device in devices():
+        if elsewhere := _unless_host(getattr(device, "platform", device)):
+            return elsewhere
     is_ready = getattr(value, "is_ready", None)
     return "a computation under way" if callable(is_ready) and not is_ready() else ""
+
+
+def _unless_host(device: object) -> str:
+    name = str(device)
+    return "" if "cpu" in name.lower() else name or "no device"

@@ -25,8 +25,8 @@ def stand_in(module: str, name: str, **attributes: Any) -> Any:
     """Return an object of a class that looks as if it came from `module`; asked for more, the test fails."""
 
     def refuse(self: object, attribute: str) -> Any:
-        if attribute in {"detach", "is_ready", "devices", "device", "columns", "item", "float", "compressed"}:
-            raise AttributeError(attribute)
+        if module.startswith("jax") and attribute in {"is_ready", "devices", "device"}:
+            raise AttributeError(attribute)  # which of them there are depends on the version
         raise AssertionError(f"{name} was asked for {attribute}")
 
     return type(name, (), {"__module__": module, "__getattr__": refuse, **attributes})()
