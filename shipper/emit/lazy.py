@@ -35,6 +35,10 @@ def proxy_that_keeps() -> Any:
 class QuickProxy(BoundLoggerLazyProxy):
     """A proxy with the methods of its logger; `shipper.emit.logger` gives it those."""
 
+    def use(self, logger: Any, processors: Any) -> None:
+        """Log through what its logger logs through."""
+        self._logger, self._processors = logger, processors
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle as the proxy that it was."""
         given = (None, self._wrapper_class, None, self._context_class, self._cache_logger_on_first_use)

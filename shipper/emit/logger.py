@@ -55,8 +55,8 @@ def _method(level: int, name: str) -> Callable[..., None]:
             wrapped = self._logger
             if type(wrapped) is NamedLogger and self._processors is CHAIN and not args:
                 frame = _frame(1)
-                logger = wrapped.name or _module(frame)
-                if self.asks_level and LEVELS.effective(logger) > level:
+                logger = wrapped.name
+                if self.asks_level and LEVELS.effective(logger or _module(frame)) > level:
                     return
                 outlet = REGISTRY.current
                 if (
@@ -95,7 +95,7 @@ class BoundLogger(structlog.BoundLoggerBase):
         levelled(self, _name_of(logger))
         if proxy is not None:
             proxy.__class__ = _QuickProxy
-            proxy._logger, proxy._processors = logger, processors
+            proxy.use(logger, processors)
             levelled(proxy, _name_of(logger))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -196,7 +196,7 @@ class _QuickProxy(QuickProxy):
         BoundLogger.debug, BoundLogger.info, BoundLogger.warning, BoundLogger.error, BoundLogger.critical
     )  # fmt: skip
     warn, fatal, err, msg = BoundLogger.warn, BoundLogger.fatal, BoundLogger.err, BoundLogger.msg
-    _process_event = BoundLogger._process_event
+    _process_event = structlog.BoundLoggerBase._process_event  # noqa: SLF001 - what a logger has, and a proxy lacks
 
 
 def _name_of(logger: object) -> str:

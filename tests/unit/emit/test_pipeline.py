@@ -17,6 +17,7 @@ from shipper.config import load_settings
 from shipper.emit import ShipperHandler
 from shipper.errors import ConfigurationError
 from shipper.spool.directory import scan
+from shipper.spool.writer import SpoolWriter
 from tests.unit.emit.destination import MemoryDestination
 from tests.unit.emit.spooled import documents_in, documents_under
 
@@ -148,23 +149,34 @@ def test_closing_under_load_loses_nothing(spool_root: Path) -> None:
     assert len(ids) == sum(made)
 
 
-def test_a_close_in_the_middle_of_a_call(spool_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record whose spool is closed between opening and appending goes to the next one; nothing is counted twice."""
-    pipeline = shipper.configure()
+@pytest.mark.parametrize("before", [1, 20], ids=["general", "quick"])
+def test_a_close_in_the_middle_of_a_call(
+    before: int, spool_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record whose spool is closed between opening and storing goes to the next one; nothing is counted twice.
+
+    On the general way, and on the quick one, which takes what was logged often enough.
+    """
+    pipeline = shipper.configure(ship={"mode": "agent"})
     log = shipper.get_logger()
-    log.info("first")
-    append = pipeline.emitter._append
+    for _ in range(before):
+        log.info("first")
+    put = SpoolWriter.put
+    closed: list[SpoolWriter] = []
 
-    def close_first(*arguments: Any) -> bool:
-        monkeypatch.setattr(pipeline.emitter, "_append", append)
-        shipper.close()
-        return append(*arguments)
+    def close_first(writer: SpoolWriter, *arguments: Any) -> int | None:
+        if not closed:
+            closed.append(writer)
+            shipper.close()
+        return put(writer, *arguments)
 
-    monkeypatch.setattr(pipeline.emitter, "_append", close_first)
+    monkeypatch.setattr(SpoolWriter, "put", close_first)
     log.info("second")
+    assert closed
     counts = pipeline.counts()
-    assert (counts.emitted, dict(counts.dropped)) == (2, {})
-    assert sorted(document["message"] for document in documents_under(spool_root)) == ["first", "second"]
+    assert (counts.emitted, dict(counts.dropped)) == (before + 1, {})
+    messages = sorted(document["message"] for document in documents_under(spool_root))
+    assert messages == ["first"] * before + ["second"]
 
 
 def test_precedence_and_short_forms(monkeypatch: pytest.MonkeyPatch, spool_root: Path) -> None:
