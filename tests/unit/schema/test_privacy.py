@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from shipper.assets import asset
 from shipper.ecs.fields import FIELDS
+from shipper.schema.source import reference_page
+from shipper.schema.table import Privacy, load_table
 
 
 @pytest.mark.parametrize(
@@ -30,6 +35,15 @@ def test_what_people_put_in_is_personal(name: str) -> None:
 def test_a_callers_own_words_are_looked_at(name: str) -> None:
     """U49: no field that takes a caller's free words is public, for a public field is never looked at."""
     assert FIELDS[name].privacy != "public"
+
+
+def test_each_class_and_type_is_explained() -> None:
+    """The reference page says what becomes of each privacy class and what the open types take."""
+    page = reference_page(load_table(asset("schema")))
+    for name in get_args(Privacy):
+        assert f"\n| {name} | " in page
+    for name in ("doubles", "keywords", "flattened"):
+        assert f"`{name}`" in page
 
 
 def test_nothing_is_declared_secret() -> None:
