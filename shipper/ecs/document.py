@@ -62,7 +62,7 @@ Tree = dict[str, JsonValue]
 class Document:
     """A document while it is put together; `roots` is what has been placed so far."""
 
-    __slots__ = ("_labels", "_left_out", "_limits", "_nonfinite", "_numbers", "roots")
+    __slots__ = ("_labels", "_left_out", "_limits", "_nonfinite", "_numbers", "_room", "roots")
 
     def __init__(self, limits: Limits) -> None:
         self.roots: Tree = {}
@@ -71,6 +71,7 @@ class Document:
         self._numbers: dict[str, JsonValue] = {}
         self._nonfinite: list[str] = []
         self._left_out = 0
+        self._room = limits.parts
 
     def put(self, name: str, value: object) -> None:
         """Place one declared field; what does not fit, or finds its place taken, becomes a label."""
@@ -115,8 +116,7 @@ class Document:
             return
         limits = self._limits
         if type(value) is not str and is_mapping(value) and depth < limits.depth:
-            given = pairs(value, limits.labels)  # type: ignore[arg-type]
-            self._left_out += max(0, _length(value) - len(given))
+            given = self._some(value, limits.labels)
             for key, item in given:
                 self.label(f"{name}.{key_text(key, limits.key)}", item, depth + 1)
             return
@@ -186,9 +186,15 @@ class Document:
             self._place_undeclared(name, value)
 
     def _pairs(self, value: object) -> list[tuple[str, object]]:
-        given = pairs(value, _MOST_FIELDS)  # type: ignore[arg-type]
-        self._left_out += max(0, _length(value) - len(given))
+        given = self._some(value, _MOST_FIELDS)
         return [(key_text(key, self._limits.key), item) for key, item in given]
+
+    def _some(self, value: object, most: int) -> list[tuple[object, object]]:
+        """Return the first pairs of a nested mapping: `most`, and what there is room for in the whole document."""
+        given = pairs(value, min(most, self._room))  # type: ignore[arg-type]
+        self._room -= len(given)
+        self._left_out += max(0, _length(value) - len(given))
+        return given
 
     def _put_open(self, name: str, spec: FieldSpec, value: object) -> None:
         if not is_mapping(value):

@@ -17,6 +17,7 @@ class Limits:
         labels: most labels of one event.
         names: most names in one open object (`ml.metrics`, `ml.features.numeric`, `numeric_labels`).
         items: most items of an array.
+        parts: most parts of all nested values of one event that are looked at, in its whole depth.
         depth: deepest nesting that is followed; what lies deeper becomes text.
         record_bytes: largest encoded document in bytes.
         locals_frames: of so many innermost frames the local variables are shown with an exception.
@@ -29,6 +30,7 @@ class Limits:
     labels: int = 128
     names: int = 256
     items: int = 64
+    parts: int = 8192
     depth: int = 6
     record_bytes: int = 950_000
     locals_frames: int = 0

@@ -198,32 +198,51 @@ def elements(value: object, most: int) -> list[object] | None:
     return None
 
 
+class Room:
+    """How many parts of a value may still be looked at: what refers to itself often has endless ways down."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+
+
 def plain(  # noqa: PLR0911 - one line per kind of value
-    value: object, limits: Limits, depth: int = 0, name: str = "", nonfinite: list[str] | None = None
+    value: object,
+    limits: Limits,
+    depth: int = 0,
+    name: str = "",
+    nonfinite: list[str] | None = None,
+    *,
+    room: Room | None = None,
 ) -> JsonValue:
-    """Return `value` as JSON values of bounded depth and width.
+    """Return `value` as JSON values of bounded depth, width and number.
 
     NaN and infinity become None, and their names, below `name`, are added to `nonfinite`. Cycles end at
-    the depth limit, where a container is described instead of followed.
+    the depth limit, or where there is no `room` left: there a container is described instead of followed.
     """
+    room = room or Room(limits.parts)
     kind = type(value)
     if kind is str:
         return text(value, limits.keyword)
     if value is None or kind is bool:
         return value  # type: ignore[return-value]
     if is_mapping(value):
-        if depth >= limits.depth:
+        if depth >= limits.depth or room.left <= 0:
             return _too_deep(value)
         tree: dict[str, JsonValue] = {}
-        for key, item in pairs(value, limits.names):  # type: ignore[arg-type]
+        given = pairs(value, min(limits.names, room.left))  # type: ignore[arg-type]
+        room.left -= len(given)
+        for key, item in given:
             part = key_text(key, limits.key)
-            tree[part] = plain(item, limits, depth + 1, f"{name}.{part}", nonfinite)
+            tree[part] = plain(item, limits, depth + 1, f"{name}.{part}", nonfinite, room=room)
         return tree
-    parts = elements(value, limits.items)
+    parts = elements(value, min(limits.items, max(0, room.left)))
     if parts is not None:
-        if depth >= limits.depth:
+        if depth >= limits.depth or room.left <= 0:
             return _too_deep(value)
-        return [plain(item, limits, depth + 1, name, nonfinite) for item in parts]
+        room.left -= len(parts)
+        return [plain(item, limits, depth + 1, name, nonfinite, room=room) for item in parts]
     return _plain_scalar(value, limits, name, nonfinite)
 
 
@@ -259,7 +278,8 @@ def key_text(key: object, limit: int) -> str:
 
 def json_text(value: object, limits: Limits) -> str:
     """Return a list, set or deep mapping as compact JSON text, for a label."""
-    tidy = plain(value, limits, 1)
+    # Each part takes a character of the text at least: what lies beyond as many would be cut off anyway.
+    tidy = plain(value, limits, 1, room=Room(limits.keyword))
     try:
         return cut(orjson.dumps(tidy).decode(), limits.keyword)
     except (TypeError, ValueError):  # lone surrogates
