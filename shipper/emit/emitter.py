@@ -21,7 +21,7 @@ from shipper.observe.counters import Counters
 from shipper.observe.report import Reporter
 from shipper.record import new_producer_id
 
-_ATTEMPTS: Final = 3
+_ATTEMPTS: Final = 10
 
 
 class Facts(NamedTuple):
