@@ -27,6 +27,7 @@ from shipper.enrich.model import Model
 from shipper.enrich.service import host_fields, process_fields, service_fields
 from shipper.integrations.support import report_unsupported
 from shipper.observe.counters import Counters, Snapshot
+from shipper.observe.drops import Drops
 from shipper.observe.health import Health, HealthReport
 from shipper.observe.report import Reporter
 from shipper.redaction import redactor
@@ -84,6 +85,7 @@ class Pipeline:
         self._destination = destination
         self._counters = Counters()
         self._reporter = Reporter()
+        self._drops = Drops(self._counters, self._reporter, _SYSTEM)
         self._health = Health(_SYSTEM)
         self._spool: SpoolWriter | None = None
         self._worker: ShipWorker | None = None
@@ -178,6 +180,7 @@ class Pipeline:
             left = worker.stop(deadline_s) if worker is not None else 0
             if worker is None and spool is not None:
                 left = spool.last_sequence
+            self._drops.flush()
             self._reporter.flush()
             return left
 
@@ -214,18 +217,15 @@ class Pipeline:
         WATCHER.also(self.emitter.summarise)
 
     def _note_drop(self, reason: str, count: int) -> None:
-        if reason == DropReason.CLOSED:
-            return  # the emitter takes the record to the next spool, or counts it
-        self._counters.count_dropped(reason, count)
-        trouble = self._spool.trouble if self._spool is not None else ""
-        because = f": {trouble}" if trouble else ""
-        self._reporter.report(f"drop.{reason}", f"{count} records dropped, {reason}{because}", count)
+        if reason != DropReason.CLOSED:  # else the emitter takes the record to the next spool, or counts it
+            self._drops.note(reason, count, self._spool.trouble if self._spool is not None else "")
 
     def reset_in_child(self) -> None:
         """In a forked child: fresh locks, nothing of the parent's; see the module."""
         spool, worker = self._spool, self._worker
         self._counters.reset_in_child()
         self._reporter.reset_in_child()
+        self._drops = Drops(self._counters, self._reporter, _SYSTEM)
         self.emitter.reset_in_child()
         self._spool = self._worker = None
         self._health = Health(_SYSTEM)
