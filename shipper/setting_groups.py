@@ -93,9 +93,12 @@ class RedactSettings(BaseModel):
         ("user.id",), description="fields and labels that become pseudonyms where there is a key"
     )
     key: SecretStr = Field(
-        SecretStr(""), description="keys of pseudonyms: name:base64, comma separated, the current first; secret"
+        SecretStr(""),
+        description="keys of pseudonyms: name:base64, comma separated, the current first; secret",
     )
-    key_file: Path | None = Field(None, description="file with such keys, one a line; see `shipper redact key`")
+    key_file: Path | None = Field(
+        None, description="file with such keys, one a line; see `shipper redact key`"
+    )
     locals_frames: int = Field(
         0, ge=0, le=32, description="innermost frames whose local variables errors show, redacted"
     )
@@ -123,9 +126,7 @@ class SamplingSettings(BaseModel):
     rules: tuple[SamplingRule, ...] = Field(
         (), max_length=64, description="the first that matches an event decides; without any, all is kept"
     )
-    key: str = Field(
-        "shipper", description="of the hash of ids; processes with the same key keep the same ones"
-    )
+    key: str = Field("shipper", description="of the hash of ids; equal keys keep the same ids")
 
 
 class SpoolSettings(BaseModel):
