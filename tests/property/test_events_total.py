@@ -107,17 +107,21 @@ def test_hostile_values_in_blocks(place: int) -> None:
     odd = HOSTILE[place]
     with capture() as records:
         with events.inference(None, features=odd, raw_input=odd) as attempt:
+            with attempt.part(odd):
+                attempt.chunk()
             attempt.output = attempt.label = attempt.value = attempt.score = odd
         with events.InferenceBatch(None) as batch:
-            batch.add(odd, features=odd, label=odd, score=odd)
+            batch.add(odd, features=odd, label=odd, score=odd, outcome=odd)
         with events.TrainingRun(None, params=odd, features=odd) as run:
             run.step(loss=odd)
+            run.epoch(odd, odd, split=odd, sample_size=odd)
+            run.step(odd, loss=odd)
             run.epoch(1, loss=odd)
             run.metrics["f1"] = odd
         with events.preprocessing(None, name="d", step="s", data=odd) as step:
             step.data = step.outliers = odd
         events.log(None, odd)
-    assert len(records.records) == 9
+    assert len(records.records) == 11
     for record in records.records:
         strict(record.payload)
 

@@ -119,7 +119,7 @@ class InferenceBatch:
         answer = {**read_output(output), **answer}
         outcome: Outcome = "failure" if error is not None else answer.pop("outcome", "success")
         self._added += 1
-        self._failed += outcome == "failure"
+        self._failed += label_text(outcome) == "failure"
         self._count(label_text(answer.get("label")), number(answer.get("score")))
         if self._with_rows:
             event = prediction(

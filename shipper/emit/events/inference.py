@@ -11,7 +11,7 @@ from typing import Any, Final, Self, TypeVar
 
 from shipper.clock import Clock, SystemClock
 from shipper.ecs.tensors import library_of, scalar
-from shipper.ecs.values import is_mapping, pairs, type_name
+from shipper.ecs.values import is_mapping, key_text, pairs, type_name
 from shipper.emit.events.sending import Logger, log
 from shipper.emit.events.serving import Outcome, prediction
 from shipper.enrich.context import context
@@ -101,7 +101,8 @@ class Inference:
         try:
             yield
         finally:
-            self._parts[name] = self._parts.get(name, 0) + self._since(began_s)
+            known = key_text(name, 128)
+            self._parts[known] = self._parts.get(known, 0) + self._since(began_s)
 
     def chunk(self) -> None:
         """Count a part of a streamed output; the first one gives `ml.latency.first_chunk`."""

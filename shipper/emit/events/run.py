@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,7 +10,8 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 from shipper.clock import Clock, SystemClock
-from shipper.emit.events.form import Number, Split
+from shipper.ecs.values import double, key_text, number
+from shipper.emit.events.form import Number, Split, label_text, mapping_of
 from shipper.emit.events.resources import process_resources
 from shipper.emit.events.sending import Logger, log
 from shipper.emit.events.training import train_end, train_epoch, train_start, train_step
@@ -119,17 +121,18 @@ class TrainingRun:
             sample_size: number of samples of the step.
             metrics: measures by name; see `epoch`.
         """
-        this = self._steps if step is None else step
-        self._steps = this + 1 if isinstance(this, int) else self._steps + 1
+        known = _whole(step)
+        this = self._steps if known is None else known
+        self._steps = this + 1
         duration_ns, self._step_s = self._since(self._step_s), self._clock.monotonic_s()
-        if isinstance(this, int) and this % self._log_every:
+        if this % self._log_every:
             return
         epoch = None if self._epoch is None else self._epoch + 1
         log(
             self._logger,
             train_step(
                 run_id=self.id,
-                step=this,
+                step=this if step is None else step,
                 epoch=epoch,
                 metrics=metrics,
                 duration_ns=duration_ns,
@@ -155,21 +158,26 @@ class TrainingRun:
             sample_size: number of samples behind them.
             more: further measures by name.
         """
-        found: dict[str, Any] = {**(metrics if isinstance(metrics, Mapping) else {}), **more}
-        is_training = split == "train"
-        if epoch is None:
-            epoch = (self._epoch or 0) + 1 if is_training or self._epoch is None else self._epoch
+        found: dict[str, Any] = {**(mapping_of(metrics) or {}), **more}
+        is_training = label_text(split) == "train"
+        this = _whole(epoch)
+        if this is None:
+            this = (self._epoch or 0) + 1 if is_training or self._epoch is None else self._epoch
         duration_ns = self._since(self._epoch_s) if is_training else None
         if is_training:
             self._epoch_s = self._clock.monotonic_s()
-        self._epoch = epoch
-        named = found if is_training else {f"{split}_{name}": value for name, value in found.items()}
+        self._epoch = this
+        named = (
+            found
+            if is_training
+            else {f"{key_text(split, 64)}_{name}": value for name, value in found.items()}
+        )
         self.metrics.update(named)
-        self._remember(epoch, named)
+        self._remember(this, named)
         log(
             self._logger,
             train_epoch(
-                run_id=self.id, epoch=epoch, metrics=found, split=split, step=self._steps - 1 if self._steps else None,
+                run_id=self.id, epoch=this if epoch is None else epoch, metrics=found, split=split, step=self._steps - 1 if self._steps else None,
                 duration_ns=duration_ns, sample_size=sample_size,
             ),
         )  # fmt: skip
@@ -185,8 +193,14 @@ class TrainingRun:
                 return
             axis.append(epoch)
         for name, value in measures.items():
-            if name not in self._curve and len(self._curve) >= _MOST_MEASURES:
+            if name == "epoch" or (name not in self._curve and len(self._curve) >= _MOST_MEASURES):
                 continue
-            points = self._curve.setdefault(str(name), [])
+            points = self._curve.setdefault(name, [])
             points.extend([None] * (len(axis) - 1 - len(points)))
             points[len(axis) - 1 :] = [value]
+
+
+def _whole(value: object) -> int | None:
+    """Return a step or epoch as an integer, None if it is no number."""
+    found = number(value)
+    return int(found) if found is not None and math.isfinite(double(found)) else None
