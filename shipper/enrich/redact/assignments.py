@@ -17,11 +17,14 @@ Classify = Callable[[str], NameClass]
 _GAP: Final = r"[ \t\r\n]{0,16}"
 _ASSIGNED: Final = re.compile(
     r"(?<![\w.\-$])(?P<name>[\w.\-$]++(?:\[[\w'\"]{0,64}\])?)(?P<close>\\*[\"'`\])]{0,2}|%22|%27|&quot;)"
-    r"(?:(?P<op>[ \t]{0,8}(?:=>|:=|==?|!=|<>|%3[DdAa]|:(?!//))|(?<=\))=(?=\())" + _GAP + r"|"
+    r"(?:(?P<op>[ \t]{0,8}(?:=>|->|:=|==?|!=|<>|%3[DdAa]|:(?!//))|(?<=\))=(?=\())" + _GAP + r"|"
     r"(?P<har>,\s?\\?[\"']value\\?[\"']\s?:\s?))"
 )
 _PAIR: Final = re.compile(
     r"[(\[]\s?b?(?P<quote>\\*[\"'])(?P<name>[\w.\-]{2,64})(?P=quote)\s?,\s?(?=b?\\*[\"'])"
+)
+_ATTRIBUTES: Final = re.compile(
+    r"\b(?:name|key|id|type)\s?=\s?\\*[\"'](?P<name>[\w.:\-]{2,64})\\*[\"'][^<>\n]{0,80}?\bvalue\s?=\s?(?=\\*[\"'])"
 )
 _OPTION: Final = re.compile(
     r"(?<![\w\-])--?(?P<name>[A-Za-z][\w\-.]*+)(?:[ \t]{1,8}|[\"']\s?,\s?(?=[\"']))(?!-)"
@@ -30,9 +33,7 @@ _ELEMENT: Final = re.compile(r"<(?P<name>[A-Za-z][\w:.\-]*+)[^<>]{0,128}>(?=[^<\
 _LINE_NAMES: Final = words("""
     authorization proxy-authorization cookie set-cookie cookies x-amz-security-token passphrase mnemonic
 """)
-_WEAK: Final = re.compile(
-    r"(?i)(?:token|auth|cookies?|session|pin|bic|mail|phone|key|credentials?|secrets?)\Z"
-)
+_WEAK: Final = re.compile(r"(?i)(?:token|auth|cookies?|session|bic|e?mail|phone)")
 _JAVA_OBJECT: Final = re.compile(
     r"[A-Za-z_][\w.$]*(?:@[0-9a-f]{1,16}\b|\{)|(?:[A-Za-z]{2,40}\.){2,8}[A-Za-z]{2,40}\b(?![\w\-])"
 )
@@ -52,7 +53,7 @@ def find_assignments(text: str, classify: Classify, found: list[Span]) -> None:
             if kind is NameClass.FREE:
                 continue
         done = _add_value(text, match, kind, found) or done
-    for pattern in (_PAIR, _OPTION, _ELEMENT):
+    for pattern in (_PAIR, _ATTRIBUTES, _OPTION, _ELEMENT):
         done = 0
         for match in pattern.finditer(text):
             if match.start() >= done and (kind := classify(match["name"])) is not NameClass.FREE:
@@ -67,6 +68,8 @@ def _by_surroundings(text: str, match: re.Match[str], classify: Classify) -> Nam
         return NameClass.SECRET if name.lower() in QUERY_NAMES else NameClass.FREE
     if before[-1:] == " " and name.isalpha():
         word = before[:-1].rpartition(" ")[2].strip("\"'([{,;:")
+        if name in ("is", "was"):  # `the password is: ...`
+            return classify(word)
         if word.isalpha() and classify(word) is NameClass.FREE:
             return classify(f"{word}_{name}")
     return NameClass.FREE

@@ -11,6 +11,7 @@ from shipper.enrich.redact.vocabulary import words
 
 _DASHES: Final = "\\-\u2010-\u2015\u2212"
 _ROW: Final = re.compile(r"(?<![\w.])(?<!_-)\d(?:[ \u00a0" + _DASHES + r"]?\d)*+(?!\w)(?!\.[1-9])")
+_DOTTED: Final = re.compile(r"(?<![\w.])\d{4}(?:\.\d{4}){3}(?![\w]|\.\d)")
 _GROUP: Final = re.compile(r"\d+")
 _IBAN_START: Final = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z]{2}|[a-z]{2})\d{2}(?=[ \-]?[A-Za-z0-9]{2})")
 _IBAN_LENGTHS: Final = {
@@ -56,6 +57,9 @@ def digits_of(text: str) -> str:
 
 def find_cards(text: str, found: list[Span]) -> None:
     """Add payment card numbers: an issuer's prefix and length, and Luhn's checksum."""
+    found.extend(
+        Span(*match.span(), "card") for match in _DOTTED.finditer(text) if is_card(digits_of(match[0]))
+    )
     for row in _ROW.finditer(text):
         if row.end() - row.start() < _SHORTEST_CARD:
             continue

@@ -79,7 +79,7 @@ _ANNOUNCING: Final = (
 )
 _QUOTED_GATES: Final = (
     "('", '("', "['", '["', "(b'", "[b'", '(b"', '[b"', "( '", '( "', "[ '", '[ "', "(\\", "[\\", 'value"', "value'",
-    "value\\",
+    "value\\", "value=", "value =",
 )  # fmt: skip
 _COMPARED: Final = re.compile(r"(?i)\s(?:i?like|in|regexp|similar\s{1,4}to)\s{0,8}[(\"']")
 _OPTION: Final = re.compile(r"(?<![\w\-])--?[A-Za-z]")
@@ -257,7 +257,11 @@ def _has_odd_form(text: str, special: bytes) -> bool:
     """Tell whether there can be an encoded operator, an XML element, an option or a pair of texts."""
     if b"%" in special and ("%3" in text or "%2" in text):
         return True
-    if b"<" in special or (b"-" in special and _OPTION.search(text) is not None):
+    if (
+        b"<" in special
+        or (b">" in special and "->" in text)
+        or (b"-" in special and _OPTION.search(text) is not None)
+    ):
         return True
     if b"'" in special or b'"' in special:
         for gate in _QUOTED_GATES:

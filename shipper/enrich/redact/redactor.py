@@ -100,6 +100,8 @@ class Redactor:
         plain = text if text.isascii() else folded(text)
         if not self._prefilter.is_clean(plain) or self._finders.is_hit_by_extra(plain):
             return False
+        if plain is not text and plain != text and not self._prefilter.is_clean(text):
+            return False
         if len(text) <= _LONGEST_REMEMBERED:
             if len(self._clean) >= _MOST_REMEMBERED:
                 self._clean.clear()

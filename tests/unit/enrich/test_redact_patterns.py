@@ -73,6 +73,12 @@ AFTER = {
     # other
     "SSN 078-05-1120 given": "SSN [redacted:id] given",
     "password was changed to Foo1234!": "password was changed to [redacted:secret]",
+    "the password is: abc": "the password is: [redacted:secret]",
+    "secret: abc": "secret: [redacted:secret]",
+    "password -> abc": "password -> [redacted:secret]",
+    '<input type="password" name="p" value="abc">': '<input type="password" name="p" value="[redacted:secret]">',
+    '<add key="apiKey" value="abc"/>': '<add key="apiKey" value="[redacted:secret]"/>',
+    "card 4111.1111.1111.1111": "card [redacted:card]",
     "cvv 123 and pin is 4711": "cvv [redacted:secret] and pin is [redacted:secret]",
     "WHERE ssn IN ('a1', 'b2') AND x": "WHERE ssn IN [redacted:secret] AND x",
     "WHERE u.ssn like 'a1%' AND x": "WHERE u.ssn like '[redacted:secret]' AND x",
