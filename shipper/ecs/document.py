@@ -14,6 +14,7 @@ from shipper.ecs.fit import Misfit, finite, fit, fit_double
 from shipper.ecs.limits import Limits
 from shipper.ecs.values import (
     JsonValue,
+    Room,
     double,
     elements,
     is_mapping,
@@ -71,7 +72,7 @@ class Document:
         self._numbers: dict[str, JsonValue] = {}
         self._nonfinite: list[str] = []
         self._left_out = 0
-        self._room = limits.parts
+        self._room = Room(limits.parts)
 
     def put(self, name: str, value: object) -> None:
         """Place one declared field; what does not fit, or finds its place taken, becomes a label."""
@@ -157,7 +158,7 @@ class Document:
 
     def _label_text(self, value: object) -> str:
         if type(value) is not str and (is_mapping(value) or elements(value, 0) is not None):
-            return json_text(value, self._limits)
+            return json_text(value, self._limits, self._room)
         return text(value, self._limits.keyword)
 
     def _place_undeclared(self, name: str, value: object) -> None:
@@ -191,8 +192,8 @@ class Document:
 
     def _some(self, value: object, most: int) -> list[tuple[object, object]]:
         """Return the first pairs of a nested mapping: `most`, and what there is room for in the whole document."""
-        given = pairs(value, min(most, self._room))  # type: ignore[arg-type]
-        self._room -= len(given)
+        given = pairs(value, min(most, max(0, self._room.left)))  # type: ignore[arg-type]
+        self._room.left -= len(given)
         self._left_out += max(0, _length(value) - len(given))
         return given
 
@@ -227,7 +228,7 @@ class Document:
     def _put_typed(self, place: Tree, opened: str, spec: FieldSpec, name: str, value: object) -> None:
         full = f"{opened}.{name}"
         if spec.type == "flattened":
-            place[name] = plain(value, self._limits, 1, full, self._nonfinite)
+            place[name] = plain(value, self._limits, 1, full, self._nonfinite, room=self._room)
             return
         try:
             if spec.type == "keywords":

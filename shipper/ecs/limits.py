@@ -30,7 +30,7 @@ class Limits:
     labels: int = 128
     names: int = 256
     items: int = 64
-    parts: int = 8192
+    parts: int = 2048
     depth: int = 6
     record_bytes: int = 950_000
     locals_frames: int = 0

@@ -276,10 +276,14 @@ def key_text(key: object, limit: int) -> str:
     return found if found.strip() else "_"
 
 
-def json_text(value: object, limits: Limits) -> str:
-    """Return a list, set or deep mapping as compact JSON text, for a label."""
+def json_text(value: object, limits: Limits, room: Room | None = None) -> str:
+    """Return a list, set or deep mapping as compact JSON text, for a label; `room` as for `plain`."""
     # Each part takes a character of the text at least: what lies beyond as many would be cut off anyway.
-    tidy = plain(value, limits, 1, room=Room(limits.keyword))
+    own = Room(limits.keyword if room is None else min(limits.keyword, room.left))
+    before = own.left
+    tidy = plain(value, limits, 1, room=own)
+    if room is not None:
+        room.left -= before - own.left
     try:
         return cut(orjson.dumps(tidy).decode(), limits.keyword)
     except (TypeError, ValueError):  # lone surrogates
