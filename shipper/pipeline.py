@@ -85,7 +85,7 @@ class Pipeline:
         self._destination = destination
         self._counters = Counters()
         self._reporter = Reporter()
-        self._drops = Drops(self._counters, self._reporter, _SYSTEM)
+        self._drops = Drops(self._counters, self._reporter)
         self._health = Health(_SYSTEM)
         self._spool: SpoolWriter | None = None
         self._worker: ShipWorker | None = None
@@ -225,7 +225,7 @@ class Pipeline:
         spool, worker = self._spool, self._worker
         self._counters.reset_in_child()
         self._reporter.reset_in_child()
-        self._drops = Drops(self._counters, self._reporter, _SYSTEM)
+        self._drops = Drops(self._counters, self._reporter)
         self.emitter.reset_in_child()
         self._spool = self._worker = None
         self._health = Health(_SYSTEM)

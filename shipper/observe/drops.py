@@ -4,39 +4,35 @@ from __future__ import annotations
 
 from typing import Final
 
-from shipper.clock import Clock
 from shipper.observe.counters import Counters
 from shipper.observe.report import Reporter
 
-_INTERVAL_S: Final = 0.5
-"""A reason is handed to the reporter, which has a limit of its own, at most this often: to make a sentence of each
-drop would cost more than to store the record."""
+_BUNCH: Final = 16
+"""So many are handed to the reporter at once, which has a limit of rate of its own: to make a sentence of each drop
+would cost more than to store the record."""
 
 
 class Drops:
     """Counts and tells what one spool dropped. Thread-safe as far as it counts; a told number may miss a few."""
 
-    def __init__(self, counters: Counters, reporter: Reporter, clock: Clock) -> None:
+    def __init__(self, counters: Counters, reporter: Reporter) -> None:
         self._counters = counters
         self._reporter = reporter
-        self._clock = clock
         self._untold: dict[str, int] = {}
-        self._not_before_s: dict[str, float] = {}
 
     def note(self, reason: str, count: int, trouble: str) -> None:
-        """Count `count` drops, and tell of them: the first at once, later ones together.
+        """Count `count` drops, and tell of them: the first of a reason at once, later ones together.
 
         Args:
             trouble: why, as a clause, or "".
         """
         self._counters.count_dropped(reason, count)
-        untold = self._untold.get(reason, 0) + count
-        now_s = self._clock.monotonic_s()
-        if now_s < self._not_before_s.get(reason, float("-inf")):
+        before = self._untold.get(reason)
+        untold = count if before is None else before + count
+        if before is not None and untold < _BUNCH:
             self._untold[reason] = untold
             return
         self._untold[reason] = 0
-        self._not_before_s[reason] = now_s + _INTERVAL_S
         self._tell(reason, untold, trouble)
 
     def _tell(self, reason: str, count: int, trouble: str) -> None:

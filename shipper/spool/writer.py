@@ -223,7 +223,7 @@ class SpoolWriter:
 
     def _drop(self, reason: DropReason, count: int = 1) -> None:
         self._drops[reason] += count
-        self._on_drop(reason.value, count)
+        self._on_drop(reason._value_, count)  # as `value`, without its property
 
     def sync_if_due(self) -> None:
         """With `fsync = interval`: sync what was appended, if the interval is over. Never raises OSError.
