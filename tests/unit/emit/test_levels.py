@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shipper.emit.levels import MOST_OVERRIDES, Levels, Override
@@ -43,6 +43,7 @@ def test_root_is_above_all(levels: Levels) -> None:
     assert logging.getLogger().level == root
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.lists(st.sampled_from("abc"), max_size=3).map(".".join), st.sampled_from([10, 30, 50]), max_size=8

@@ -287,7 +287,7 @@ def test_memory_is_bounded() -> None:
 VALUES = st.one_of(st.none(), st.text(max_size=5), st.integers(), st.floats(), st.binary(max_size=3))
 
 
-@settings(max_examples=100)
+@settings(max_examples=50, deadline=None)
 @given(
     st.dictionaries(
         st.one_of(st.sampled_from(["event", "ml", "event.action", "trace.id", "ml.prediction.id", WEIGHT]), VALUES),

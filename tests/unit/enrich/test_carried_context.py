@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import shipper
@@ -250,6 +250,7 @@ def test_exceptions_end_the_binding() -> None:
     asyncio.run(main())
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), max_size=30))
 def test_any_order_of_begin_and_end(steps: list[tuple[bool, int]]) -> None:
     """Whatever the order in which blocks begin and end, what is bound is what the open ones say, the newest winning."""

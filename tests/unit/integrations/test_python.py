@@ -189,6 +189,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(method: str, tmp_path: Path, spool_root: Path) -> None:
     """Each process of `multiprocessing`, however started, is a producer of its own; no record is lost or doubled."""
@@ -287,6 +288,7 @@ manager.shutdown_kernel()
 """
 
 
+@pytest.mark.slow
 def test_jupyter(spool_root: Path, tmp_path: Path) -> None:
     """In a real Jupyter kernel, whose cells share one event loop, each line is one record with its own cell's context."""
     run(JUPYTER, directory=tmp_path)

@@ -89,6 +89,7 @@ def app(environ, start_response):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preload", [True, False])
 def test_gunicorn(preload: bool, tmp_path: Path, spool_root: Path) -> None:
     """U29: under gunicorn, preloaded or not, each line is one record of the worker (or master) that made it."""
@@ -161,6 +162,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_celery_prefork(tmp_path: Path, spool_root: Path) -> None:
     """U29: under Celery's prefork pool each line is one record, with its task; arguments of tasks are in none."""
     (tmp_path / "tasks.py").write_text(CELERY)
