@@ -99,7 +99,7 @@ FIELDS: Final[dict[str, FieldSpec]] = {
     "ml.threshold": FieldSpec("double", "public", "", 1024),
     "ml.averaging": FieldSpec("keyword", "public", "", 1024),
     "ml.positive_class": FieldSpec("keyword", "internal", "", 1024),
-    "ml.nonfinite": FieldSpec("keyword", "public", "", 1024),
+    "ml.nonfinite": FieldSpec("keyword", "internal", "", 1024),
     "ml.step": FieldSpec("long", "public", "", 1024),
     "ml.epoch": FieldSpec("long", "public", "", 1024),
     "ml.split": FieldSpec("keyword", "public", "", 1024),
