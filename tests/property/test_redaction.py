@@ -88,17 +88,16 @@ HOSTILE = [
 
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_linear_time(unit: str) -> None:
-    """One megabyte of anything takes at most about eight times as long as an eighth of it, and never long."""
+    """One megabyte of anything takes about eight times as long as an eighth of it: time is linear."""
     redactor = KEYED
     sizes = (1 << 17, 1 << 20)
     spent = []
     for size in sizes:
         text = (unit * (size // len(unit) + 1))[:size]
-        started = time.perf_counter()
+        started = time.thread_time()
         redactor.scan(text)
-        spent.append(time.perf_counter() - started)
-    assert spent[1] < max(4.0, 40 * spent[0])
-    assert spent[1] < 20
+        spent.append(time.thread_time() - started)
+    assert spent[1] < max(1.0, 24 * spent[0])
 
 
 @pytest.mark.parametrize("seed", [1, 22, 333])
