@@ -145,10 +145,19 @@ class WriterFolder:
             tail.extend(had + granted)
         except OSError as error:
             if error.errno not in FULL or granted == need:
-                raise
-            tail.extend(had + need)
+                return self._after_refusal(tail, frame_bytes, error)
+            try:
+                tail.extend(had + need)
+            except OSError as again:
+                return self._after_refusal(tail, frame_bytes, again)
         self._room.take(tail.allocated_bytes - had)
         return None
+
+    def _after_refusal(self, tail: SegmentTail, frame_bytes: int, error: OSError) -> DropReason | None:
+        """A limit on the size of a file (RLIMIT_FSIZE) leaves room in the next one. Raises the error, else."""
+        if error.errno != errno.EFBIG or tail.is_empty:
+            raise error
+        return self._roll(frame_bytes)
 
     def _roll(self, frame_bytes: int) -> DropReason | None:
         old = self.tail

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import subprocess
 import threading
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from shipper.clock import SystemClock
+from tests.fault.dying import in_child
 from tests.unit.spool.bench import Bench
 
 
@@ -100,3 +102,19 @@ def test_a_disk_that_others_filled(small_disk: Path) -> None:
     filler.unlink()
     writer.close()
     assert bench.sequences() == list(range(61, last + 2))
+
+
+def test_a_limit_on_the_size_of_files(bench: Bench) -> None:
+    """U26: where no file may grow beyond a limit (`ulimit -f`), segments end there and the next one goes on."""
+
+    def work(tell: Callable[[int], None]) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+        writer = bench.writer("p")
+        for _ in range(1000):
+            tell(bench.append(writer, bytes(1000)) or 0)
+        writer.close()
+
+    end, told = in_child(work)
+    assert end == 0
+    assert told == list(range(1, 1001))
+    assert bench.sequences(bench.root / "p") == told
