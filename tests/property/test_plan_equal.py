@@ -75,7 +75,8 @@ values: dict[type, st.SearchStrategy[Any]] = {
     type(None): st.none(),
     list: st.lists(st.integers(), max_size=2),
 }
-kinds = st.sampled_from([str, str, str, int, float, float, bool, type(None), list])
+KINDS: list[type] = [str, str, str, int, float, float, bool, type(None), list]
+kinds = st.sampled_from(KINDS)
 
 
 @st.composite

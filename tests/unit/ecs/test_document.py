@@ -298,9 +298,7 @@ def test_arrays_and_tables_are_summaries() -> None:
     )
     assert document["labels"]["a"] == "ndarray float32[2,3] min=0 max=5 mean=2.5 first=[0,1,2,3,4,…]"
     assert document["labels"]["b"] == "DataFrame[2 rows x 2 columns: x,y]"
-    assert document["labels"]["c"].startswith(
-        "Series float64[2] min=1 max=1 mean=1 nan=1 first=[1,nan]"
-    )
+    assert document["labels"]["c"].startswith("Series float64[2] min=1 max=1 mean=1 nan=1 first=[1,nan]")
     assert document["labels"]["d"] == "ndarray float64[0] empty"
 
 

@@ -36,9 +36,10 @@ def test_a_running_worker_costs_a_record_nothing(tmp_path: Path) -> None:
             assert spool.append(b"<", b">", timestamp_us=1, level=20, dataset="ml.app") == number
     assert worker.attempts == 3
     assert spool.put == writer.put
-    assert not spool.is_closed
+    states = [spool.is_closed]
     writer.close()
-    assert spool.is_closed
+    states.append(spool.is_closed)
+    assert states == [False, True]
     assert bench.sequences() == list(range(1, 21))
 
 

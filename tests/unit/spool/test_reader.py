@@ -266,7 +266,12 @@ def test_the_end_of_a_segment_is_looked_at_with_a_small_read(
     with bench.reader() as reader:
         assert reader.read() is not None
         real = os.pread
-        monkeypatch.setattr(os, "pread", lambda fd, size, at: sizes.append(size) or real(fd, size, at))
+
+        def pread(descriptor: int, size: int, at: int) -> bytes:
+            sizes.append(size)
+            return real(descriptor, size, at)
+
+        monkeypatch.setattr(os, "pread", pread)
         assert reader.read() is None
         monkeypatch.undo()
     assert sizes

@@ -545,9 +545,12 @@ def test_an_append_of_another_thread_is_waited_for(bench: Bench) -> None:
     """A lock that another thread holds is no reason to drop a record."""
     writer = bench.writer()
     is_inside, may_go = threading.Event(), threading.Event()
-    slow = threading.Thread(
-        target=bench.append, args=(writer,), kwargs={"timestamp_us": Hook(lambda: is_inside.set() or may_go.wait(20))}
-    )  # fmt: skip
+
+    def stay() -> None:
+        is_inside.set()
+        may_go.wait(20)
+
+    slow = threading.Thread(target=bench.append, args=(writer,), kwargs={"timestamp_us": Hook(stay)})
     slow.start()
     assert is_inside.wait(20)
     found: list[int | None] = []
