@@ -25,11 +25,13 @@ _CLASSES: Final[dict[tuple[type, str], type]] = {}
 _WRITTEN: Final[dict[type, type]] = {}
 
 
-def levelled(logger: Any, name: str) -> None:
-    """Give `logger` the class of the loggers of its name."""
-    kind = type(logger)
-    if kind in _WRITTEN:  # made by `bind` from a logger that has it
-        return
+def class_for(kind: type, name: str) -> type:
+    """Return the class of the loggers of this kind and name.
+
+    Instances should be born in it: changing the class of one that exists slows its method calls down.
+    """
+    if kind in _WRITTEN:  # made already: `bind` makes another of the same class
+        return kind
     key = (kind, name)
     known = _CLASSES.get(key)
     if known is None:
@@ -37,7 +39,7 @@ def levelled(logger: Any, name: str) -> None:
             # Names made from data: one class without shortcuts, its methods ask for the level themselves.
             key = (kind, _SHARED)
         known = _CLASSES.get(key) or _make_class(key)
-    logger.__class__ = known
+    return known
 
 
 def written_class(kind: type) -> type:

@@ -13,7 +13,7 @@ import structlog
 from shipper.ecs.event import level_name
 from shipper.ecs.values import is_mapping, text, type_name
 from shipper.emit.lazy import QuickProxy, proxy_that_keeps
-from shipper.emit.levelled import levelled, written_class
+from shipper.emit.levelled import class_for, written_class
 from shipper.emit.levels import LEVELS
 from shipper.emit.message import merge
 from shipper.emit.outlet import REGISTRY
@@ -89,14 +89,16 @@ class BoundLogger(structlog.BoundLoggerBase):
     The async twins emit at once, on the calling thread: there is nothing to wait for.
     """
 
-    def __init__(self, logger: Any, processors: Any, context: Any) -> None:
-        super().__init__(logger, processors, context)
-        proxy = proxy_that_keeps() if processors is CHAIN and type(self) is BoundLogger else None
-        levelled(self, _name_of(logger))
+    def __new__(cls, logger: Any, processors: Any, context: Any) -> BoundLogger:  # noqa: PYI034 - a class made for a name
+        """Make one in the class of its name."""
+        del context
+        name = _name_of(logger)
+        made: BoundLogger = object.__new__(class_for(cls, name))
+        proxy = proxy_that_keeps() if processors is CHAIN and cls is BoundLogger else None
         if proxy is not None:
-            proxy.__class__ = _QuickProxy
+            proxy.__class__ = class_for(_QuickProxy, name)
             proxy.use(logger, processors)
-            levelled(proxy, _name_of(logger))
+        return made
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle as a logger of the class that was written, on the chain of its process."""
