@@ -9,10 +9,8 @@ general encoder must look itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -34,34 +32,26 @@ _STAMPED: Final = ("id", "sequence")
 _Tree = dict[str, JsonValue]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """How to encode events of one shape; made by `make_plan`.
 
     Attributes:
-        names: names of the fields, in order.
-        types: types of their values.
-        pin: picks the values that are part of the plan; None if there are none.
-        pinned: what `pin` must return.
         dataset: the dataset of these events.
         encode: returns the part of a document behind its stamp, from the roots `log` and `process`, the message
-            and the values; None if the general encoder must look itself.
+            and the fields; `MISS` for fields of another shape, None if the general encoder must look itself.
     """
 
-    names: tuple[str, ...]
-    types: tuple[type, ...]
-    pin: Callable[[tuple[object, ...]], object] | None
-    pinned: object
     dataset: str
     encode: Encode
 
 
-def make_plan(encoder: Encoder, fields: dict[str, object]) -> Plan | None:
+def make_plan(encoder: Encoder, fields: Mapping[str, object], *, beside: int = 0) -> Plan | None:
     """Return a plan for events with fields like these, None if there can be none.
 
     Args:
         encoder: is asked, and its facts become part of the plan.
         fields: an event's fields.
+        beside: how many other names the mappings hold that `Plan.encode` will get.
     """
     shape = shape_of(fields, encoder.limits)
     if shape is None:
@@ -75,7 +65,7 @@ def make_plan(encoder: Encoder, fields: dict[str, object]) -> Plan | None:
     looked_at = _looked_at(uses, encoder.redaction)
     if looked_at is None or not shown.issuperset({_MESSAGE_ARGUMENT, *map(_argument, shape.slots)}):
         return None
-    return _compile(encoder, fields, shape, document, uses, looked_at)
+    return _compile(encoder, fields, shape, document, uses, looked_at, beside)
 
 
 _MESSAGE_ARGUMENT: Final = "message"
@@ -159,14 +149,16 @@ def _compile(
     document: _Tree,
     uses: Mapping[Path, Use],
     looked_at: list[Use],
+    beside: int,
 ) -> Plan:
     moving = {path[0] for path in uses} | {"event"}
     roots = {name: document[name] for name in document if name in moving and name not in _CALLS_OWN}
     still = {name: document[name] for name in document if name not in moving and name not in _CALLS_OWN}
-    values = tuple(fields.values())
+    values = list(fields.values())
     checks = Checks(
-        arguments=[f"v{position}" for position in range(len(values))],
-        doubles=[_argument(slot) for slot in shape.slots if slot.kind is float],
+        count=len(fields) + beside,
+        fields={name: (f"v{position}", type(value)) for position, (name, value) in enumerate(fields.items())},
+        pinned=[(f"v{position}", str(values[position])) for position in shape.pins],
         caps=[
             (_MESSAGE_ARGUMENT, encoder.limits.text),
             *((_argument(slot), slot.cap) for slot in shape.slots if slot.kind is str),
@@ -175,13 +167,5 @@ def _compile(
         is_clean=None if encoder.redaction is None else encoder.redaction.is_clean,
         tail=b"".join(b"," + orjson.dumps({name: part})[1:-1] for name, part in still.items()) + b"}",
     )
-    pin = itemgetter(*shape.pins) if shape.pins else None
     event: Any = document["event"]
-    return Plan(
-        names=tuple(fields),
-        types=tuple(map(type, values)),
-        pin=pin,
-        pinned=None if pin is None else pin(values),
-        dataset=event["dataset"],
-        encode=encode_function(roots, _CALLS_OWN, uses, checks),
-    )
+    return Plan(event["dataset"], encode_function(roots, _CALLS_OWN, uses, checks))

@@ -14,8 +14,13 @@ from shipper.ecs.values import JsonValue
 Path = tuple[str, ...]
 """Names from a document's root to a value."""
 
-Encode = Callable[[orjson.Fragment, orjson.Fragment, str, tuple[object, ...]], bytes | None]
-"""Encodes the roots `log` and `process`, the message and the values of an event."""
+MISS: Final = b""
+"""Answer of a plan to fields of another shape."""
+
+Encode = Callable[[orjson.Fragment, orjson.Fragment, str, Mapping[str, object]], bytes | None]
+"""Encodes the roots `log` and `process`, the message and the fields of an event."""
+
+_KINDS: Final = {str: "str", int: "int", float: "float", bool: "bool", type(None): "NoneType"}
 
 _LARGEST: Final = 1 << 53
 """Integers up to here are the same as `long`, as `double` and as text; larger ones are looked at one by one."""
@@ -60,20 +65,48 @@ class Checks:
     """What has to hold for the values of an event.
 
     Attributes:
-        arguments: names of all values, in order.
-        doubles: names of those that must be finite.
+        count: how many fields there are, those included that are no part of the plan.
+        fields: by the name of each field of the plan the name of its argument and its type.
+        pinned: names of arguments that must have a certain value, and the value.
         caps: names of the texts, and how many characters of each are kept whole; at least one.
         looked_at: names of the texts that must hold nothing to redact.
         is_clean: tells whether a text holds nothing to redact.
         tail: end of the document, encoded.
     """
 
-    arguments: Sequence[str]
-    doubles: Sequence[str]
+    count: int
+    fields: Mapping[str, tuple[str, type]]
+    pinned: Sequence[tuple[str, str]]
     caps: Sequence[tuple[str, int]]
     looked_at: Sequence[str]
     is_clean: Callable[[str], bool] | None
     tail: bytes
+
+    def lines(self) -> Iterator[str]:
+        """Yield the statements that take the values from `fields` and check all that can be before encoding."""
+        yield f"if len(fields) != {self.count}: return MISS"
+        by_kind: dict[type, list[str]] = {}
+        for name, (argument, kind) in self.fields.items():
+            yield f"{argument} = fields[{name!r}]"
+            by_kind.setdefault(kind, []).append(argument)
+        for kind, arguments in by_kind.items():
+            # A chain: each value's type is that of the one before, and the first one's is the kind.
+            chain = " is ".join(f"type({argument})" for argument in arguments)
+            yield f"if not ({_KINDS[kind]} is {chain}): return MISS"
+        for argument, value in self.pinned:
+            yield f"if {argument} != {value!r}: return MISS"
+        doubles = by_kind.get(float)
+        if doubles:
+            # One NaN or infinity makes the sum so; a sum of finite ones that overflows costs the quick way only.
+            yield f"if not isfinite({' + '.join(doubles)}): return None"
+
+    def lines_behind(self) -> Iterator[str]:
+        """Yield the statements that check the rest, once `encoded` is there."""
+        long = " or ".join(f"len({name}) > {cap}" for name, cap in self.caps)
+        yield f"if len(encoded) > {min(cap for _, cap in self.caps)} and ({long}): return None"
+        if self.looked_at:
+            seen = "\\n".join(f"{{{name}}}" for name in self.looked_at)
+            yield f'if not is_clean(f"{seen}"): return None'
 
 
 def leaves(tree: Mapping[str, JsonValue], path: Path = ()) -> Iterator[tuple[Path, JsonValue]]:
@@ -88,9 +121,9 @@ def leaves(tree: Mapping[str, JsonValue], path: Path = ()) -> Iterator[tuple[Pat
 def encode_function(
     roots: Mapping[str, JsonValue], given: Iterable[str], uses: Mapping[Path, Use], checks: Checks
 ) -> Encode:
-    """Return a function (log, process, message, values) that encodes a document's tree behind its stamp.
+    """Return a function (log, process, message, fields) that encodes a document's tree behind its stamp.
 
-    It returns None where `checks` do not hold, for an integer that is too large and for a lone surrogate.
+    It returns `MISS` for fields of another shape, and None where a value needs the general encoder.
 
     Args:
         roots: the document with markers, `event` first; what no use covers stays as it is.
@@ -99,36 +132,30 @@ def encode_function(
     """
     namespace: dict[str, object] = {
         "LARGEST": _LARGEST,
+        "MISS": MISS,
+        "NoneType": type(None),
+        "OPENING": len('{"event":{'),
         "OutOfPlan": _OutOfPlan,
         "Unencodable": orjson.JSONEncodeError,
-        "OPENING": len('{"event":{'),
         "dumps": orjson.dumps,
-        "isfinite": isfinite,
         "is_clean": checks.is_clean,
+        "isfinite": isfinite,
         "out_of_plan": _out_of_plan,
         "tail": checks.tail,
     }
     members = [f"{name!r}: {_expression(value, (name,), uses, namespace)}" for name, value in roots.items()]
     members += [f"{name!r}: {name}" for name in given]
-    lines = []
-    if checks.arguments:
-        lines.append(f"{', '.join(checks.arguments)}, = values")
-    if checks.doubles:
-        # One NaN or infinity makes the sum so; a sum of finite ones that overflows costs the quick way only.
-        lines.append(f"if not isfinite({' + '.join(checks.doubles)}): return None")
-    lines.append(f"encoded = dumps({{{', '.join(members)}}})")
-    long = " or ".join(f"len({name}) > {cap}" for name, cap in checks.caps)
-    lines.append(f"if len(encoded) > {min(cap for _, cap in checks.caps)} and ({long}): return None")
-    if checks.looked_at:
-        seen = "\\n".join(f"{{{name}}}" for name in checks.looked_at)
-        lines.append(f'if not is_clean(f"{seen}"): return None')
-    lines.append("return encoded[OPENING:-1] + tail")
     source = "\n".join(
         (
-            "def encode(log, process, message, values):",
+            "def encode(log, process, message, fields):",
             "    try:",
-            *(f"        {line}" for line in lines),
-            "    except (OutOfPlan, Unencodable):",
+            *(f"        {line}" for line in checks.lines()),
+            f"        encoded = dumps({{{', '.join(members)}}})",
+            *(f"        {line}" for line in checks.lines_behind()),
+            "        return encoded[OPENING:-1] + tail",
+            "    except KeyError:",
+            "        return MISS",
+            "    except (OutOfPlan, Unencodable):  # a large integer, a lone surrogate",
             "        return None",
         )
     )

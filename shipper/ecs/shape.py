@@ -72,7 +72,7 @@ def shape_of(fields: Mapping[str, object], limits: Limits) -> Shape | None:
     slots: list[Slot] = []
     pins: list[int] = []
     try:
-        if len(fields) > _MOST_FIELDS:
+        if len(fields) > _MOST_FIELDS or len(set(map(_place, fields))) < len(fields):
             return None
         for position, (name, value) in enumerate(fields.items()):
             _check(name, value, limits)
@@ -85,6 +85,18 @@ def shape_of(fields: Mapping[str, object], limits: Limits) -> Shape | None:
     except _Unplannable:
         return None
     return Shape(tuple(slots), tuple(pins))
+
+
+def pins_of(fields: Mapping[str, object], limits: Limits) -> tuple[str, ...] | None:
+    """Return the names whose values are part of the plan, None if there can be none for fields like these."""
+    shape = shape_of(fields, limits)
+    names = list(fields)
+    return None if shape is None else tuple(names[position] for position in shape.pins)
+
+
+def _place(name: object) -> str:
+    """Return what two names have in common that may ask for the same place: which gets it depends on their order."""
+    return str(name).removeprefix("labels.").removeprefix("numeric_labels.").replace(".", "_")
 
 
 def _check(name: object, value: object, limits: Limits) -> None:

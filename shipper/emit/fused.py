@@ -6,6 +6,7 @@ document. What it cannot do it leaves alone (`False`), and the general way takes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from logging import LogRecord, makeLogRecord
 from threading import get_ident
 from time import time_ns
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 from shipper.clock import Clock, SystemClock
 from shipper.ecs.encode import STAMP_MAX_BYTES, Encoder
+from shipper.ecs.plan_source import MISS
 from shipper.ecs.plans import Plans
 from shipper.ecs.timestamps import LAST_US, iso_timestamp
 from shipper.emit.message import merge
@@ -28,12 +30,10 @@ from shipper.spool.frame import frame_tag
 
 _SECOND_US: Final = 1_000_000
 _PREFIX_BYTES: Final = 64
-_STANDARD_NAMES: Final = (*makeLogRecord({}).__dict__,)
-_STANDARD_COUNT: Final = len(_STANDARD_NAMES)
-"""A record's own attributes come first, `extra` behind them."""
+_STANDARD_NAMES: Final = frozenset(makeLogRecord({}).__dict__)
 
-_Call = tuple[Site, Plans, str, tuple[str, ...], tuple[object, ...], int | None]
-"""Where an event comes from, its plans, message, names, values, and its own time in microseconds."""
+_Call = tuple[Site, Plans, str, Mapping[str, object], int | None]
+"""Where an event comes from, its plans, message, fields, and its own time in microseconds."""
 
 
 def _system_us() -> int:
@@ -73,7 +73,7 @@ class FusedRoad:
         self._largest = encoder.limits.record_bytes - STAMP_MAX_BYTES - _PREFIX_BYTES
         self._now_us = _system_us if type(clock) is SystemClock else clock.now_us
         self._plans = Plans(encoder)
-        self._record_plans = Plans(encoder, RECORD_ATTRIBUTES)
+        self._record_plans = Plans(encoder, _STANDARD_NAMES, RECORD_ATTRIBUTES - _STANDARD_NAMES)
         self._route = route
         self._tick = counters.tick
         self._sites = Sites(encoder)
@@ -103,10 +103,9 @@ class FusedRoad:
                 site = self._sites.of_calls.get((id(frame.f_code), frame.f_lasti, level, logger))
                 if site is None:
                     site = self._sites.learn_call(level, logger, frame)
-                names, values = (*fields,), (*fields.values(),)
             except Exception:  # noqa: BLE001 - the general way finds out what is wrong, and says so
                 return False
-            return self._take(state, site, self._plans, message, names, values, None)
+            return self._take(state, site, self._plans, message, fields, None)
         finally:
             if state.refused:
                 settle_refused(f"a logging call of {logger}")
@@ -144,19 +143,18 @@ class FusedRoad:
         if record.thread != get_ident() or record.threadName != state.thread.name:
             return None
         message = merge(record.msg, record.args) if record.args else record.msg
-        attributes = record.__dict__
-        names, values = (*attributes,), (*attributes.values(),)
-        if type(message) is not str or names[:_STANDARD_COUNT] != _STANDARD_NAMES:
+        if type(message) is not str:
             return None
-        names, values = names[_STANDARD_COUNT:], values[_STANDARD_COUNT:]
+        fields = record.__dict__
         bound = bound_fields()
         if bound:
-            fields = {**bound, **dict(zip(names, values, strict=True))}
-            names, values = (*fields,), (*fields.values(),)
+            if not RECORD_ATTRIBUTES.isdisjoint(bound):
+                return None
+            fields = {**bound, **fields}
         place = (record.pathname, record.lineno, record.funcName, record.levelno, record.name)
         site = self._sites.of_records.get(place) or self._sites.learn_record(place)
         moment_us = None if self._has_own_time else round(record.created * _SECOND_US)
-        return site, self._record_plans, message, names, values, moment_us
+        return site, self._record_plans, message, fields, moment_us
 
     def _take(
         self,
@@ -164,31 +162,26 @@ class FusedRoad:
         site: Site,
         plans: Plans,
         message: str,
-        names: tuple[str, ...],
-        values: tuple[object, ...],
+        fields: Mapping[str, object],
         moment_us: int | None,
     ) -> bool:
         """Encode by the plan and store; return whether that was done. Without a moment the clock is asked."""
         try:
+            log, here = site.log, state.here
+            if here is None or here[0] is not self._sites or here[1] != state.thread.name:
+                here = self._sites.learn_thread(state)
+            if log is None or here is None:
+                return False
             plan, tag = site.known
-            if (
-                plan is None
-                or plan.names != names
-                or plan.types != (*map(type, values),)
-                or (plan.pin is not None and plan.pin(values) != plan.pinned)
-            ):
-                plan = plans.find(names, values)
+            suffix = MISS if plan is None else plan.encode(log, here[2], message, fields)
+            if suffix is MISS:
+                plan = plans.find(fields)
                 if plan is None:
                     return False
                 tag = frame_tag(site.level, plan.dataset)
                 site.known = plan, tag
-            here = state.here
-            if here is None or here[0] is not self._sites or here[1] != state.thread.name:
-                here = self._sites.learn_thread(state)
-            suffix = (
-                None if site.log is None or here is None else plan.encode(site.log, here[2], message, values)
-            )
-            if suffix is None or len(suffix) > self._largest:
+                suffix = plan.encode(log, here[2], message, fields)
+            if not suffix or len(suffix) > self._largest:
                 return False
             if moment_us is None:
                 moment_us = self._now_us()
