@@ -18,7 +18,7 @@ from shipper.ecs.encode import Encoder, stamp
 from shipper.ecs.event import Event
 from shipper.ecs.plan_source import Checks, Encode, Path, Use, encode_function, leaves
 from shipper.ecs.redaction import Redaction
-from shipper.ecs.shape import Shape, Slot, shape_of
+from shipper.ecs.shape import Shape, Slot, leaves_of, shape_of
 from shipper.ecs.values import JsonValue
 from shipper.treatment import Treatment
 
@@ -77,12 +77,19 @@ def _argument(slot: Slot) -> str:
 
 def _marked(fields: Mapping[str, object], shape: Shape, true: Slot | None) -> dict[object, object]:
     """Return the fields with a marker in each slot; of the truth values only that of slot `true` is true."""
-    names = list(fields)
-    marked: dict[object, object] = {}
-    marked.update(fields)
+    leaves = leaves_of(fields)
+    marked: dict[Any, Any] = _copy(fields)
     for slot in shape.slots:
-        marked[names[slot.position]] = slot is true if slot.kind is bool else _marker(slot)
+        *above, name = leaves[slot.position][0]
+        place = marked
+        for part in above:
+            place = place[part]
+        place[name] = slot is true if slot.kind is bool else _marker(slot)
     return marked
+
+
+def _copy(fields: Mapping[str, object]) -> dict[Any, Any]:
+    return {name: _copy(value) if type(value) is dict else value for name, value in fields.items()}
 
 
 def _marker(slot: Slot) -> str | int | float:
@@ -154,10 +161,10 @@ def _compile(
     moving = {path[0] for path in uses} | {"event"}
     roots = {name: document[name] for name in document if name in moving and name not in _CALLS_OWN}
     still = {name: document[name] for name in document if name not in moving and name not in _CALLS_OWN}
-    values = list(fields.values())
+    values = [value for _, value in leaves_of(fields)]
     checks = Checks(
         count=len(fields) + beside,
-        fields={name: (f"v{position}", type(value)) for position, (name, value) in enumerate(fields.items())},
+        fields=fields,
         pinned=[(f"v{position}", str(values[position])) for position in shape.pins],
         caps=[
             (_MESSAGE_ARGUMENT, encoder.limits.text),

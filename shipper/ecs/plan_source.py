@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -66,7 +67,7 @@ class Checks:
 
     Attributes:
         count: how many fields there are, those included that are no part of the plan.
-        fields: by the name of each field of the plan the name of its argument and its type.
+        fields: fields of this shape; their leaves are the arguments v0, v1 ... in order.
         pinned: names of arguments that must have a certain value, and the value.
         caps: names of the texts, and how many characters of each are kept whole; at least one.
         looked_at: names of the texts that must hold nothing to redact.
@@ -75,7 +76,7 @@ class Checks:
     """
 
     count: int
-    fields: Mapping[str, tuple[str, type]]
+    fields: Mapping[str, object]
     pinned: Sequence[tuple[str, str]]
     caps: Sequence[tuple[str, int]]
     looked_at: Sequence[str]
@@ -86,9 +87,7 @@ class Checks:
         """Yield the statements that take the values from `fields` and check all that can be before encoding."""
         yield f"if len(fields) != {self.count}: return MISS"
         by_kind: dict[type, list[str]] = {}
-        for name, (argument, kind) in self.fields.items():
-            yield f"{argument} = fields[{name!r}]"
-            by_kind.setdefault(kind, []).append(argument)
+        yield from _readings("fields", self.fields, by_kind, itertools.count())
         for kind, arguments in by_kind.items():
             # A chain: each value's type is that of the one before, and the first one's is the kind.
             chain = " is ".join(f"type({argument})" for argument in arguments)
@@ -107,6 +106,22 @@ class Checks:
         if self.looked_at:
             seen = "\\n".join(f"{{{name}}}" for name in self.looked_at)
             yield f'if not is_clean(f"{seen}"): return None'
+
+
+def _readings(
+    source: str, fields: Mapping[str, object], by_kind: dict[type, list[str]], number: itertools.count[int]
+) -> Iterator[str]:
+    """Yield the statements that take values from nested dictionaries; note their arguments by type."""
+    for position, (name, value) in enumerate(fields.items()):
+        if type(value) is dict:
+            inner = f"{source}_{position}"
+            yield f"{inner} = {source}[{name!r}]"
+            yield f"if type({inner}) is not dict or len({inner}) != {len(value)}: return MISS"
+            yield from _readings(inner, value, by_kind, number)
+        else:
+            argument = f"v{next(number)}"
+            yield f"{argument} = {source}[{name!r}]"
+            by_kind.setdefault(type(value), []).append(argument)
 
 
 def leaves(tree: Mapping[str, JsonValue], path: Path = ()) -> Iterator[tuple[Path, JsonValue]]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from shipper.ecs.encode import Encoder
 from shipper.ecs.plan import Plan, make_plan
-from shipper.ecs.shape import pins_of
+from shipper.ecs.shape import leaves_of, shape_of
 
 _WORTH_A_PLAN: Final = 4
 """A shape that came so often gets one: making it takes as long as encoding a hundred events."""
@@ -15,8 +15,11 @@ _WORTH_A_PLAN: Final = 4
 _MOST_PLANS: Final = 512
 _MOST_SIGHTINGS: Final = 4096
 
-_Kind = tuple[tuple[str, ...], tuple[type, ...]]
+_Kind = tuple[tuple[str, object], ...]
 _Pinned = tuple[object, ...]
+_DEEPEST: Final = 3
+_MOST_NAMES: Final = 200
+_LONGEST_NAME: Final = 256
 
 
 class Plans:
@@ -40,14 +43,16 @@ class Plans:
         self._beside = beside
         self._refused = refused
         self._all: dict[tuple[_Kind, _Pinned], Plan | None] = {}
-        self._pins: dict[_Kind, tuple[str, ...] | None] = {}
+        self._pins: dict[_Kind, tuple[int, ...] | None] = {}
         self._sightings: dict[_Kind, int] = {}
 
     def find(self, given: Mapping[str, object]) -> Plan | None:
         """Return the plan for an event with these fields; None if there is none, or none yet."""
         beside = self._beside
         fields = {name: value for name, value in given.items() if name not in beside} if beside else given
-        kind = (tuple(fields), tuple(map(type, fields.values())))
+        kind = _kind(fields)
+        if kind is None:
+            return None
         seen = self._sightings.get(kind, 0) + 1
         if seen < _WORTH_A_PLAN:
             if len(self._sightings) >= _MOST_SIGHTINGS:
@@ -60,11 +65,35 @@ class Plans:
             self._all.clear()
             self._pins.clear()
         if kind not in self._pins:
-            self._pins[kind] = pins_of(fields, self._encoder.limits)
+            shape = shape_of(fields, self._encoder.limits)
+            self._pins[kind] = None if shape is None else shape.pins
         pins = self._pins[kind]
         if pins is None:
             return None
-        key = (kind, tuple(fields[name] for name in pins))
+        values = leaves_of(fields) if pins else []
+        key = (kind, tuple(values[position][1] for position in pins))
         if key not in self._all:
             self._all[key] = make_plan(self._encoder, fields, beside=len(beside))
         return self._all[key]
+
+
+def _kind(fields: Mapping[str, object]) -> _Kind | None:
+    """Return names and types, those in nested dictionaries included; None for what is too large to be kept."""
+    names = 0
+
+    def read(level: Mapping[str, object], depth: int) -> _Kind | None:
+        nonlocal names
+        names += len(level)
+        if names > _MOST_NAMES:
+            return None
+        found: list[tuple[str, object]] = []
+        for name, value in level.items():
+            kind: object = type(value)
+            if kind is dict and depth < _DEEPEST:
+                kind = read(value, depth + 1)  # type: ignore[arg-type]
+            if kind is None or type(name) is not str or len(name) > _LONGEST_NAME:
+                return None
+            found.append((name, kind))
+        return tuple(found)
+
+    return read(fields, 0)

@@ -32,6 +32,7 @@ _CALLS_OWN: Final = frozenset(
     {"message", "log", "process", "tags", "ml.nonfinite", "exc_info", "stack_info", "exception", "stack"}
 )
 _MOST_FIELDS: Final = 200
+_DEEPEST: Final = 3
 _PINNED_GROUPS: Final = ("git.", "ml.model.")
 _DATASETS: Final = frozenset({"event.dataset", "dataset"})
 
@@ -40,7 +41,7 @@ class Slot(NamedTuple):
     """One value of a shape.
 
     Attributes:
-        position: its place among the values.
+        position: its place among the leaves.
         kind: its type.
         cap: longest text in characters that is kept whole; 0 for other types.
     """
@@ -55,7 +56,7 @@ class Shape(NamedTuple):
 
     Attributes:
         slots: the values that a document shows as they come.
-        pins: places of values that decide over other parts of the document (dataset, model, commit); they
+        pins: positions of values that decide over other parts of the document (dataset, model, commit); they
             are part of the plan.
     """
 
@@ -67,15 +68,38 @@ class _Unplannable(Exception):
     """Where a value goes does not follow from names and types."""
 
 
+def leaves_of(fields: Mapping[str, object]) -> list[tuple[tuple[str, ...], object]]:
+    """Return the values of an event with their paths, those of nested dictionaries included, in order.
+
+    What lies too deep is its own leaf, and `shape_of` refuses it.
+    """
+    found: list[tuple[tuple[str, ...], object]] = []
+    _collect(fields, (), found)
+    return found
+
+
+def _collect(
+    fields: Mapping[str, object], path: tuple[str, ...], found: list[tuple[tuple[str, ...], object]]
+) -> None:
+    for name, value in fields.items():
+        if type(value) is dict and len(path) < _DEEPEST and len(found) <= _MOST_FIELDS:
+            _collect(value, (*path, name), found)
+        else:
+            found.append(((*path, name), value))
+
+
 def shape_of(fields: Mapping[str, object], limits: Limits) -> Shape | None:
     """Return the shape of an event's fields, None if it cannot be planned."""
     slots: list[Slot] = []
     pins: list[int] = []
+    leaves = leaves_of(fields)
     try:
-        if len(fields) > _MOST_FIELDS or len(set(map(_place, fields))) < len(fields):
+        names = [_name(path, limits) for path, _ in leaves]
+        if len(names) > _MOST_FIELDS or len(set(map(_place, names))) < len(names):
             return None
-        for position, (name, value) in enumerate(fields.items()):
-            _check(name, value, limits)
+        for position, (name, (_, value)) in enumerate(zip(names, leaves, strict=True)):
+            if type(value) not in _KINDS:
+                return None
             if value is None:
                 continue  # left out, whatever the name
             if _is_pin(name, value, limits):
@@ -87,30 +111,24 @@ def shape_of(fields: Mapping[str, object], limits: Limits) -> Shape | None:
     return Shape(tuple(slots), tuple(pins))
 
 
-def pins_of(fields: Mapping[str, object], limits: Limits) -> tuple[str, ...] | None:
-    """Return the names whose values are part of the plan, None if there can be none for fields like these."""
-    shape = shape_of(fields, limits)
-    names = list(fields)
-    return None if shape is None else tuple(names[position] for position in shape.pins)
-
-
-def _place(name: object) -> str:
+def _place(name: str) -> str:
     """Return what two names have in common that may ask for the same place: which gets it depends on their order."""
-    return str(name).removeprefix("labels.").removeprefix("numeric_labels.").replace(".", "_")
+    return name.removeprefix("labels.").removeprefix("numeric_labels.").replace(".", "_")
 
 
-def _check(name: object, value: object, limits: Limits) -> None:
-    if type(name) is not str or type(value) not in _KINDS:
+def _name(path: tuple[object, ...], limits: Limits) -> str:
+    """Return the dotted name of a leaf."""
+    for part in path:
+        # A name that begins with an underscore may be structlog's or ours.
+        if type(part) is not str or not part or not part.isprintable() or part[0] == "_":
+            raise _Unplannable
+    name = ".".join(path)  # type: ignore[arg-type]
+    root = name.partition(".")[0]
+    if len(name) > limits.key or name in _CALLS_OWN or root in _CALLS_OWN:
         raise _Unplannable
-    # A name that begins with an underscore may be structlog's or ours.
-    if not 0 < len(name) <= limits.key or not name.isprintable() or name[0] == "_":
+    if (name in SPECIAL and name not in _DATASETS) or (len(path) > 1 and path[0] in SPECIAL):
         raise _Unplannable
-    if (
-        name in _CALLS_OWN
-        or name.partition(".")[0] in _CALLS_OWN
-        or (name in SPECIAL and name not in _DATASETS)
-    ):
-        raise _Unplannable
+    return name
 
 
 def _is_pin(name: str, value: object, limits: Limits) -> bool:

@@ -202,3 +202,41 @@ def test_the_books_balance_over_both_ways(spool_root: Path) -> None:
     assert counts.emitted == counts.waiting == len(documents) == 4 * 220
     assert sorted(document["event"]["sequence"] for document in documents) == list(range(1, 881))
     assert counts == pipeline.counts(), "looking at the counters changes them"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {f"name{number}": number for number in range(5000)},
+        {"a": {f"name{number}": number for number in range(5000)}},
+        {"x" * 100_000: 1},
+        {"a": {f"b{number}": {f"c{inner}": 1 for inner in range(100)} for number in range(100)}},
+    ],
+    ids=["wide", "wide inside", "long", "wide and deep"],
+)
+def test_shapes_that_are_too_large_are_not_kept(fields: dict[str, Any], spool_root: Path) -> None:
+    """What a plan will never be made for leaves nothing behind, however often it comes."""
+    pipeline = shipper.configure(ship={"mode": "agent"})
+    log = structlog.get_logger("app")
+    for _ in range(OFTEN):
+        log.info("large", **fields)
+    road = pipeline.emitter.fused
+    assert road is not None
+    assert not road._plans._sightings
+    assert messages(spool_root) == ["large"] * OFTEN
+
+
+def test_nested_values_take_the_quick_way(spool_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Features in a dictionary of their own cost no more than features side by side."""
+    shipper.configure(ship={"mode": "agent"})
+    log = structlog.get_logger("app")
+    fields: dict[str, Any] = {"features": {"age": 31.5, "city": "Bern"}, "ml": {"prediction": {"score": 0.5}}}
+    for _ in range(OFTEN):
+        log.info("served", **fields)
+    monkeypatch.setattr("shipper.ecs.encode.Encoder.encode", None)
+    log.info("served", **fields)
+    *_, before, last = documents_under(spool_root)
+    for document in (before, last):
+        del document["@timestamp"], document["event"], document["log"]
+    assert last == before
+    assert last["labels"] == {"features.age": "31.5", "features.city": "Bern"}
