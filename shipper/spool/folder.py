@@ -20,7 +20,7 @@ from shipper.spool.directory import (
 from shipper.spool.disk import FULL, Disk
 from shipper.spool.eviction import Evictor
 from shipper.spool.lock import FolderLock, try_lock
-from shipper.spool.policy import DropReason, SpoolPolicy
+from shipper.spool.policy import LOWEST_RANK, DropReason, SpoolPolicy
 from shipper.spool.room import Room
 from shipper.spool.segment import HEADER_BYTES, SegmentHeader
 from shipper.spool.tail import SegmentTail, Tail
@@ -103,25 +103,27 @@ class WriterFolder:
         """Whether the newest segment cannot be used any more; `make_room` begins another."""
         return isinstance(self.tail, SegmentTail) and self.tail.is_broken
 
-    def make_room(self, frame_bytes: int) -> DropReason | None:
-        """Let `tail` take a frame of this size, or return why it may not now.
+    def make_room(self, frame_bytes: int, rank: int) -> DropReason | None:
+        """Let `tail` take a frame of this size and rank (`rank_of`), or return why it may not now.
 
         Raises OSError; then nothing has changed for the frames that are there.
         """
-        if frame_bytes > self._policy.max_bytes - HEADER_BYTES:
+        if frame_bytes > self._policy.max_bytes - self._policy.kept_bytes(rank) - HEADER_BYTES:
             return DropReason.TOO_LARGE
         if self.is_broken and self.is_gone:
             raise FileNotFoundError(errno.ENOENT, "the folder is gone", str(self.directory))
         tail = self.tail
         if not isinstance(tail, SegmentTail) or self._must_roll(tail, frame_bytes):
-            refusal = self._roll(frame_bytes)
-        elif tail.at + frame_bytes > tail.allocated_bytes:
-            refusal = self._extend(tail, frame_bytes)
+            refusal = self._roll(frame_bytes, rank)
+        elif (need := tail.at + frame_bytes - tail.allocated_bytes) > 0:
+            refusal = self._extend(tail, frame_bytes, rank)
         else:
-            refusal = None
+            refusal = DropReason.SPOOL_FULL if need > self._room.left_bytes(rank, need) else None
         if refusal is None:
-            assert isinstance(self.tail, SegmentTail)  # noqa: S101  # _roll made one
-            self.tail.claim(frame_bytes)
+            tail = self.tail
+            assert isinstance(tail, SegmentTail)  # noqa: S101  # _roll made one
+            # Whatever the level, no more without asking than the lowest may have.
+            tail.claim(frame_bytes, tail.allocated_bytes + self._room.left_bytes(LOWEST_RANK))
         return refusal
 
     def _must_roll(self, tail: SegmentTail, frame_bytes: int) -> bool:
@@ -135,35 +137,37 @@ class WriterFolder:
         step = min(_STEP_MAX_BYTES, max(_STEP_MIN_BYTES, written))
         return min(step, self._policy.segment_bytes - at)
 
-    def _extend(self, tail: SegmentTail, frame_bytes: int) -> DropReason | None:
+    def _extend(self, tail: SegmentTail, frame_bytes: int, rank: int) -> DropReason | None:
         had = tail.allocated_bytes
         need = tail.at + frame_bytes - had
-        granted = self._room.grant(need, tail.at + self._step_bytes(tail.at) - had)
+        granted = self._room.grant(rank, need, tail.at + self._step_bytes(tail.at) - had)
         if isinstance(granted, DropReason):
             return granted
         try:
             tail.extend(had + granted)
         except OSError as error:
             if error.errno not in FULL or granted == need:
-                return self._after_refusal(tail, frame_bytes, error)
+                return self._after_refusal(tail, frame_bytes, rank, error)
             try:
                 tail.extend(had + need)
             except OSError as again:
-                return self._after_refusal(tail, frame_bytes, again)
+                return self._after_refusal(tail, frame_bytes, rank, again)
         self._room.take(tail.allocated_bytes - had)
         return None
 
-    def _after_refusal(self, tail: SegmentTail, frame_bytes: int, error: OSError) -> DropReason | None:
+    def _after_refusal(
+        self, tail: SegmentTail, frame_bytes: int, rank: int, error: OSError
+    ) -> DropReason | None:
         """A limit on the size of a file (RLIMIT_FSIZE) leaves room in the next one. Raises the error, else."""
         if error.errno != errno.EFBIG or tail.is_empty:
             raise error
-        return self._roll(frame_bytes)
+        return self._roll(frame_bytes, rank)
 
-    def _roll(self, frame_bytes: int) -> DropReason | None:
+    def _roll(self, frame_bytes: int, rank: int) -> DropReason | None:
         old = self.tail
         need = HEADER_BYTES + frame_bytes
         slack = old.allocated_bytes - old.at if isinstance(old, SegmentTail) and old.is_open else 0
-        granted = self._room.grant(need, self._step_bytes(0), slack)
+        granted = self._room.grant(rank, need, self._step_bytes(0), slack)
         if isinstance(granted, DropReason):
             return granted
         self._seal()

@@ -70,6 +70,11 @@ def frame_tag(level: int, dataset: str, kind: FrameKind = FrameKind.RECORD) -> b
     return _TAG.pack(kind, bounded, len(name), 0) + name
 
 
+def tag_level(tag: bytes) -> int:
+    """Return the level in a `frame_tag`."""
+    return tag[1]
+
+
 def encode_frame(
     payload: bytes,
     *,

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from shipper.errors import ConfigurationError
 
-_SEGMENTS_AT_LEAST = 4
+_SEGMENTS_AT_LEAST: Final = 4
+
+KEPT_PERCENT: Final = (15, 10, 5, 0)
+"""How much of the room is kept for what ranks higher: from debug, from info, from warning, from error and above."""
+LOWEST_RANK: Final = 0
+
+
+def rank_of(level: int) -> int:
+    """Return the place of a level in `KEPT_PERCENT`; levels between the named ones rank as the next lower one."""
+    return min(max(level // 10 - 1, LOWEST_RANK), len(KEPT_PERCENT) - 1)
 
 
 class DropReason(StrEnum):
     """Why a record is not, or no longer, in the spool; the names under which drops are counted."""
 
     SPOOL_FULL = "spool_full"
-    """The cap of the folder is reached (`drop_newest`, or `block` after its timeout)."""
+    """The cap of the folder, or the part of it that a record's level may use, is reached (not with `drop_oldest`)."""
     EVICTED = "evicted"
     """The record was stored, and made room for newer ones (`drop_oldest`)."""
     FREE_SPACE_FLOOR = "free_space_floor"
-    """The file system has less free space than must be left to others."""
+    """The file system has less free space than must be left to others, and to records of higher levels."""
     DISK_FULL = "disk_full"
     """The file system or the quota is full."""
     DISK_ERROR = "disk_error"
@@ -27,7 +36,7 @@ class DropReason(StrEnum):
     SPOOL_UNAVAILABLE = "spool_unavailable"
     """The root folder cannot be made or written to."""
     TOO_LARGE = "too_large"
-    """One record that would not fit into a whole segment's share of the cap."""
+    """One record that would not fit even if the folder were empty."""
     REENTRY = "reentry"
     """An append from inside an append of the same thread (a signal handler or destructor that logs)."""
     CLOSED = "closed"
@@ -73,3 +82,15 @@ class SpoolPolicy:
     def segment_bytes(self) -> int:
         """Size at which a segment is closed: small enough that whole segments can be given back."""
         return min(self.segment_max_bytes, self.max_bytes // _SEGMENTS_AT_LEAST)
+
+    def kept_bytes(self, rank: int) -> int:
+        """How much of the cap a record of this rank must leave to higher ones; see `rank_of`."""
+        return self._kept(self.max_bytes, rank)
+
+    def kept_free_bytes(self, rank: int) -> int:
+        """How much above the free-space floor a record of this rank must leave to higher ones."""
+        return self._kept(self.free_space_floor_bytes, rank)
+
+    def _kept(self, whole_bytes: int, rank: int) -> int:
+        # `drop_oldest` gives up whole segments, whatever is in them: the newest record always gets in.
+        return 0 if self.when_full == "drop_oldest" else whole_bytes * KEPT_PERCENT[rank] // 100

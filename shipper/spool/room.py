@@ -1,4 +1,7 @@
-"""How much a folder may still take: its cap in bytes and the free-space floor of its file system."""
+"""How much a folder may still take: its cap in bytes and the free-space floor of its file system.
+
+Of both a part is kept for records that rank higher, see `SpoolPolicy.kept_bytes`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Final
 from shipper.clock import Clock
 from shipper.spool.directory import list_segments, segment_path
 from shipper.spool.disk import Disk
-from shipper.spool.policy import DropReason, SpoolPolicy
+from shipper.spool.policy import LOWEST_RANK, DropReason, SpoolPolicy
 
 _RECOUNT_S: Final = 0.02
 """At the cap the folder is counted again at most this often: a reader may have deleted segments."""
@@ -26,6 +29,7 @@ class Room:
     def __init__(self, directory: Path, policy: SpoolPolicy, clock: Clock, disk: Disk) -> None:
         self._directory = directory
         self._policy = policy
+        self._kept_free_bytes = policy.kept_free_bytes(LOWEST_RANK)
         self._clock = clock
         self._disk = disk
         self._used_bytes = 0
@@ -44,26 +48,38 @@ class Room:
         self._used_bytes += size_bytes
         self._spare_bytes -= size_bytes
 
-    def grant(self, need_bytes: int, want_bytes: int, credit_bytes: int = 0) -> int | DropReason:
-        """Return how many bytes may be allocated now, or why not even `need_bytes` may.
+    def left_bytes(self, rank: int, need_bytes: int = 0) -> int:
+        """How much of the cap is left to a rank; negative: so much of what is allocated is not for it.
+
+        Counted anew, from time to time, where it is less than `need_bytes`.
+        """
+        most_bytes = self._policy.max_bytes - self._policy.kept_bytes(rank)
+        if need_bytes > most_bytes - self._used_bytes:
+            self._recount()
+        return most_bytes - self._used_bytes
+
+    def grant(self, rank: int, need_bytes: int, want_bytes: int, credit_bytes: int = 0) -> int | DropReason:
+        """Return how many bytes may be allocated now for a frame of this rank, or why not even `need_bytes` may.
 
         Args:
             want_bytes: never more than this, if it is more than what is needed.
             credit_bytes: will be given back before.
         """
         need_bytes -= credit_bytes
-        left_bytes = self._policy.max_bytes - self._used_bytes
-        if need_bytes > left_bytes:
-            self._recount()
-            left_bytes = self._policy.max_bytes - self._used_bytes
-            if need_bytes > left_bytes:
-                return DropReason.SPOOL_FULL
+        if need_bytes > self.left_bytes(rank, need_bytes):
+            return DropReason.SPOOL_FULL
+        kept_bytes = self._policy.kept_free_bytes(rank)
         now_s = self._clock.monotonic_s()
-        if now_s >= self._look_at_s or (need_bytes > self._spare_bytes and not self._is_short):
-            self._look(now_s, need_bytes)
-        if need_bytes > self._spare_bytes:
+        is_short = need_bytes + kept_bytes > self._spare_bytes
+        if now_s >= self._look_at_s or (is_short and not self._is_short):
+            self._look(now_s, need_bytes + kept_bytes)
+        if need_bytes + kept_bytes > self._spare_bytes:
             return DropReason.FREE_SPACE_FLOOR
-        return max(need_bytes, min(want_bytes - credit_bytes, left_bytes, self._spare_bytes)) + credit_bytes
+        # Of what is allocated ahead all may use: so ahead only where nothing is kept from anybody.
+        ahead_bytes = min(
+            self._policy.max_bytes - self._used_bytes, self._spare_bytes - self._kept_free_bytes
+        )
+        return max(need_bytes, min(want_bytes - credit_bytes, ahead_bytes)) + credit_bytes
 
     @property
     def shortfall_bytes(self) -> int:
@@ -92,7 +108,9 @@ class Room:
         try:
             above = self._disk.free_bytes(self._directory) - self._policy.free_space_floor_bytes
         except OSError:
-            above = _PLENTY_BYTES  # the write itself will tell
-        self._spare_bytes = above if above < _PLENTY_BYTES else above // 2
+            above = _PLENTY_BYTES + self._kept_free_bytes  # the write itself will tell
+        for_all = above - self._kept_free_bytes
+        is_plenty = for_all >= _PLENTY_BYTES
+        self._spare_bytes = above - for_all // 2 if is_plenty else above
         self._is_short = size_bytes > self._spare_bytes
-        self._look_at_s = now_s + (_LOOK_WHEN_SHORT_S if self._is_short else _LOOK_S)
+        self._look_at_s = now_s + (_LOOK_S if is_plenty and not self._is_short else _LOOK_WHEN_SHORT_S)

@@ -1,20 +1,21 @@
 """Room for the next frames: open the folder, allocate, evict, remember what was refused.
 
-Asked once per stretch of records, not for each of them. Raises nothing for disk trouble.
+Asked once per stretch of records, and for each of them only where the room is nearly used up. Raises nothing for
+disk trouble.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from shipper.clock import Clock
 from shipper.spool.directory import SpoolMeta
 from shipper.spool.disk import FULL, Disk
 from shipper.spool.folder import WriterFolder
 from shipper.spool.frame import PAYLOAD_MAX_BYTES
-from shipper.spool.policy import DropReason, SpoolPolicy
+from shipper.spool.policy import KEPT_PERCENT, DropReason, SpoolPolicy
 
 _REOPEN_S: Final = 1.0
 """A spool root that was not usable is tried again at most this often."""
@@ -22,6 +23,14 @@ _RETRY_S: Final = 0.02
 """A folder or a disk that was full is tried again at most this often: dropping must not cost more than storing."""
 _BY_POLICY: Final = frozenset({DropReason.SPOOL_FULL, DropReason.FREE_SPACE_FLOOR})
 _REMEMBERED: Final = _BY_POLICY | {DropReason.DISK_FULL, DropReason.DISK_ERROR}
+
+
+class _Refusal(NamedTuple):
+    """What was refused holds until `until_s` for each frame of `frame_bytes` or more."""
+
+    reason: DropReason
+    frame_bytes: int
+    until_s: float
 
 
 class Supply:
@@ -51,22 +60,22 @@ class Supply:
         self._disk = disk
         self._drop = drop
         self._next_open_s = 0.0
-        self._refusal = DropReason.SPOOL_FULL
-        self._refused_bytes = 0
-        self._retry_at_s = float("-inf")
+        # By rank: what is refused to debug says nothing of an error.
+        self._refusals = [_Refusal(DropReason.SPOOL_FULL, 0, float("-inf"))] * len(KEPT_PERCENT)
 
-    def make_room(self, frame_bytes: int) -> DropReason | None:
-        """Let the folder's tail take a frame of this size, or return why it cannot now."""
+    def make_room(self, frame_bytes: int, rank: int) -> DropReason | None:
+        """Let the folder's tail take a frame of this size and rank (`rank_of`), or return why it cannot now."""
         if frame_bytes > PAYLOAD_MAX_BYTES:
             return DropReason.TOO_LARGE
         now_s = self._clock.monotonic_s()
-        if now_s < self._retry_at_s and frame_bytes >= self._refused_bytes:
-            return self._refusal
+        last = self._refusals[rank]
+        if now_s < last.until_s and frame_bytes >= last.frame_bytes:
+            return last.reason
         folder = self.folder or self.open()
         if folder is None:
             return DropReason.SPOOL_UNAVAILABLE
         try:
-            refusal = self._ask(folder, frame_bytes)
+            refusal = self._ask(folder, frame_bytes, rank)
         except OSError as error:
             if error.errno is None:
                 raise  # not the disk's: a signal handler of the application raised, a TimeoutError for example
@@ -75,31 +84,31 @@ class Supply:
         if refusal is None:
             self._note_sync_error()
         elif refusal in _REMEMBERED:
-            self._refused_bytes = 0 if refusal is DropReason.DISK_ERROR else frame_bytes
-            self._refusal, self._retry_at_s = refusal, now_s + _RETRY_S
+            least = 0 if refusal is DropReason.DISK_ERROR else frame_bytes
+            self._refusals[rank] = _Refusal(refusal, least, now_s + _RETRY_S)
         return refusal
 
-    def _ask(self, folder: WriterFolder, frame_bytes: int) -> DropReason | None:
+    def _ask(self, folder: WriterFolder, frame_bytes: int, rank: int) -> DropReason | None:
         """Ask the folder for room, once more if it was found taken away or damaged. Raises OSError."""
         try:
-            return self._evict_until(folder, frame_bytes)
+            return self._evict_until(folder, frame_bytes, rank)
         except OSError:
             if folder.is_gone:
                 folder = self.folder = folder.replace(self._meta)
             elif not folder.is_broken:
                 raise
-        return self._evict_until(folder, frame_bytes)
+        return self._evict_until(folder, frame_bytes, rank)
 
-    def _evict_until(self, folder: WriterFolder, frame_bytes: int) -> DropReason | None:
+    def _evict_until(self, folder: WriterFolder, frame_bytes: int, rank: int) -> DropReason | None:
         may_evict = self._policy.when_full == "drop_oldest"
         try:
-            while (refusal := folder.make_room(frame_bytes)) is not None:
+            while (refusal := folder.make_room(frame_bytes, rank)) is not None:
                 if not (may_evict and refusal in _BY_POLICY and self._evict(folder, refusal)):
                     break
         except OSError as error:
             if not (may_evict and error.errno in FULL and self._evict(folder, DropReason.DISK_FULL)):
                 raise
-            refusal = folder.make_room(frame_bytes)
+            refusal = folder.make_room(frame_bytes, rank)
         return refusal
 
     def _evict(self, folder: WriterFolder, reason: DropReason) -> bool:

@@ -60,6 +60,7 @@ class SegmentTail(Tail):
     """
 
     __slots__ = (
+        "_claimed_to",
         "_descriptor",
         "_disk",
         "_inode",
@@ -86,6 +87,7 @@ class SegmentTail(Tail):
         self.is_broken = False
         self._is_sealed = False
         self._mapped_from = 0
+        self._claimed_to = 0
         self._path = segment_path(directory, header.number)
         self._descriptor = disk.create(self._path)
         try:
@@ -125,18 +127,27 @@ class SegmentTail(Tail):
                 self._disk.truncate(self._descriptor, before)
             raise
         # Not `resize`: this also works where a map cannot grow, and only the pages of one stretch are mapped.
-        self.limit = 0
+        self.limit = self._claimed_to = 0
         self._mapped_from = self.at // mmap.PAGESIZE * mmap.PAGESIZE
         self.buffer, self.allocated_bytes = mapped, size_bytes
 
-    def claim(self, size_bytes: int) -> None:
-        """Let the next `size_bytes`, and a stretch in all, be written without asking. They must be allocated.
+    def claim(self, size_bytes: int, up_to: int) -> None:
+        """Let the next `size_bytes` be written without asking, and more where it is not behind `up_to`.
 
-        Their pages are made as they are touched, each by a fault of the records before it: to make them here, at
-        once, costs about the same in all, and one record most of it.
+        All must be allocated. It ends with the stretch: then the file is looked at again.
 
         Raises:
             OSError: the file is not what it was. `is_broken` is set.
+        """
+        if self.at + size_bytes > self._claimed_to:
+            self._claim_stretch(size_bytes)
+        self.limit = max(self.at + size_bytes, min(up_to, self._claimed_to))
+
+    def _claim_stretch(self, size_bytes: int) -> None:
+        """Begin the next stretch.
+
+        Its pages are made as they are touched, each by a fault of the records before it: to make them here, at
+        once, costs about the same in all, and one record most of it.
         """
         self.check()
         start = self.at // mmap.PAGESIZE * mmap.PAGESIZE
@@ -147,7 +158,7 @@ class SegmentTail(Tail):
             except ValueError as error:  # closed, by a fork in a signal handler
                 raise OSError(errno.EBADF, str(error)) from error
         self._mapped_from = start
-        self.limit = min(self.allocated_bytes, self.at + max(size_bytes, STRETCH_BYTES))
+        self._claimed_to = min(self.allocated_bytes, self.at + max(size_bytes, STRETCH_BYTES))
 
     def check(self) -> None:
         """Look whether the file is still what it should be.

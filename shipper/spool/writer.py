@@ -20,10 +20,10 @@ from typing import Final
 from shipper.clock import Clock
 from shipper.spool.directory import PRODUCER_ID_PATTERN, SpoolMeta
 from shipper.spool.disk import Disk
-from shipper.spool.frame import HEAD_BYTES, MAGIC, frame_tag
+from shipper.spool.frame import HEAD_BYTES, MAGIC, frame_tag, tag_level
 from shipper.spool.frame import pack_head as _pack_head
 from shipper.spool.frame import pack_order as _pack_order
-from shipper.spool.policy import DropReason, SpoolPolicy
+from shipper.spool.policy import DropReason, SpoolPolicy, rank_of
 from shipper.spool.supply import Supply
 from shipper.spool.tail import Tail
 
@@ -165,7 +165,7 @@ class SpoolWriter:
                     size = HEAD_BYTES + len(rest)
                     refusal = None
                     if tail.at + size > tail.limit:
-                        refusal = self._make_room(size)
+                        refusal = self._make_room(size, tag)
                         tail = self._tail
                     if refusal is None:
                         at, buffer = tail.at, tail.buffer
@@ -209,11 +209,11 @@ class SpoolWriter:
         self._drop(refusal)
         return None
 
-    def _make_room(self, frame_bytes: int) -> DropReason | None:
-        """Let `_tail` take a frame of this size, or return why it cannot. With the lock held."""
+    def _make_room(self, frame_bytes: int, tag: bytes) -> DropReason | None:
+        """Let `_tail` take a frame of this size and level, or return why it cannot. With the lock held."""
         if self._is_closed:
             return DropReason.CLOSED
-        refusal = self._supply.make_room(frame_bytes)
+        refusal = self._supply.make_room(frame_bytes, rank_of(tag_level(tag)))
         folder = self._supply.folder
         if folder is not None:
             self._tail = folder.tail

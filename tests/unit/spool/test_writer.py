@@ -221,7 +221,7 @@ def test_block_waits_for_room_up_to_its_timeout(bench: Bench) -> None:
     """U15: with block an append waits until a reader makes room, and no longer than the timeout."""
     writer = bench.writer(max_bytes=1 << 16, when_full="block", block_timeout_s=0.5, clock=SystemClock())
     while writer.last_sequence < 62:
-        bench.append(writer, bytes(1000))
+        bench.append(writer, bytes(1000), level=40)
 
     def read() -> None:
         with bench.reader() as reader:
@@ -230,12 +230,12 @@ def test_block_waits_for_room_up_to_its_timeout(bench: Bench) -> None:
     thread = threading.Timer(0.1, read)
     thread.start()
     sequence = writer.last_sequence
-    while (found := bench.append(writer, bytes(1000))) is not None and found < 70:
+    while (found := bench.append(writer, bytes(1000), level=40)) is not None and found < 70:
         sequence = found
     thread.join()
     assert sequence >= 69
     started = time.monotonic()
-    while bench.append(writer, bytes(1000)) is not None:
+    while bench.append(writer, bytes(1000), level=40) is not None:
         started = time.monotonic()
     assert 0.45 < time.monotonic() - started < 2
     assert writer.drops == {"spool_full": 1}
