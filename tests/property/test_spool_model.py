@@ -10,7 +10,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from shipper.spool.frame import HEADER_BYTES as FRAME_BYTES
+from shipper.spool.policy import SpoolPolicy, rank_of
 from shipper.spool.reader import SpooledRecord, SpoolReader
+from shipper.spool.segment import HEADER_BYTES
+from shipper.spool.tail import SegmentTail
 from shipper.spool.writer import SpoolWriter
 from tests.unit.spool.bench import Bench
 
@@ -30,7 +34,7 @@ class SpoolAgainstTwin(RuleBasedStateMachine):
         self.delivered = 0
 
     @initialize(
-        when_full=st.sampled_from(["drop_newest", "drop_oldest"]),
+        when_full=st.sampled_from(["drop_newest", "drop_oldest", "block"]),
         segment=st.sampled_from([1024, 4096, 16384]),
     )
     def open(self, when_full: str, segment: int) -> None:
@@ -40,20 +44,44 @@ class SpoolAgainstTwin(RuleBasedStateMachine):
             max_bytes=1 << 16,
             segment_max_bytes=segment,
             when_full=when_full,
+            block_timeout_s=0,
         )
+        self.policy = SpoolPolicy(max_bytes=1 << 16, when_full=when_full)  # type: ignore[arg-type]
 
-    @rule(sizes=st.lists(st.sampled_from([0, 1, 100, 3000, 17000]), min_size=1, max_size=12))
-    def append(self, sizes: list[int]) -> None:
+    @rule(
+        records=st.lists(
+            st.tuples(st.sampled_from([0, 1, 100, 3000, 17000]), st.sampled_from([10, 20, 30, 40, 50])),
+            min_size=1,
+            max_size=12,
+        )
+    )
+    def append(self, records: list[tuple[int, int]]) -> None:
         """Each append is stored under the next sequence, or refused and counted, and nothing else."""
         self.bench.clock.advance(1)
-        for size in sizes:
+        for size, level in records:
             body = b"%d:" % len(self.stored) + bytes(size)
-            sequence = self.bench.append(self.writer, body)
+            sequence = self.bench.append(self.writer, body, level=level)
             if sequence is None:
                 self.refused += 1
             else:
                 self.stored.append(b"<#%d#%d#%s>" % (sequence, sequence, body))
                 assert sequence == len(self.stored)
+            if self.policy.when_full != "drop_oldest":
+                self.the_share_of_the_level_decided(level, len(body), is_stored=sequence is not None)
+
+    def the_share_of_the_level_decided(self, level: int, body_bytes: int, *, is_stored: bool) -> None:
+        """What is stored is within its level's share of the cap; what is refused would not have been."""
+        used = sum(path.stat().st_size for path in self.bench.root.glob("p/*.segment"))
+        tail = self.writer._tail
+        if isinstance(tail, SegmentTail):
+            used -= tail.allocated_bytes - tail.at
+        share = self.policy.max_bytes - self.policy.kept_bytes(rank_of(level))
+        if is_stored:
+            assert used <= share
+        else:
+            digits = 2 * len(b"%d" % (len(self.stored) + 1))
+            frame = FRAME_BYTES + len(b"ml.app<###>") + digits + body_bytes
+            assert used + HEADER_BYTES + frame > share
 
     @rule(count=st.integers(1, 20))
     def read(self, count: int) -> None:

@@ -20,6 +20,7 @@ from tests.unit.spool.bench import Bench
 
 DEBUG, INFO, WARNING, ERROR, CRITICAL = LEVELS = (10, 20, 30, 40, 50)
 SMALLEST = 1 << 16
+ROOT = Path(__file__).parents[3]
 
 
 def fill(bench: Bench, writer: SpoolWriter, level: int, size: int = 300) -> int:
@@ -57,6 +58,15 @@ def test_levels_rank_in_their_order() -> None:
     assert [rank_of(level) for level in (0, 5, 19, 25, 35, 255)] == [0, 0, 0, 1, 2, 3]
     assert list(KEPT_PERCENT) == sorted(set(KEPT_PERCENT), reverse=True)
     assert KEPT_PERCENT[rank_of(ERROR)] == 0
+
+
+def test_the_docs_name_the_shares() -> None:
+    """U15: the how-to says for each level how much it may use, as it is in the code."""
+    page = (ROOT / "docs/how-to/choose-when-full.md").read_text("utf-8")
+    for level, kept in zip(("debug", "info", "warning", "error, critical"), KEPT_PERCENT, strict=True):
+        share = f"{100 - kept} %" if kept else "all"
+        floor = f"the floor and {kept} % of it" if kept else "the floor"
+        assert f"| {level} | {share} | {floor} |\n" in page
 
 
 @pytest.mark.parametrize("when_full", ["drop_newest", "block"])
