@@ -10,7 +10,10 @@ from shipper.enrich.redact.spans import Span
 from shipper.enrich.redact.vocabulary import words
 
 _DASHES: Final = "\\-\u2010-\u2015\u2212"
-_ROW: Final = re.compile(r"(?<![\w.])(?<!_-)\d(?:[ \u00a0" + _DASHES + r"]?\d)*+(?!\w)(?!\.[1-9])")
+# Looked ahead for and then taken whole: possessive groups are broken in Python before 3.11.5.
+_ROW: Final = re.compile(
+    r"(?<![\w.])(?<!_-)(?=(?P<row>\d(?:[ \u00a0" + _DASHES + r"]?\d)*))(?P=row)(?!\w)(?!\.[1-9])"
+)
 _DOTTED: Final = re.compile(r"(?<![\w.])\d{4}(?:\.\d{4}){3}(?![\w]|\.\d)")
 _GROUP: Final = re.compile(r"\d+")
 _IBAN_START: Final = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z]{2}|[a-z]{2})\d{2}(?=[ \-]?[A-Za-z0-9]{2})")

@@ -8,8 +8,10 @@ from typing import Final
 from shipper.enrich.redact.vocabulary import words
 
 _OPENING: Final = re.compile(r"(?:[bBuUrRfF]{1,2}(?=\\*[\"']))?(?P<quote>\\*[\"'`]|%22|%27|&quot;)")
+# Greedy, not possessive: nothing follows, so nothing is ever tried again; and possessive groups are broken in
+# Python before 3.11.5.
 _BARE: Final = re.compile(
-    r"(?:[^\s,;&\"'<>()\[\]{}|]|\([^()\s]{0,256}\)|[,;&](?!\s|$|[\w.\-%]{1,64}[=:])|[)\]}|<>](?=[\w$#@!%^*])|[(\[{]|[\"'](?=[\w$#@!%^*]))*+"
+    r"(?:[^\s,;&\"'<>()\[\]{}|]++|\([^()\s]{0,256}\)|[,;&](?!\s|$|[\w.\-%]{1,64}[=:])|[)\]}|<>](?=[\w$#@!%^*])|[(\[{]|[\"'](?=[\w$#@!%^*]))*"
 )
 _SCHEMES: Final = re.compile(
     r"(?i)(?:bearer|basic|token|digest|negotiate|apikey|api-key|key|aws4-hmac-sha256|hmac|oauth|ntlm|jwt|sso-key|hawk|signature)"
