@@ -170,8 +170,9 @@ def _compile(
             (_MESSAGE_ARGUMENT, encoder.limits.text),
             *((_argument(slot), slot.cap) for slot in shape.slots if slot.kind is str),
         ],
-        looked_at=[use.argument for use in looked_at],
-        is_clean=None if encoder.redaction is None else encoder.redaction.is_clean,
+        looked_at=sorted({use.argument for use in looked_at if use.kind is str}),
+        numbers=sorted({use.argument for use in looked_at if use.kind is not str}),
+        redaction=encoder.redaction,
         tail=b"".join(b"," + orjson.dumps({name: part})[1:-1] for name, part in still.items()) + b"}",
     )
     event: Any = document["event"]

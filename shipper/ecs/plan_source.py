@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from shipper.ecs.redaction import Redaction
 from shipper.ecs.values import JsonValue
 
 Path = tuple[str, ...]
@@ -25,6 +26,9 @@ _KINDS: Final = {str: "str", int: "int", float: "float", bool: "bool", type(None
 
 _LARGEST: Final = 1 << 53
 """Integers up to here are the same as `long`, as `double` and as text; larger ones are looked at one by one."""
+
+_SHORT: Final = 1_000_000
+"""Numbers below have too few digits before the point to be a card's, a telephone's or any other's."""
 
 _FORMS: Final = {
     (str, False): "{v}",
@@ -71,7 +75,8 @@ class Checks:
         pinned: names of arguments that must have a certain value, and the value.
         caps: names of the texts, and how many characters of each are kept whole; at least one.
         looked_at: names of the texts that must hold nothing to redact.
-        is_clean: tells whether a text holds nothing to redact.
+        numbers: names of the numbers that are shown as text and may hold something to redact if they are long.
+        redaction: tells whether a text holds something to redact; None: nothing is looked for.
         tail: end of the document, encoded.
     """
 
@@ -80,7 +85,8 @@ class Checks:
     pinned: Sequence[tuple[str, str]]
     caps: Sequence[tuple[str, int]]
     looked_at: Sequence[str]
-    is_clean: Callable[[str], bool] | None
+    numbers: Sequence[str]
+    redaction: Redaction | None
     tail: bytes
 
     def lines(self) -> Iterator[str]:
@@ -105,7 +111,11 @@ class Checks:
         yield f"if len(encoded) > {min(cap for _, cap in self.caps)} and ({long}): return None"
         if self.looked_at:
             seen = "\\n".join(f"{{{name}}}" for name in self.looked_at)
-            yield f'if not is_clean(f"{seen}"): return None'
+            unchanged = " and ".join(f"scan({name}) == {name}" for name in self.looked_at)
+            # All at once is quick, one by one is exact.
+            yield f'if not is_clean(f"{seen}") and not ({unchanged}): return None'
+        for name in self.numbers:
+            yield f"if not -SHORT < {name} < SHORT and scan(str({name})) != str({name}): return None"
 
 
 def _readings(
@@ -153,7 +163,9 @@ def encode_function(
         "OutOfPlan": _OutOfPlan,
         "Unencodable": orjson.JSONEncodeError,
         "dumps": orjson.dumps,
-        "is_clean": checks.is_clean,
+        "SHORT": _SHORT,
+        "is_clean": None if checks.redaction is None else checks.redaction.is_clean,
+        "scan": None if checks.redaction is None else checks.redaction.scan,
         "isfinite": isfinite,
         "out_of_plan": _out_of_plan,
         "tail": checks.tail,

@@ -198,3 +198,28 @@ def test_ordinary_events_have_plans() -> None:
         {"other" if name == "order" else name: value for name, value in fields.items()},
     ):
         assert plan.encode(nothing, nothing, MESSAGE, other) is MISS
+
+
+@given(
+    st.one_of(
+        st.integers(-999_999, 999_999),
+        st.floats(-1e6, 1e6, exclude_min=True, exclude_max=True),
+        st.floats(-1e-3, 1e-3),
+    )
+)
+@settings(max_examples=1000, deadline=None)
+def test_short_numbers_hold_nothing_to_redact(number: float) -> None:
+    """A plan does not look at numbers below a million: as text they are never changed."""
+    assert REDACTOR.scan(str(number)) == str(number)
+
+
+def test_a_card_as_a_number_is_redacted() -> None:
+    """A long number is looked at, whether it is whole or not."""
+    encoder = Encoder(Constants(FACTS, IDENTITY, "default", LIMITS), LIMITS, REDACTOR)
+    for card in (4111111111111111, 4111111111111111.0):
+        fields: dict[str, object] = {"order": type(card)(3)}
+        plan = make_plan(encoder, fields)
+        assert plan is not None
+        nothing = orjson.Fragment(b"{}")
+        assert plan.encode(nothing, nothing, MESSAGE, fields)
+        assert plan.encode(nothing, nothing, MESSAGE, {"order": card}) is None
