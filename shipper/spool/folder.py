@@ -108,7 +108,7 @@ class WriterFolder:
 
         Raises OSError; then nothing has changed for the frames that are there.
         """
-        if frame_bytes > self._policy.max_bytes - self._policy.kept_bytes(rank) - HEADER_BYTES:
+        if not self._room.can_hold(rank, HEADER_BYTES + frame_bytes):
             return DropReason.TOO_LARGE
         if self.is_broken and self.is_gone:
             raise FileNotFoundError(errno.ENOENT, "the folder is gone", str(self.directory))

@@ -12,7 +12,7 @@ from typing import Final
 from shipper.clock import Clock
 from shipper.spool.directory import list_segments, segment_path
 from shipper.spool.disk import Disk
-from shipper.spool.policy import LOWEST_RANK, DropReason, SpoolPolicy
+from shipper.spool.policy import KEPT_PERCENT, LOWEST_RANK, DropReason, SpoolPolicy
 
 _RECOUNT_S: Final = 0.02
 """At the cap the folder is counted again at most this often: a reader may have deleted segments."""
@@ -29,6 +29,8 @@ class Room:
     def __init__(self, directory: Path, policy: SpoolPolicy, clock: Clock, disk: Disk) -> None:
         self._directory = directory
         self._policy = policy
+        ranks = range(len(KEPT_PERCENT))
+        self._most_bytes = tuple(policy.max_bytes - policy.kept_bytes(rank) for rank in ranks)
         self._kept_free_bytes = policy.kept_free_bytes(LOWEST_RANK)
         self._clock = clock
         self._disk = disk
@@ -37,6 +39,10 @@ class Room:
         self._look_at_s = clock.monotonic_s() - 1.0
         self._spare_bytes = 0
         self._is_short = False
+
+    def can_hold(self, rank: int, need_bytes: int) -> bool:
+        """Whether a rank's share of the cap, were nothing in it, had so many bytes."""
+        return need_bytes <= self._most_bytes[rank]
 
     @property
     def used_bytes(self) -> int:
@@ -53,7 +59,7 @@ class Room:
 
         Counted anew, from time to time, where it is less than `need_bytes`.
         """
-        most_bytes = self._policy.max_bytes - self._policy.kept_bytes(rank)
+        most_bytes = self._most_bytes[rank]
         if need_bytes > most_bytes - self._used_bytes:
             self._recount()
         return most_bytes - self._used_bytes

@@ -30,6 +30,7 @@ from shipper.spool.tail import Tail
 _BLOCK_STEP_S: Final = 0.01
 _TURN_STEP_S: Final = 0.00005
 _WAITABLE: Final = frozenset({DropReason.SPOOL_FULL, DropReason.FREE_SPACE_FLOOR, DropReason.DISK_FULL})
+_RANKS: Final = bytes(map(rank_of, range(256)))  # by level: a refusal must stay cheap
 
 _crc32 = zlib.crc32
 _join = b"".join
@@ -213,7 +214,7 @@ class SpoolWriter:
         """Let `_tail` take a frame of this size and level, or return why it cannot. With the lock held."""
         if self._is_closed:
             return DropReason.CLOSED
-        refusal = self._supply.make_room(frame_bytes, rank_of(tag_level(tag)))
+        refusal = self._supply.make_room(frame_bytes, _RANKS[tag_level(tag)])
         folder = self._supply.folder
         if folder is not None:
             self._tail = folder.tail

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,10 +25,10 @@ def _levels_in(root: Path) -> Counter[str]:
 @pytest.mark.parametrize("when_full", ["drop_newest", "block"])
 def test_errors_outlive_debug(spool_root: Path, when_full: str, road: str) -> None:
     """U15, U19: a flood of debug fills the spool; each warning and error among it is kept, and the books balance."""
-    spool = {"max_bytes": 1 << 20, "free_space_floor_bytes": 0}
-    spool |= {"when_full": when_full, "block_timeout_s": 0.0005}  # type: ignore[dict-item]
+    spool: dict[str, Any] = {"max_bytes": 1 << 20, "free_space_floor_bytes": 0}
+    spool |= {"when_full": when_full, "block_timeout_s": 0.0005}
     pipeline = shipper.configure(spool=spool, level="debug")
-    log: logging.Logger | shipper.Logger = shipper.get_logger("app")
+    log: Any = shipper.get_logger("app")
     if road == "logging":
         log = logging.getLogger("app")
         logging.getLogger().addHandler(ShipperHandler())

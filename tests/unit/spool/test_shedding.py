@@ -243,8 +243,10 @@ class SmallDisk(Disk):
     def __init__(self, root: Path, size_bytes: int) -> None:
         self.root = root
         self.size_bytes = size_bytes
+        self.looks = 0
 
     def free_bytes(self, path: Path) -> int:
+        self.looks += 1
         return self.size_bytes - sum(found.stat().st_size for found in self.root.glob("*/*.segment"))
 
 
@@ -269,4 +271,19 @@ def test_room_above_the_floor_is_kept_for_errors(bench: Bench, size: int) -> Non
         assert bench.append(writer, bytes(size), level=DEBUG) is None
         refused += 1
     assert writer.drops == {"free_space_floor": refused}
+    writer.close()
+
+
+def test_below_the_floor_of_debug_an_error_is_stored_at_once(bench: Bench) -> None:
+    """U15: that the disk was short for debug just now refuses no error, and the disk is not asked for each of them."""
+    floor = 4 << 20
+    disk = SmallDisk(bench.root, floor + (1 << 19))
+    writer = bench.writer(disk=disk, free_space_floor_bytes=floor, segment_max_bytes=1 << 16)
+    fill(bench, writer, DEBUG)
+    looks = disk.looks
+    for _ in range(100):
+        assert bench.append(writer, bytes(300), level=DEBUG) is None
+        assert bench.append(writer, bytes(300), level=ERROR) is not None
+    assert disk.looks - looks <= 1
+    assert set(writer.drops) == {"free_space_floor"}
     writer.close()
