@@ -87,7 +87,7 @@ def test_at_least_and_plain_limits() -> None:
 
 
 def test_promises_are_those_that_were_made() -> None:
-    """The table holds each promise, by contenders that exist and measure the figure, each against its own peer."""
+    """U13: what emit may cost is published as ratios; each promise has a contender that measures it against its own peer."""
     by_name = {one.name: one for one in CONTENDERS}
     for promise in PROMISES:
         contender = by_name[promise.ours]
