@@ -127,7 +127,7 @@ class SegmentTail(Tail):
                 self._disk.truncate(self._descriptor, before)
             raise
         # Not `resize`: this also works where a map cannot grow, and only the pages of one stretch are mapped.
-        self.limit = self._claimed_to = 0
+        self.limit = 0
         self._mapped_from = self.at // mmap.PAGESIZE * mmap.PAGESIZE
         self.buffer, self.allocated_bytes = mapped, size_bytes
 

@@ -287,3 +287,15 @@ def test_below_the_floor_of_debug_an_error_is_stored_at_once(bench: Bench) -> No
     assert disk.looks - looks <= 1
     assert set(writer.drops) == {"free_space_floor"}
     writer.close()
+
+
+def test_debug_has_all_that_is_not_kept_above_the_floor(bench: Bench) -> None:
+    """U15: only the kept part is refused to debug: half of the rest is given at a time, and looked at again at once."""
+    policy = SpoolPolicy()
+    kept = policy.kept_free_bytes(rank_of(DEBUG))
+    disk = SmallDisk(bench.root, policy.free_space_floor_bytes + kept + (6 << 20))
+    writer = bench.writer(disk=disk, free_space_floor_bytes=policy.free_space_floor_bytes)
+    fill(bench, writer, DEBUG, size=5000)
+    left = disk.free_bytes(bench.root) - policy.free_space_floor_bytes
+    assert kept <= left < kept + 5200
+    writer.close()
