@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import shipper.testing
+from tests.unit.own_spool import own_spool
 
 
 @pytest.fixture(autouse=True)
 def spool_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A spool that nobody ships (mode agent), for this process and those that it starts."""
-    for name in [name for name in os.environ if name.startswith("SHIPPER_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))  # where gunicorn and Jupyter put their sockets
-    root = tmp_path / "spool"
-    monkeypatch.setenv("SHIPPER_SPOOL_DIRECTORY", str(root))
-    monkeypatch.setenv("SHIPPER_SHIP_MODE", "agent")
-    monkeypatch.setenv("SHIPPER_GIT_COMMIT", "c" * 40)
-    logger = logging.getLogger()
-    level, handlers = logger.level, list(logger.handlers)
-    yield root
-    shipper.testing.reset()
-    for handler in list(logger.handlers):
-        if handler not in handlers:
-            logger.removeHandler(handler)
-            handler.close()
-    logger.setLevel(level)
+    with own_spool(tmp_path, monkeypatch) as root:
+        monkeypatch.setenv("HOME", str(tmp_path))  # where gunicorn and Jupyter put their sockets
+        yield root
