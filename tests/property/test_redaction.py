@@ -86,6 +86,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_linear_time(unit: str) -> None:
     """One megabyte of anything takes about eight times as long as an eighth of it: time is linear."""

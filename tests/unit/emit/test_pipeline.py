@@ -117,6 +117,7 @@ def test_threads_and_descriptors_return(spool_root: Path) -> None:
     assert len(sink.records) == 61
 
 
+@pytest.mark.slow
 def test_closing_under_load_loses_nothing(spool_root: Path) -> None:
     """A record that is logged while another thread closes the pipeline is delivered or lies in a spool."""
     sink = MemoryDestination()

@@ -123,6 +123,7 @@ def test_too_little_memory(environment: dict[str, str]) -> None:
     assert "SHIPPER_STACK_KAFKA_HEAP_MIB" in sentence
 
 
+@pytest.mark.slow
 def test_unreachable_repository(environment: dict[str, str]) -> None:
     """No way to the archives: one sentence, and nothing half-fetched."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
