@@ -18,6 +18,8 @@ from tests.property.ecs_strategies import CYCLE, VALUES, Hostile, HostileClass, 
 from tests.property.test_ecs_total import leaves
 from tests.unit.emit.spooled import strict
 
+pytestmark = pytest.mark.slow
+
 OPENED = tuple(
     f"{name}." for name, spec in FIELDS.items() if spec.type in {"doubles", "keywords", "flattened"}
 )

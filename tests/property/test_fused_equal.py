@@ -24,6 +24,8 @@ from shipper.spool.reader import SpoolReader
 from tests.property.ecs_strategies import NAMES, VALUES, Hostile
 from tests.unit.emit.spooled import strict
 
+pytestmark = pytest.mark.slow
+
 LEVELS = ("debug", "info", "warning", "error", "critical")
 EXAMPLES = settings(
     max_examples=120,

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -137,6 +138,7 @@ def check(encoder: Encoder, first: dict[str, object], second: dict[str, object],
     return True
 
 
+@pytest.mark.slow
 @given(twins(), st.one_of(texts, st.just(MESSAGE), st.just("y" * 200)))
 @settings(max_examples=400, deadline=None)
 def test_plan_equals_the_general_encoder(
@@ -146,6 +148,7 @@ def test_plan_equals_the_general_encoder(
     check(Encoder(Constants(FACTS, IDENTITY, "default", LIMITS), LIMITS), *pair, message)
 
 
+@pytest.mark.slow
 @given(twins(), st.one_of(texts, st.just(MESSAGE)))
 @settings(max_examples=400, deadline=None)
 def test_plan_equals_the_general_encoder_with_redaction(
@@ -200,6 +203,7 @@ def test_ordinary_events_have_plans() -> None:
         assert plan.encode(nothing, nothing, MESSAGE, other) is MISS
 
 
+@pytest.mark.slow
 @given(
     st.one_of(
         st.integers(-999_999, 999_999),

@@ -13,6 +13,8 @@ from shipper.ecs.fields import FIELDS
 from shipper.enrich.redact import Keyring, Policy, Redactor
 from tests.planted import plant
 
+pytestmark = pytest.mark.slow
+
 REDACTOR = Redactor(FIELDS)
 KEYED = Redactor(FIELDS, Policy(personal="pseudonym", ip=True), Keyring([("k1", b"0" * 32)]))
 

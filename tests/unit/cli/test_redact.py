@@ -41,6 +41,7 @@ def test_shows_touched_lines(tmp_path: Path) -> None:
     assert "hunter2" not in shown.stdout + shown.stderr + str(lines)
 
 
+@pytest.mark.slow
 def test_keys_rotate(tmp_path: Path) -> None:
     """A new key goes first into the file, which only its owner can read; older pseudonyms can still be worked out."""
     file = tmp_path / "keys"
@@ -56,6 +57,7 @@ def test_keys_rotate(tmp_path: Path) -> None:
     assert run("key", "--file", str(file), "--name", "two").returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "variables", "part"),
     [

@@ -21,6 +21,7 @@ def _levels_in(root: Path) -> Counter[str]:
     return Counter(document["log"]["level"] for document in documents_under(root))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("road", ["shipper", "logging"])
 @pytest.mark.parametrize("when_full", ["drop_newest", "block"])
 def test_errors_outlive_debug(spool_root: Path, when_full: str, road: str) -> None:

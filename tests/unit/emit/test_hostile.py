@@ -222,6 +222,7 @@ NO_ARGUMENT = {"shared layers", "unnameable class"}
 """Python itself never ends asking the text of the first; `logging` itself raises on the second before we see it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", sorted(VALUES))
 def test_any_value_at_any_place(log: Log, spool_root: Path, value: str) -> None:
     """U40: one valid document leaves at once, with its message and with all that came beside the odd value.

@@ -324,6 +324,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_command_reaches_running_processes(spool_root: Path) -> None:
     """`shipper level set` reaches a process that has not logged anything yet (mode agent), and a forked child."""
     one, other = Application("checkout"), Application("billing")
@@ -353,6 +354,7 @@ def test_the_command_reaches_running_processes(spool_root: Path) -> None:
     assert "level of app is back at warning" in messages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [

@@ -73,6 +73,7 @@ def z_score(found: Iterable[float], expected: float) -> float:
     return abs(mean - expected) / (spread / math.sqrt(len(values)) or 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.01, 0.1, 0.5, 0.9])
 def test_the_weighted_count_by_chance_is_unbiased(rate: float) -> None:
     """Over many runs the sum of the weights is, on average, the number of events: 4 standard errors, 300 runs of 200."""
@@ -86,6 +87,7 @@ def test_the_weighted_count_by_chance_is_unbiased(rate: float) -> None:
     assert z_score(sums, 200) < 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.05, 0.5])
 def test_the_weighted_count_by_id_is_unbiased(rate: float) -> None:
     """With ids, the average over keys is the number of events, whatever the ids look like."""

@@ -169,6 +169,7 @@ def test_locals_need_redaction() -> None:
         shipper.configure(redact={"enabled": False, "locals_frames": 1})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [900, 1_010, 1_024, 1_030, 32_700, 32_760, 32_768, 40_000, 200_000])
 def test_cuts_leave_no_halves(logged: Any, size: int) -> None:
     """U49: wherever a length cap cuts, no half of a secret is left: in messages, labels and stack traces."""
@@ -219,6 +220,7 @@ def _nested_error(text: str, rng: random.Random) -> BaseException:
         return error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [20261121, 7, 424242])
 def test_planted_secrets_never_reach_the_disk(seed: int, tmp_path: Path) -> None:
     """U49: of 200 secrets in messages, extras, context, exceptions, SQL, headers and URLs none is found in the spool's files."""

@@ -23,6 +23,7 @@ _FOUND = [
 LOGHUB = next((path for path in _FOUND if path is not None and path.is_dir()), None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_harmless_lines(seed: int) -> None:
     """Ids, hashes, times, versions, numbers, paths and addresses of machines are left alone: under 0.1 % are touched."""

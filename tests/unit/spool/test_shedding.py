@@ -69,6 +69,7 @@ def test_the_docs_name_the_shares() -> None:
         assert f"| {level} | {share} | {floor} |\n" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when_full", ["drop_newest", "block"])
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("max_bytes", [SMALLEST, 1 << 20, (3 << 20) + 12_345])

@@ -55,6 +55,7 @@ def samples(
     return true, predicted, weights, draw(st.lists(row, min_size=count, max_size=count))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average", ["binary", "macro", "weighted", "micro"])
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
@@ -82,6 +83,7 @@ def test_two_classes_agree_with_sklearn(average: Average, data: st.DataObject) -
             assert math.isnan(mine["roc_auc"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average", ["macro", "weighted", "micro"])
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
