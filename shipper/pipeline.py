@@ -15,6 +15,7 @@ from weakref import WeakSet
 
 import shipper
 from shipper.clock import Clock, SystemClock
+from shipper.ecs.encode import stamp_template
 from shipper.ecs.limits import Limits
 from shipper.emit import reentry
 from shipper.emit.emitter import Emitter, Facts
@@ -234,11 +235,6 @@ class Pipeline:
             worker.abandon_in_child()
         if spool is not None:
             spool.abandon_in_child()
-
-
-def stamp_template(producer_id: str) -> bytes:
-    """Return `shipper.ecs.encode.stamp` of a producer with `%d` for the sequence."""
-    return b'"id":"%b-%%d","sequence":%%d,' % producer_id.encode()
 
 
 def _facts(settings: Settings, git: GitFacts) -> Facts:

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -47,6 +47,11 @@ def stamp(producer_id: str, sequence: int) -> bytes:
     return b'"id":"%b","sequence":%d,' % (event_id(producer_id, sequence).encode(), sequence)
 
 
+def stamp_template(producer_id: str) -> bytes:
+    """Return `stamp` of a producer with `%d` in both places of the sequence, as the spool takes it."""
+    return b'"id":"%b-%%d","sequence":%%d,' % producer_id.encode()
+
+
 class Encoder:
     """Encodes events of one producer. Total: whatever an event holds, a valid document comes out.
 
@@ -75,6 +80,12 @@ class Encoder:
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not lose the record
             return self._encode(_remnant(event, type_name(error)), now_us, self.limits)
         return self._encode(_remnant(event, "document too large"), now_us, limits)
+
+    def document(self, event: Event) -> dict[str, Any]:
+        """Return the document of an event as a reader would parse it; taken at the epoch, with sequence 0."""
+        encoded = self.encode(event, 0)
+        found: dict[str, Any] = orjson.loads(encoded.prefix + stamp("", 0) + encoded.suffix)
+        return found
 
     def _encode(self, event: Event, now_us: int, limits: Limits) -> Encoded:
         document = Document(limits)

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from shipper.ecs.encode import Encoder, stamp
+from shipper.ecs.encode import Encoder
 from shipper.ecs.event import Event
 from shipper.ecs.plan_source import Checks, Encode, Path, Use, encode_function, leaves
 from shipper.ecs.redaction import Redaction
@@ -100,12 +100,10 @@ def _marker(slot: Slot) -> str | int | float:
 
 def _document(encoder: Encoder, fields: Mapping[object, object]) -> _Tree:
     """Return the general encoder's document, without what is known only at the call."""
-    encoded = encoder.encode(Event(_LEVEL, _MESSAGE, "", fields), 0)
-    document: _Tree = orjson.loads(encoded.prefix + stamp("", 0) + encoded.suffix)
+    document = encoder.document(Event(_LEVEL, _MESSAGE, "", fields))
     del document["@timestamp"]
-    own: Any = document["event"]
     for name in _STAMPED:
-        del own[name]
+        del document["event"][name]
     return document
 
 

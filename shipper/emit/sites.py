@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from shipper.ecs.encode import Encoder, stamp
+from shipper.ecs.encode import Encoder
 from shipper.ecs.event import Event
 from shipper.ecs.plan import Plan
 from shipper.emit.origin import is_machinery, origin
@@ -104,6 +104,4 @@ class Sites:
 
     def _fragment(self, event: Event, root: str) -> Fragment:
         """Return one root of the document that the general encoder makes of an event."""
-        encoded = self._encoder.encode(event, 0)
-        document = orjson.loads(encoded.prefix + stamp("", 0) + encoded.suffix)
-        return Fragment(orjson.dumps(document[root]))
+        return Fragment(orjson.dumps(self._encoder.document(event)[root]))

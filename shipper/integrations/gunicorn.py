@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from shipper.integrations.handing_up import handing_up
+
 
 def logconfig_dict(level: str = "INFO", *, access: bool = True) -> dict[str, Any]:
     """Return what gunicorn's setting of that name takes.
@@ -23,17 +25,4 @@ def logconfig_dict(level: str = "INFO", *, access: bool = True) -> dict[str, Any
         level: of the root logger.
         access: whether each request is a record (logger `gunicorn.access`).
     """
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "handlers": {"shipper": {"class": "shipper.emit.ShipperHandler"}},
-        "root": {"level": level, "handlers": ["shipper"]},
-        "loggers": {
-            "gunicorn.error": {"level": level, "handlers": [], "propagate": True},
-            "gunicorn.access": {
-                "level": level if access else "CRITICAL",
-                "handlers": [],
-                "propagate": True,
-            },
-        },
-    }
+    return handing_up(level, loggers=["gunicorn.error"], access_logger="gunicorn.access", access=access)

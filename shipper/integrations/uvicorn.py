@@ -15,6 +15,8 @@ import json
 import sys
 from typing import Any
 
+from shipper.integrations.handing_up import handing_up
+
 
 def log_config(level: str = "INFO", *, access: bool = True) -> dict[str, Any]:
     """Return a configuration for `logging.config.dictConfig`, as uvicorn takes it.
@@ -25,21 +27,9 @@ def log_config(level: str = "INFO", *, access: bool = True) -> dict[str, Any]:
         level: of the root logger and uvicorn's.
         access: whether each request is a record (logger `uvicorn.access`).
     """
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "handlers": {"shipper": {"class": "shipper.emit.ShipperHandler"}},
-        "root": {"level": level, "handlers": ["shipper"]},
-        "loggers": {
-            "uvicorn": {"level": level, "handlers": [], "propagate": True},
-            "uvicorn.error": {"level": level, "handlers": [], "propagate": True},
-            "uvicorn.access": {
-                "level": level if access else "CRITICAL",
-                "handlers": [],
-                "propagate": True,
-            },
-        },
-    }
+    return handing_up(
+        level, loggers=["uvicorn", "uvicorn.error"], access_logger="uvicorn.access", access=access
+    )
 
 
 if __name__ == "__main__":

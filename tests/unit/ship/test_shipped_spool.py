@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shipper.ecs.encode import stamp
-from shipper.pipeline import stamp_template
+from shipper.ecs.encode import stamp, stamp_template
 from shipper.ship.shipped_spool import ShippedSpool
 from shipper.spool.frame import frame_tag
 from tests.unit.spool.bench import Bench
