@@ -88,8 +88,9 @@ def test_lock_on_a_removed_file_is_not_enough(tmp_path: Path) -> None:
                 if not inside.acquire(blocking=False):
                     overlaps.append(1)
                     continue
-                (tmp_path / "lock").unlink(missing_ok=True)
                 inside.release()
+                # Last: from here on another thread may rightly hold the lock on a new file.
+                (tmp_path / "lock").unlink(missing_ok=True)
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
