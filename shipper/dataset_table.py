@@ -16,6 +16,7 @@ ROWS: Final[tuple[tuple[str, Literal["day", "month"], int], ...]] = (
     ("ml.explanation", "day", 30),
     ("ml.deployment", "month", 730),
     ("ml.alert", "month", 730),
+    ("ml.health", "day", 30),
 )
 
 EXPECTED: Final[dict[str, tuple[str, ...]]] = {
@@ -28,4 +29,5 @@ EXPECTED: Final[dict[str, tuple[str, ...]]] = {
     "ml.explanation": ("ml.prediction.id",),
     "ml.deployment": ("ml.model.name", "ml.model.version",),
     "ml.alert": ("rule.id", "alert.id", "alert.state",),
+    "ml.health": ("service.name",),
 }

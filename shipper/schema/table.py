@@ -30,7 +30,7 @@ class Field:
     """One declared field.
 
     Attributes:
-        group: section of the table: ecs, git, ml or alert.
+        group: section of the table: ecs, git, ml, alert, health or dead_letter.
         type: `doubles` and `keywords` are objects whose invented names have that type.
         unit: unit of the stored number, empty where it has none.
         ignore_above: longest indexed keyword in characters.

@@ -12,7 +12,7 @@ from shipper.schema.table import DatasetRow, Field, Table
 
 JsonObject = dict[str, Any]
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Version of the templates; raised with each change of a mapping or setting."""
 
 PRIORITY: Final = 500
@@ -54,21 +54,33 @@ def component_templates(table: Table) -> dict[str, JsonObject]:
 
 
 def index_templates(table: Table) -> dict[str, JsonObject]:
-    """Return the index templates by name: one per dataset, one for the current state of alerts."""
+    """Return the index templates by name: one per dataset, two for what has a current state."""
     templates = {f"logs-{row.name}": _dataset_template(row) for row in table.datasets}
-    templates["alerts-ml"] = {
-        "index_patterns": ["alerts-ml-*"],
-        "priority": PRIORITY,
-        "version": VERSION,
-        "composed_of": _components(with_alert=True),
-        "_meta": {**_META, "description": "Current state of alerts; one document per alert."},
-    }
+    templates["alerts-ml"] = _state_template(
+        "alerts-ml", "alert", "Current state of alerts; one document per alert."
+    )
+    templates["dead-letters-ml"] = _state_template(
+        "dead-letters-ml", "dead_letter", "Current state of dead letters; one document per letter, redacted."
+    )
     return templates
 
 
-def _components(*, with_alert: bool) -> list[str]:
-    groups = ["ecs", "git", "ml", *(["alert"] if with_alert else [])]
-    return ["shipper-settings", *(f"shipper-fields-{group}" for group in groups)]
+def _state_template(name: str, group: str, description: str) -> JsonObject:
+    return {
+        "index_patterns": [f"{name}-*"],
+        "priority": PRIORITY,
+        "version": VERSION,
+        "composed_of": _components(group),
+        "_meta": {**_META, "description": description},
+    }
+
+
+_FURTHER_GROUPS: Final = {"ml.alert": ("alert",), "ml.health": ("health",)}
+"""Groups of fields that only some datasets have."""
+
+
+def _components(*further: str) -> list[str]:
+    return ["shipper-settings", *(f"shipper-fields-{group}" for group in ("ecs", "git", "ml", *further))]
 
 
 def _dataset_template(row: DatasetRow) -> JsonObject:
@@ -76,7 +88,7 @@ def _dataset_template(row: DatasetRow) -> JsonObject:
         "index_patterns": [f"logs-{row.name}-*"],
         "priority": PRIORITY,
         "version": VERSION,
-        "composed_of": _components(with_alert=row.name == "ml.alert"),
+        "composed_of": _components(*_FURTHER_GROUPS.get(row.name, ())),
         "template": {"settings": {"index": {"sort": {"field": "@timestamp", "order": "desc"}}}},
         "_meta": {
             **_META,
