@@ -24,13 +24,13 @@ from pydantic_settings import (
 )
 
 from shipper.errors import ConfigurationError
+from shipper.kafka_settings import KafkaSettings
 from shipper.setting_groups import (
     AlertSettings,
     DetectSettings,
     ElasticsearchSettings,
     GitSettings,
     IndexSettings,
-    KafkaSettings,
     LevelsSettings,
     ModelSettings,
     RedactSettings,
@@ -38,12 +38,12 @@ from shipper.setting_groups import (
     SamplingSettings,
     ServiceSettings,
     ShipSettings,
-    SpoolSettings,
     StackSettings,
     cache_directory,
     state_directory,
     xdg_directory,
 )
+from shipper.spool_settings import SpoolSettings
 
 __all__ = [
     "AlertSettings",

@@ -8,7 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-_GROUP = ConfigDict(frozen=True, extra="forbid")
+GROUP = ConfigDict(frozen=True, extra="forbid")
+"""What all groups share."""
 
 
 def xdg_directory(variable: str, fallback: str) -> Path:
@@ -35,7 +36,7 @@ def cache_directory() -> Path:
 class ServiceSettings(BaseModel):
     """Which application logs (ECS `service.*`)."""
 
-    model_config = _GROUP
+    model_config = GROUP
     name: str = Field("", description="ECS service.name; empty: the program's file name")
     version: str = Field("", description="ECS service.version")
     environment: str = Field("", description="ECS service.environment, for example production")
@@ -44,7 +45,7 @@ class ServiceSettings(BaseModel):
 class ModelSettings(BaseModel):
     """Which model the whole process serves or trains; can also be bound per call."""
 
-    model_config = _GROUP
+    model_config = GROUP
     name: str = Field("", description="ml.model.name")
     version: str = Field("", description="ml.model.version")
     stage: str = Field("", description="ml.model.stage, for example production, shadow, canary")
@@ -54,7 +55,7 @@ class ModelSettings(BaseModel):
 class GitSettings(BaseModel):
     """Which commit runs, where no repository and no build stamp can tell."""
 
-    model_config = _GROUP
+    model_config = GROUP
     commit: str = Field("", description="git.commit; empty: found out")
     branch: str = Field("", description="git.branch; counts only beside a commit")
     dirty: bool | None = Field(None, description="git.dirty; counts only beside a commit")
@@ -66,14 +67,14 @@ class GitSettings(BaseModel):
 class LevelsSettings(BaseModel):
     """Levels that are changed while a process runs (`shipper level set`)."""
 
-    model_config = _GROUP
+    model_config = GROUP
     watch_s: float = Field(0.5, ge=0, le=60, description="a thread looks for changes this often; 0: never")
 
 
 class RedactSettings(BaseModel):
     """What is taken out of each record before it reaches the disk."""
 
-    model_config = _GROUP
+    model_config = GROUP
     enabled: bool = Field(True, description="whether secrets and personal data are taken out at all")
     off: tuple[str, ...] = Field(
         (),
@@ -107,7 +108,7 @@ class RedactSettings(BaseModel):
 class SamplingRule(BaseModel):
     """What to do with the events that match all that is given."""
 
-    model_config = _GROUP
+    model_config = GROUP
     logger: str = ""
     dataset: str = ""
     action: str = ""
@@ -122,46 +123,17 @@ class SamplingRule(BaseModel):
 class SamplingSettings(BaseModel):
     """Which events are kept where there are too many. Errors always are; see docs/how-to/sample.md."""
 
-    model_config = _GROUP
+    model_config = GROUP
     rules: tuple[SamplingRule, ...] = Field(
         (), max_length=64, description="the first that matches an event decides; without any, all is kept"
     )
     key: str = Field("shipper", description="of the hash of ids; equal keys keep the same ids")
 
 
-class SpoolSettings(BaseModel):
-    """The durable buffer on local disk."""
-
-    model_config = _GROUP
-    directory: Path = Field(
-        default_factory=lambda: state_directory() / "spool",
-        description="each process has its own folder in it; ~/.local/state/shipper/spool",
-    )
-    max_bytes: int = Field(
-        1 << 30, ge=1 << 20, le=1 << 44, description="cap of one process's folder, in bytes"
-    )
-    segment_max_bytes: int = Field(
-        16 << 20, ge=1 << 16, le=1 << 30, description="a segment is closed at this size, in bytes"
-    )
-    free_space_floor_bytes: int = Field(
-        64 << 20, ge=0, le=1 << 44, description="nothing is written while less disk is free"
-    )
-    fsync: Literal["never", "interval", "always"] = Field(
-        "never", description="never: survives the process; interval, always: survives the machine"
-    )
-    fsync_interval_s: float = Field(1.0, gt=0, le=3600, description="for fsync = interval")
-    when_full: Literal["drop_newest", "drop_oldest", "block"] = Field(
-        "drop_newest", description="what happens to records when there is no room"
-    )
-    block_timeout_s: float = Field(
-        0.05, ge=0, le=60, description="longest wait of one logging call for when_full = block"
-    )
-
-
 class ShipSettings(BaseModel):
     """From the spool to Kafka."""
 
-    model_config = _GROUP
+    model_config = GROUP
     mode: Literal["thread", "agent"] = Field(
         "thread", description="thread: this process ships; agent: `shipper agent` does"
     )
@@ -179,45 +151,10 @@ class ShipSettings(BaseModel):
     )
 
 
-class KafkaSettings(BaseModel):
-    """How to reach Kafka, and which topics are ours."""
-
-    model_config = _GROUP
-    bootstrap_servers: str = Field("localhost:9092", min_length=1, description="host:port, comma separated")
-    topic: str = Field("ml-logs", pattern=r"^[a-zA-Z0-9._-]{1,249}$", description="where records go")
-    dead_letter_topic: str = Field(
-        "ml-logs-dead-letters",
-        pattern=r"^[a-zA-Z0-9._-]{1,249}$",
-        description="where records refused for good go",
-    )
-    partitions: int = Field(1, ge=1, le=1000, description="when `shipper setup` creates the topic")
-    replication_factor: int = Field(1, ge=1, le=15, description="when `shipper setup` creates a topic")
-    request_timeout_s: float = Field(
-        10.0, ge=0.1, le=600, description="longest wait for one answer of a broker"
-    )
-    max_record_bytes: int = Field(
-        1_000_000, ge=1000, le=1 << 28, description="larger records are dead letters"
-    )
-    compression: Literal["none", "gzip"] = Field(
-        "gzip", description="of batches on the wire and in the topic"
-    )
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="as in Kafka's own clients"
-    )
-    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "", description="for SASL_*"
-    )
-    sasl_username: str = Field("", description="for SASL_*")
-    sasl_password: SecretStr = Field(SecretStr(""), description="for SASL_*; secret")
-    ssl_cafile: Path | None = Field(None, description="certificates of the authorities that we trust")
-    ssl_certfile: Path | None = Field(None, description="our certificate, for mutual TLS")
-    ssl_keyfile: Path | None = Field(None, description="our key, for mutual TLS")
-
-
 class ElasticsearchSettings(BaseModel):
     """How to reach Elasticsearch."""
 
-    model_config = _GROUP
+    model_config = GROUP
     url: str = Field(
         "http://localhost:9200", pattern=r"^https?://[^\s]+$", description="one node or a load balancer"
     )
@@ -231,7 +168,7 @@ class ElasticsearchSettings(BaseModel):
 class IndexSettings(BaseModel):
     """From Kafka to Elasticsearch."""
 
-    model_config = _GROUP
+    model_config = GROUP
     group: str = Field("shipper-index", min_length=1, description="Kafka consumer group")
     batch_max_records: int = Field(2000, ge=1, le=100_000, description="documents of one request at the most")
     batch_max_bytes: int = Field(
@@ -249,7 +186,7 @@ class IndexSettings(BaseModel):
 class DetectSettings(BaseModel):
     """The anomaly job."""
 
-    model_config = _GROUP
+    model_config = GROUP
     rules: Path | None = Field(None, description="rules file (YAML); none: the rules that ship with it")
     allowed_lateness_s: float = Field(
         120.0, ge=0, le=864_000, description="a window is judged when it is over for so long"
@@ -262,7 +199,7 @@ class DetectSettings(BaseModel):
 class AlertSettings(BaseModel):
     """What a person is told."""
 
-    model_config = _GROUP
+    model_config = GROUP
     kibana_url: str = Field(
         "",
         pattern=r"^(https?://[^\s]+)?$",
@@ -273,7 +210,7 @@ class AlertSettings(BaseModel):
 class StackSettings(BaseModel):
     """The embedded Kafka and Elasticsearch."""
 
-    model_config = _GROUP
+    model_config = GROUP
     directory: Path = Field(
         default_factory=lambda: state_directory() / "stack",
         description="data, logs, process ids; ~/.local/state/shipper/stack",

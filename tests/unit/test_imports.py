@@ -26,8 +26,10 @@ ALLOWED: dict[str, set[str]] = {
     "treatment": set(),
     "datasets": {"dataset_table"},
     "assets": {"errors"},
-    "config": SECOND_ROOTS | {"setting_groups"},
+    "config": SECOND_ROOTS | {"kafka_settings", "setting_groups", "spool_settings"},
     "setting_groups": set(),
+    "kafka_settings": set(),
+    "spool_settings": {"setting_groups"},
     "observe": SECOND_ROOTS | {"config"},
     "enrich": SECOND_ROOTS | {"observe"},
     "ecs": SECOND_ROOTS | {"observe"},
@@ -46,7 +48,12 @@ ALLOWED: dict[str, set[str]] = {
 }
 """What each part may import of ours; parts that are not named (cli, pipeline, demo) wire the others."""
 
-CLIENTS = {"kafka": "kafka", "elasticsearch": "elastic", "elastic_transport": "elastic"}
+CLIENTS = {
+    "kafka": "kafka",
+    "confluent_kafka": "kafka",
+    "elasticsearch": "elastic",
+    "elastic_transport": "elastic",
+}
 """Third-party clients and the only package of ours that may import them."""
 
 

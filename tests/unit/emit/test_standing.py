@@ -16,7 +16,7 @@ import pytest
 import shipper
 from shipper.clock import ManualClock
 from shipper.emit import ShipperHandler
-from shipper.setting_groups import SpoolSettings
+from shipper.config import SpoolSettings
 from shipper.testing import capture
 from tests.unit.emit.destination import MemoryDestination
 from tests.unit.emit.spooled import documents_under
