@@ -11,6 +11,7 @@ from kafka.net.inet import KafkaNetSocket
 
 from shipper.config import KafkaSettings
 from shipper.kafka.failure import to_transport_error
+from shipper.kafka.secrets import key_password, sasl_password
 
 _RECONNECT_MAX_S: Final = 2.0
 """Longest pause between attempts to reconnect: a broker that is back is used at once."""
@@ -35,7 +36,11 @@ class _ClosingSocket(KafkaNetSocket):  # type: ignore[misc]  # the client is not
 
 
 def client_options(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
-    """Return the options that producer, consumer and admin client share. Times of the client are milliseconds."""
+    """Return the options that producer, consumer and admin client share. Times of the client are milliseconds.
+
+    Raises:
+        AccessRefused: the file of a secret cannot be read.
+    """
     timeout_ms = round(settings.request_timeout_s * 1000)
     options: dict[str, Any] = {
         "bootstrap_servers": [
@@ -51,11 +56,12 @@ def client_options(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
     if settings.sasl_mechanism:
         options["sasl_mechanism"] = settings.sasl_mechanism
         options["sasl_plain_username"] = settings.sasl_username
-        options["sasl_plain_password"] = settings.sasl_password.get_secret_value()
+        options["sasl_plain_password"] = sasl_password(settings)
     for key in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
         path = getattr(settings, key)
         if path is not None:
             options[key] = str(path)
+    options["ssl_password"] = key_password(settings) or None
     return options
 
 

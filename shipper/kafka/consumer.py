@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, Final
-
-from kafka import KafkaConsumer, TopicPartition
-from kafka.structs import OffsetAndMetadata
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from shipper.config import KafkaSettings
-from shipper.errors import TransportError
-from shipper.kafka.connection import client_options, open_client
-from shipper.kafka.failure import to_transport_error
+from shipper.kafka.choice import Client, reading_client
+from shipper.kafka.consumed import ConsumedRecord
 
-_COMMIT_TIMEOUTS: Final = 1.0
-_FETCH_BYTES: Final = 8 << 20
+__all__ = ["ConsumedRecord", "Consumer", "ConsumerClient"]
 
 
-@dataclass(frozen=True, slots=True)
-class ConsumedRecord:
-    """One record as stored on a topic; of headers with one name the last counts."""
+class ConsumerClient(Protocol):
+    """What each client library does for `Consumer`; the same words, the same errors."""
 
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Mapping[str, bytes]
+    def poll(self, timeout_s: float, max_records: int | None = None) -> list[ConsumedRecord]:
+        """See `Consumer.poll`."""
+
+    def keep_alive(self) -> None:
+        """See `Consumer.keep_alive`."""
+
+    def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """See `Consumer.commit`."""
+
+    def remaining(self) -> int | None:
+        """See `Consumer.remaining`."""
+
+    def assignment(self) -> set[tuple[str, int]]:
+        """See `Consumer.assignment`."""
+
+    def close(self, timeout_s: float) -> None:
+        """See `Consumer.close`."""
+
+
+def _maker(client: Client) -> Callable[..., ConsumerClient]:
+    """Return what makes a consumer; the other library is not even loaded."""
+    if client == "confluent-kafka":
+        from shipper.kafka.confluent_consumer import ConfluentConsumer  # noqa: PLC0415
+
+        return ConfluentConsumer
+    from shipper.kafka.python_consumer import PythonConsumer  # noqa: PLC0415
+
+    return PythonConsumer
 
 
 class Consumer:
     """A member of a group, for one thread. It joins at the first `poll`.
+
+    Attributes:
+        client: name of the library behind it.
 
     Args:
         max_records: the most that one `poll` returns.
@@ -51,81 +67,27 @@ class Consumer:
         session_timeout_s: float = 15.0,
     ) -> None:
         """Connect. Raises TransportError (retriable) if no broker answers within `request_timeout_s`."""
-        self._settings = settings
-        self._group = group
-        self._topic = topics[0]
-        self._max_records = max_records
-        self._pending: deque[ConsumedRecord] = deque()
-        self._client: Any = open_client(
-            lambda **options: KafkaConsumer(*topics, **options),
+        self.client = reading_client(settings)
+        self._consumer = _maker(self.client)(
             settings,
-            {
-                **client_options(settings, client_id),
-                # A request must be able to outlive a rebalance.
-                "request_timeout_ms": round(max(settings.request_timeout_s, session_timeout_s + 5) * 1000),
-                "group_id": group,
-                "enable_auto_commit": False,
-                "auto_offset_reset": "earliest",
-                "max_poll_records": max_records,
-                "max_partition_fetch_bytes": _FETCH_BYTES,
-                "session_timeout_ms": round(session_timeout_s * 1000),
-                "heartbeat_interval_ms": round(session_timeout_s * 1000 / 5),
-                "allow_auto_create_topics": False,
-                "metrics_enabled": False,
-            },
+            topics,
+            group,
+            max_records=max_records,
+            client_id=client_id,
+            session_timeout_s=session_timeout_s,
         )
 
-    @contextmanager
-    def _mapped(self) -> Iterator[None]:
-        try:
-            yield
-        except TransportError:
-            raise
-        except Exception as error:
-            raise to_transport_error(
-                error,
-                bootstrap_servers=self._settings.bootstrap_servers,
-                topic=self._topic,
-                group=self._group,
-            ) from error
-
     def poll(self, timeout_s: float, max_records: int | None = None) -> list[ConsumedRecord]:
-        """Return the next records, at the latest after `timeout_s` seconds; perhaps none.
+        """Return the next records as soon as there are some, at the latest after `timeout_s` seconds; perhaps none.
 
-        Raises TransportError.
+        Raises:
+            TransportError: AccessRefused, TopicMissing, GroupRebalanced. An outage is none: it brings no records.
         """
-        limit = max_records or self._max_records
-        if self._pending:
-            return [self._pending.popleft() for _ in range(min(limit, len(self._pending)))]
-        with self._mapped():
-            self._take_up_a_lost_join()
-            found = self._client.poll(timeout_ms=round(timeout_s * 1000), max_records=limit)
-        return _records(found)
-
-    def _take_up_a_lost_join(self) -> None:
-        """Ask to join again where the client has joined and does not know it.
-
-        A poll that ends while the group still assembles leaves the join to finish in the background. The
-        client (3.0) then sees no reason to look at the result: it stays without partitions for ever, while
-        the broker counts it a member.
-        """
-        coordinator: Any = getattr(self._client, "_coordinator", None)
-        task = getattr(coordinator, "_join_task", None)
-        if task is not None and task.is_done and coordinator.rejoining and not coordinator.need_rejoin():
-            coordinator.request_rejoin()
+        return self._consumer.poll(timeout_s, max_records)
 
     def keep_alive(self) -> None:
         """Stay a member without taking records, while those in hand take long. Raises TransportError."""
-        with self._mapped():
-            self._take_up_a_lost_join()
-            assigned = self._client.assignment()
-            self._client.pause(*assigned)
-            try:
-                # A rebalance may bring partitions that are not paused: what comes from them is kept.
-                self._pending.extend(_records(self._client.poll(timeout_ms=0, max_records=self._max_records)))
-            finally:
-                with suppress(Exception):
-                    self._client.resume(*(assigned & self._client.assignment()))
+        self._consumer.keep_alive()
 
     def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """Store the offset of the next record wanted, per (topic, partition).
@@ -135,52 +97,19 @@ class Consumer:
                 committed is handed to somebody again.
             TransportError: another reason.
         """
-        stored = {
-            TopicPartition(topic, partition): OffsetAndMetadata(offset, "", -1)
-            for (topic, partition), offset in offsets.items()
-        }
-        timeout_ms = round(self._settings.request_timeout_s * _COMMIT_TIMEOUTS * 1000)
-        with self._mapped():
-            self._client.commit(stored, timeout_ms=timeout_ms)
+        self._consumer.commit(offsets)
 
     def remaining(self) -> int | None:
         """Return how many records are stored and not handed out yet; None while no partition is assigned.
 
         Raises TransportError.
         """
-        with self._mapped():
-            assigned = self._client.assignment()
-            if not assigned:
-                return None
-            ends = self._client.end_offsets(list(assigned))
-            timeout_ms = round(self._settings.request_timeout_s * 1000)
-            unread: int = sum(
-                max(0, end - (self._client.position(partition, timeout_ms=timeout_ms) or 0))
-                for partition, end in ends.items()
-            )
-        return unread + len(self._pending)
+        return self._consumer.remaining()
 
     def assignment(self) -> set[tuple[str, int]]:
         """Return the (topic, partition) pairs that are ours now."""
-        with self._mapped():
-            return {(partition.topic, partition.partition) for partition in self._client.assignment()}
+        return self._consumer.assignment()
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Leave the group, so that others take over at once; never raises."""
-        with suppress(Exception):
-            self._client.close(autocommit=False, timeout_ms=round(timeout_s * 1000))
-
-
-def _records(found: Mapping[Any, Sequence[Any]]) -> list[ConsumedRecord]:
-    return [
-        ConsumedRecord(
-            partition.topic,
-            partition.partition,
-            record.offset,
-            record.key,
-            record.value,
-            dict(record.headers),
-        )
-        for partition, records in found.items()
-        for record in records
-    ]
+        self._consumer.close(timeout_s)

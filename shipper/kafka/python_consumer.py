@@ -1,0 +1,169 @@
+"""The consumer over kafka-python; what it promises: `consumer.py`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.structs import OffsetAndMetadata
+
+from shipper.config import KafkaSettings
+from shipper.errors import TransportError
+from shipper.kafka.connection import client_options, open_client
+from shipper.kafka.consumed import ConsumedRecord, headers_by_name
+from shipper.kafka.failure import to_transport_error
+
+_COMMIT_TIMEOUTS: Final = 1.0
+_FETCH_BYTES: Final = 8 << 20
+
+
+class PythonConsumer:
+    """A `ConsumerClient`."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topics: Sequence[str],
+        group: str,
+        *,
+        max_records: int,
+        client_id: str,
+        session_timeout_s: float,
+    ) -> None:
+        """Connect. Raises TransportError (retriable) if no broker answers within `request_timeout_s`."""
+        self._settings = settings
+        self._group = group
+        self._topic = topics[0]
+        self._max_records = max_records
+        self._pending: deque[ConsumedRecord] = deque()
+        self._client: Any = open_client(
+            lambda **options: KafkaConsumer(*topics, **options),
+            settings,
+            {
+                **client_options(settings, client_id),
+                # A request must be able to outlive a rebalance.
+                "request_timeout_ms": round(max(settings.request_timeout_s, session_timeout_s + 5) * 1000),
+                "group_id": group,
+                "enable_auto_commit": False,
+                "auto_offset_reset": "earliest",
+                "max_poll_records": max_records,
+                "max_partition_fetch_bytes": _FETCH_BYTES,
+                "session_timeout_ms": round(session_timeout_s * 1000),
+                "heartbeat_interval_ms": round(session_timeout_s * 1000 / 5),
+                "allow_auto_create_topics": False,
+                "metrics_enabled": False,
+            },
+        )
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except TransportError:
+            raise
+        except Exception as error:
+            raise to_transport_error(
+                error,
+                bootstrap_servers=self._settings.bootstrap_servers,
+                topic=self._topic,
+                group=self._group,
+            ) from error
+
+    def poll(self, timeout_s: float, max_records: int | None = None) -> list[ConsumedRecord]:
+        """Return the next records, at the latest after `timeout_s` seconds; perhaps none.
+
+        Raises TransportError.
+        """
+        limit = max_records or self._max_records
+        if self._pending:
+            return [self._pending.popleft() for _ in range(min(limit, len(self._pending)))]
+        with self._mapped():
+            self._take_up_a_lost_join()
+            found = self._client.poll(timeout_ms=round(timeout_s * 1000), max_records=limit)
+        return _records(found)
+
+    def _take_up_a_lost_join(self) -> None:
+        """Ask to join again where the client has joined and does not know it.
+
+        A poll that ends while the group still assembles leaves the join to finish in the background. The
+        client (3.0) then sees no reason to look at the result: it stays without partitions for ever, while
+        the broker counts it a member.
+        """
+        coordinator: Any = getattr(self._client, "_coordinator", None)
+        task = getattr(coordinator, "_join_task", None)
+        if task is not None and task.is_done and coordinator.rejoining and not coordinator.need_rejoin():
+            coordinator.request_rejoin()
+
+    def keep_alive(self) -> None:
+        """Stay a member without taking records, while those in hand take long. Raises TransportError."""
+        with self._mapped():
+            self._take_up_a_lost_join()
+            assigned = self._client.assignment()
+            self._client.pause(*assigned)
+            try:
+                # A rebalance may bring partitions that are not paused: what comes from them is kept.
+                self._pending.extend(_records(self._client.poll(timeout_ms=0, max_records=self._max_records)))
+            finally:
+                with suppress(Exception):
+                    self._client.resume(*(assigned & self._client.assignment()))
+
+    def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Store the offset of the next record wanted, per (topic, partition).
+
+        Raises:
+            GroupRebalanced: partitions have changed hands; poll, then commit again. What was handled and not
+                committed is handed to somebody again.
+            TransportError: another reason.
+        """
+        stored = {
+            TopicPartition(topic, partition): OffsetAndMetadata(offset, "", -1)
+            for (topic, partition), offset in offsets.items()
+        }
+        timeout_ms = round(self._settings.request_timeout_s * _COMMIT_TIMEOUTS * 1000)
+        with self._mapped():
+            self._client.commit(stored, timeout_ms=timeout_ms)
+
+    def remaining(self) -> int | None:
+        """Return how many records are stored and not handed out yet; None while no partition is assigned.
+
+        Raises TransportError.
+        """
+        with self._mapped():
+            assigned = self._client.assignment()
+            if not assigned:
+                return None
+            ends = self._client.end_offsets(list(assigned))
+            timeout_ms = round(self._settings.request_timeout_s * 1000)
+            unread: int = sum(
+                max(0, end - (self._client.position(partition, timeout_ms=timeout_ms) or 0))
+                for partition, end in ends.items()
+            )
+        return unread + len(self._pending)
+
+    def assignment(self) -> set[tuple[str, int]]:
+        """Return the (topic, partition) pairs that are ours now."""
+        with self._mapped():
+            return {(partition.topic, partition.partition) for partition in self._client.assignment()}
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Leave the group, so that others take over at once; never raises."""
+        with suppress(Exception):
+            self._client.close(autocommit=False, timeout_ms=round(timeout_s * 1000))
+
+
+def _records(found: Mapping[Any, Sequence[Any]]) -> list[ConsumedRecord]:
+    return [
+        ConsumedRecord(
+            partition.topic,
+            partition.partition,
+            record.offset,
+            record.key,
+            record.value,
+            headers_by_name(record.headers),
+        )
+        for partition, records in found.items()
+        for record in records
+    ]
