@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from confluent_kafka import Consumer as Client
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from shipper.config import KafkaSettings
 from shipper.errors import TransportError
@@ -38,7 +38,7 @@ class ConfluentConsumer:
         self._group = group
         self._topic = topics[0]
         self._max_records = max_records
-        self._pending: list[ConsumedRecord] = []
+        self._pending: list[Any] = []
         self._paused: list[Any] = []
         self._error: KafkaError | None = None
         self._troubles = Troubles(settings.bootstrap_servers)
@@ -80,25 +80,32 @@ class ConfluentConsumer:
     def _drop_pending(self, _client: Any, partitions: Sequence[Any]) -> None:
         """Forget what was taken of partitions that go to another member: it is handed out there."""
         lost = {(partition.topic, partition.partition) for partition in partitions}
-        self._pending = [record for record in self._pending if (record.topic, record.partition) not in lost]
+        self._pending = [kept for kept in self._pending if (kept.topic(), kept.partition()) not in lost]
 
     def poll(self, timeout_s: float, max_records: int | None = None) -> list[ConsumedRecord]:
         """See `Consumer.poll`."""
+        batch = self.take(timeout_s, max_records)
+        return [batch.record(position) for position in range(len(batch))]
+
+    def take(self, timeout_s: float, max_records: int | None = None) -> _MessageBatch:
+        """See `Consumer.take`."""
         limit = max_records or self._max_records
         if self._pending:
             taken, self._pending = self._pending[:limit], self._pending[limit:]
-            return taken
+            return _MessageBatch(taken)
         self._raise_trouble()
         with self._mapped():
             self._resume()
             # One is waited for, and what has come with it is taken: waiting for all would hold up the first.
             found = self._client.consume(1, timeout_s)
             if found and limit > 1:
-                found += self._client.consume(limit - 1, 0)
-        records = self._records(found)
-        if not records:
+                # Were the first one dropped when this fails, a later commit would skip it.
+                with suppress(KafkaException):
+                    found += self._client.consume(limit - 1, 0)
+        messages = self._sound(found)
+        if not messages:
             self._raise_trouble()
-        return records
+        return _MessageBatch(messages)
 
     def _raise_trouble(self) -> None:
         """Raise what the client said of the topic, of the group, or of our right to be here. Raises TransportError."""
@@ -109,26 +116,15 @@ class ConfluentConsumer:
         if refused is not None:
             raise refused
 
-    def _records(self, found: Sequence[Any]) -> list[ConsumedRecord]:
-        """Return the records among what `consume` returned; errors among it are raised when nothing else is left."""
-        records: list[ConsumedRecord] = []
-        append = records.append
-        for message in found:
-            error = message.error()
-            if error is None:
-                append(
-                    ConsumedRecord(
-                        message.topic(),
-                        message.partition(),
-                        message.offset(),
-                        message.key(),
-                        message.value(),
-                        headers_by_name(message.headers()),
-                    )
-                )
-            elif not error.retriable():
-                self._error = error
-        return records
+    def _sound(self, found: Sequence[Any]) -> list[Any]:
+        """Return the records among what `consume` returned; an error among it is raised when nothing else is left."""
+        messages = [message for message in found if message.error() is None]
+        if len(messages) < len(found):
+            for message in found:
+                error = message.error()
+                if error is not None and not error.retriable():
+                    self._error = error
+        return messages
 
     def _resume(self) -> None:
         if self._paused:
@@ -143,7 +139,7 @@ class ConfluentConsumer:
                 # Asked each time: a rebalance may have brought partitions that are not paused.
                 self._paused = self._client.assignment()
                 self._client.pause(self._paused)
-            self._pending += self._records(self._client.consume(1, 0))
+            self._pending += self._sound(self._client.consume(1, 0))
 
     def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """See `Consumer.commit`."""
@@ -184,3 +180,32 @@ class ConfluentConsumer:
         leaving = threading.Thread(target=leave, name="shipper-leave-group", daemon=True)
         leaving.start()
         leaving.join(timeout_s)
+
+
+class _MessageBatch:
+    """A `Batch` of this client's own messages."""
+
+    def __init__(self, messages: Sequence[Any]) -> None:
+        self._messages = messages
+        self.values: list[bytes | None] = [message.value() for message in messages]
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def record(self, position: int) -> ConsumedRecord:
+        """See `Batch.record`."""
+        found = self._messages[position]
+        return ConsumedRecord(
+            found.topic(),
+            found.partition(),
+            found.offset(),
+            found.key(),
+            found.value(),
+            headers_by_name(found.headers()),
+        )
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """See `Batch.ends`. The last message of each partition is found without asking all for their offset."""
+        partitions = [message.partition() for message in self._messages]
+        last = dict(zip(partitions, self._messages, strict=True))
+        return {(message.topic(), message.partition()): message.offset() + 1 for message in last.values()}

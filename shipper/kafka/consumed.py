@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 
 class ConsumedRecord(NamedTuple):
@@ -18,6 +18,26 @@ class ConsumedRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Mapping[str, bytes]
+
+
+class Batch(Protocol):
+    """Records as they came, for who wants their values alone: nothing is made for a record until it is asked for.
+
+    Reading the headers of a record costs about as much as fetching it.
+    """
+
+    @property
+    def values(self) -> Sequence[bytes | None]:
+        """The value of each record; None for a tombstone. Those of one partition are in order."""
+
+    def __len__(self) -> int:
+        """How many records these are."""
+
+    def record(self, position: int) -> ConsumedRecord:
+        """Return one of them whole; positions are those of `values`."""
+
+    def ends(self) -> Mapping[tuple[str, int], int]:
+        """Return the offset behind the last record of each (topic, partition)."""
 
 
 def headers_by_name(found: Any) -> dict[str, bytes]:

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from shipper.config import KafkaSettings
 from shipper.kafka.choice import Client, reading_client
-from shipper.kafka.consumed import ConsumedRecord
+from shipper.kafka.consumed import Batch, ConsumedRecord
 
-__all__ = ["ConsumedRecord", "Consumer", "ConsumerClient"]
+__all__ = ["Batch", "ConsumedRecord", "Consumer", "ConsumerClient"]
 
 
 class ConsumerClient(Protocol):
@@ -17,6 +17,9 @@ class ConsumerClient(Protocol):
 
     def poll(self, timeout_s: float, max_records: int | None = None) -> list[ConsumedRecord]:
         """See `Consumer.poll`."""
+
+    def take(self, timeout_s: float, max_records: int | None = None) -> Batch:
+        """See `Consumer.take`."""
 
     def keep_alive(self) -> None:
         """See `Consumer.keep_alive`."""
@@ -84,6 +87,10 @@ class Consumer:
             TransportError: AccessRefused, TopicMissing, GroupRebalanced. An outage is none: it brings no records.
         """
         return self._consumer.poll(timeout_s, max_records)
+
+    def take(self, timeout_s: float, max_records: int | None = None) -> Batch:
+        """Like `poll`, for who wants little more than the values. Raises as `poll` does."""
+        return self._consumer.take(timeout_s, max_records)
 
     def keep_alive(self) -> None:
         """Stay a member without taking records, while those in hand take long. Raises TransportError."""

@@ -38,7 +38,7 @@ class PythonConsumer:
         self._group = group
         self._topic = topics[0]
         self._max_records = max_records
-        self._pending: deque[ConsumedRecord] = deque()
+        self._pending: deque[Any] = deque()
         self._client: Any = open_client(
             lambda **options: KafkaConsumer(*topics, **options),
             settings,
@@ -73,17 +73,19 @@ class PythonConsumer:
             ) from error
 
     def poll(self, timeout_s: float, max_records: int | None = None) -> list[ConsumedRecord]:
-        """Return the next records, at the latest after `timeout_s` seconds; perhaps none.
+        """See `Consumer.poll`."""
+        batch = self.take(timeout_s, max_records)
+        return [batch.record(position) for position in range(len(batch))]
 
-        Raises TransportError.
-        """
+    def take(self, timeout_s: float, max_records: int | None = None) -> _PythonBatch:
+        """See `Consumer.take`."""
         limit = max_records or self._max_records
         if self._pending:
-            return [self._pending.popleft() for _ in range(min(limit, len(self._pending)))]
+            return _PythonBatch([self._pending.popleft() for _ in range(min(limit, len(self._pending)))])
         with self._mapped():
             self._take_up_a_lost_join()
             found = self._client.poll(timeout_ms=round(timeout_s * 1000), max_records=limit)
-        return _records(found)
+        return _PythonBatch(_flat(found))
 
     def _take_up_a_lost_join(self) -> None:
         """Ask to join again where the client has joined and does not know it.
@@ -105,7 +107,7 @@ class PythonConsumer:
             self._client.pause(*assigned)
             try:
                 # A rebalance may bring partitions that are not paused: what comes from them is kept.
-                self._pending.extend(_records(self._client.poll(timeout_ms=0, max_records=self._max_records)))
+                self._pending.extend(_flat(self._client.poll(timeout_ms=0, max_records=self._max_records)))
             finally:
                 with suppress(Exception):
                     self._client.resume(*(assigned & self._client.assignment()))
@@ -154,16 +156,26 @@ class PythonConsumer:
             self._client.close(autocommit=False, timeout_ms=round(timeout_s * 1000))
 
 
-def _records(found: Mapping[Any, Sequence[Any]]) -> list[ConsumedRecord]:
-    return [
-        ConsumedRecord(
-            partition.topic,
-            partition.partition,
-            record.offset,
-            record.key,
-            record.value,
-            headers_by_name(record.headers),
-        )
-        for partition, records in found.items()
-        for record in records
-    ]
+def _flat(found: Mapping[Any, Sequence[Any]]) -> list[Any]:
+    return [record for records in found.values() for record in records]
+
+
+class _PythonBatch:
+    """A `Batch` of this client's own records."""
+
+    def __init__(self, records: Sequence[Any]) -> None:
+        self._records = records
+        self.values: list[bytes | None] = [record.value for record in records]
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def record(self, position: int) -> ConsumedRecord:
+        """See `Batch.record`."""
+        found = self._records[position]
+        headers = headers_by_name(found.headers)
+        return ConsumedRecord(found.topic, found.partition, found.offset, found.key, found.value, headers)
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """See `Batch.ends`."""
+        return {(found.topic, found.partition): found.offset + 1 for found in self._records}

@@ -234,3 +234,31 @@ def test_clients_leave_no_thread_and_no_descriptor(stack: RunningStack) -> None:
         while (len(list(descriptors.iterdir())), threading.active_count()) != before:
             assert time.monotonic() < deadline, "threads or descriptors are left"
             threading.Event().wait(0.05)
+
+
+@pytest.mark.parametrize("client", ["kafka-python", "confluent-kafka"])
+def test_a_batch_is_what_poll_hands_out(stack: RunningStack, client: str) -> None:
+    """`take` hands out the same records as `poll`: values at once, the rest when asked for, and where to commit."""
+    with own_topics(stack, client=client) as kafka:
+        send(kafka, *(b"%d" % number for number in range(100)))
+        consumer = Consumer(kafka, [kafka.topic], f"g-{uuid.uuid4().hex}")
+        values: list[bytes | None] = []
+        ends: list[int] = []
+        try:
+            while len(values) < 100:
+                batch = consumer.take(1.0, 30)
+                assert len(batch) == len(batch.values) <= 30
+                for position, value in enumerate(batch.values):
+                    record = batch.record(position)
+                    assert (record.value, record.offset) == (value, len(values) + position)
+                    assert record.headers == {"n": value}
+                values += batch.values
+                ends += batch.ends().values()
+                if batch.ends():
+                    consumer.commit(batch.ends())
+        finally:
+            consumer.close()
+        assert values == [b"%d" % number for number in range(100)]
+        assert ends[-1] == 100
+        with Admin(kafka) as admin:
+            assert admin.end_offsets(kafka.topic) == {0: 100}
