@@ -1,0 +1,74 @@
+"""`make chaos`: kill everything, again and again, then balance the books.
+
+python -m tests.chaos [--rounds N] [--seed S] [--short] [--markdown FILE] [--stack DIRECTORY]
+
+Without --stack a stack of its own is started, on free ports. Exit code 1, and the folder is kept, if a record is
+missing, doubled or false.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shipper.config import StackSettings, load_settings
+from shipper.stack import EmbeddedStack
+from tests.chaos.report import as_markdown
+from tests.chaos.run import ROUND_S, run
+from tests.service.running_stack import free_ports
+
+
+def main() -> int:
+    """Run, print the report, return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="make chaos", description="Kill everything, then balance the books."
+    )
+    parser.add_argument("--rounds", type=int, default=5, help=f"of {ROUND_S:.0f} seconds each")
+    parser.add_argument("--seed", type=int, default=1, help="the schedule follows from it")
+    parser.add_argument("--short", action="store_true", help="one short round, as in the test suite")
+    parser.add_argument("--markdown", type=Path, help="also write the report here")
+    parser.add_argument(
+        "--stack", type=Path, help="folder of a running stack to use (its servers are killed)"
+    )
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+    began_s = time.monotonic()
+
+    def say(sentence: str) -> None:
+        print(f"[{time.monotonic() - began_s:6.1f}] {sentence}", file=sys.stderr, flush=True)
+
+    with _stack(arguments.stack, folder) as stack:
+        outcome = run(stack, folder, arguments.seed, arguments.rounds, say, is_short=arguments.short)
+    text = as_markdown(outcome)
+    print(text)
+    if arguments.markdown is not None:
+        arguments.markdown.write_text(text + "\n", "utf-8")
+    if not outcome.is_good:
+        print(f"Ledgers, spools and outputs are kept in {folder}.", file=sys.stderr)
+    return 0 if outcome.is_good else 1
+
+
+@contextmanager
+def _stack(directory: Path | None, folder: Path) -> Iterator[EmbeddedStack]:
+    if directory is not None:
+        yield EmbeddedStack.attach(directory)
+        return
+    names = ("kafka_port", "kafka_controller_port", "elasticsearch_port", "elasticsearch_transport_port")
+    values: dict[str, object] = dict(zip(names, free_ports(4), strict=True))
+    values |= {"directory": folder / "stack", "cache": load_settings().stack.cache}
+    own = EmbeddedStack(StackSettings.model_validate(values))
+    try:
+        own.up()
+        yield own
+    finally:
+        own.down()
+        own.wipe()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

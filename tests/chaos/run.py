@@ -1,0 +1,138 @@
+"""One run from the first record to the balanced books."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from kafka import KafkaAdminClient
+
+from shipper.stack import EmbeddedStack
+from tests.chaos import evidence
+from tests.chaos.accounting import Balance, balance
+from tests.chaos.conductor import Conductor
+from tests.chaos.ledger import read_ledgers
+from tests.chaos.report import Outcome
+from tests.chaos.schedule import make_schedule, short_schedule
+from tests.chaos.stage import AGENT_LARGEST_BYTES, Stage
+
+ROUND_S: Final = 40.0
+SHORT_ROUND_S: Final = 16.0
+_ACTIONS_PER_ROUND: Final = 9
+_DRAIN_S: Final = 240.0
+
+
+def run(
+    stack: EmbeddedStack,
+    folder: Path,
+    seed: int,
+    rounds: int,
+    say: Callable[[str], None],
+    *,
+    is_short: bool = False,
+) -> Outcome:
+    """Play, drain, balance, replay twice, balance again; return everything that is to be told.
+
+    The folder is kept if something is wrong.
+    """
+    stage = Stage(folder, stack)
+    length_s = SHORT_ROUND_S if is_short else rounds * ROUND_S
+    actions = (
+        short_schedule(seed, length_s)
+        if is_short
+        else make_schedule(seed, rounds, ROUND_S, _ACTIONS_PER_ROUND)
+    )
+    (folder / "schedule.txt").write_text("".join(f"{action}\n" for action in actions), "utf-8")
+    outcome: Outcome | None = None
+    try:
+        stage.prepare()
+        conductor = Conductor(stage, seed, say)
+        try:
+            conductor.play(actions, length_s)
+        finally:
+            say("ending")
+            conductor.end()
+        problems: list[str] = list(_drain(stage, say))
+        outcome = _judge(stage, conductor, seed, 1 if is_short else rounds, length_s, say)
+        outcome.problems += problems
+        outcome.facts["starts of a server that a kill cut off, or that failed"] = str(
+            len(conductor.servers.failed_starts)
+        )
+        return outcome
+    finally:
+        stage.remove(keep=outcome is None or not outcome.is_good)
+
+
+def _drain(stage: Stage, say: Callable[[str], None]) -> list[str]:
+    """Ship and index what is left, as a user would: both commands with --once. Return what went wrong."""
+    problems = []
+    stones = evidence.torn_evictions(stage.small_spool.glob("*"))
+    say(f"draining; tombstones of {stones} records in the small spool")
+    for root in (stage.spool, stage.small_spool):
+        answer = stage.command(
+            *("agent", "--once", "--timeout", f"{_DRAIN_S:.0f}"),
+            "--any-destination",  # programs were told the proxy's address
+            timeout_s=_DRAIN_S + 30,
+            spool_directory=root,
+            kafka_max_record_bytes=AGENT_LARGEST_BYTES,
+        )
+        if answer.returncode:
+            problems.append(f"agent --once on {root.name}: {(answer.stdout + answer.stderr)[-500:]}")
+        left = sorted(path.name for path in root.glob("*"))
+        if left:
+            problems.append(f"left in {root}: {', '.join(left)}")
+    began_s = time.monotonic()
+    answer = stage.command("index", "--once", "--idle", "2", timeout_s=_DRAIN_S)
+    say(f"drained: {answer.stdout.strip()} ({time.monotonic() - began_s:.0f} s)")
+    if answer.returncode:
+        problems.append(f"index --once: {(answer.stdout + answer.stderr)[-500:]}")
+    if (lag := evidence.lag(stage)) != 0:
+        problems.append(f"{lag} records are left on the topic")
+    return problems
+
+
+def _judge(
+    stage: Stage, conductor: Conductor, seed: int, rounds: int, length_s: float, say: Callable[[str], None]
+) -> Outcome:
+    result = _balance(stage)
+    say(str(result))
+    outcome = Outcome(
+        seed, rounds, length_s, result, conductor.deaths, conductor.sprung, conductor.laid, conductor.weather
+    )
+    outcome.facts["records on the topic, doubles included"] = f"{evidence.records_on_topic(stage):,}"
+    for name, group in (("the same group", stage.group), ("another group", f"{stage.group}-again")):
+        if group == stage.group:
+            _forget_group(stage)
+        answer = stage.command(
+            "index", "--once", "--idle", "2", "--json", timeout_s=_DRAIN_S * 2, index_group=group
+        )
+        counts = json.loads(answer.stdout.splitlines()[-1]) if answer.returncode == 0 else {}
+        say(f"replayed by {name}: {counts or answer.stderr[-300:]}")
+        if not counts or counts["indexed"]:
+            outcome.after_replays.append(f"{name}: {counts or answer.stderr[-300:]}")
+        outcome.facts[f"replay of the whole topic by {name}: stored anew"] = str(
+            counts.get("indexed", "failed")
+        )
+    again = _balance(stage)
+    if str(again) != str(result):
+        outcome.after_replays.append(f"the books changed from {result} to {again}")
+    if result.missing:
+        outcome.places = evidence.last_known_places(stage, result.missing)
+    return outcome
+
+
+def _balance(stage: Stage) -> Balance:
+    accounts = list(read_ledgers(stage.ledgers))
+    return balance(accounts, evidence.stored(stage), evidence.dead_letters(stage), {})
+
+
+def _forget_group(stage: Stage) -> None:
+    """Take back the offsets of the run's group: its next member reads from the beginning."""
+    client = KafkaAdminClient(bootstrap_servers=stage.kafka.bootstrap_servers)
+    try:
+        client.delete_groups([stage.group])
+    finally:
+        client.close()
