@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -56,6 +57,32 @@ def index_name(dataset: str, namespace: str, timestamp_us: int) -> str:
 def index_pattern(dataset: str = "*", namespace: str = "*") -> str:
     """Return the pattern that matches all periods of a dataset; by default all of our datasets."""
     return f"logs-{'ml.*' if dataset == '*' else dataset}-{namespace}-*"
+
+
+def expiry_us(index: str) -> int | None:
+    """Return when retention may delete an index: microseconds since the epoch; None where its name is not ours."""
+    kind, _, rest = index.partition("-")
+    dataset, _, rest = rest.partition("-")
+    known = DATASETS.get(dataset)
+    if kind != "logs" or known is None:
+        return None
+    try:
+        start = datetime.strptime(rest.rpartition("-")[2], "%Y.%m.%d").replace(tzinfo=UTC)
+        end = start + timedelta(days=1 if known.period == "day" else monthrange(start.year, start.month)[1])
+        return round((end + timedelta(days=known.retention_days)).timestamp() * 1e6)
+    except (ValueError, OverflowError):
+        return None
+
+
+def namespace_of(index: str) -> str:
+    """Return the namespace in the name of an index of ours, or "" where it is none."""
+    parts = index.split("-")
+    return parts[2] if len(parts) == 4 and parts[0] == "logs" else ""
+
+
+def dead_letter_index(namespace: str) -> str:
+    """Return the plain index that mirrors the dead letters of a namespace."""
+    return f"dead-letters-ml-{namespace}"
 
 
 def alert_index(namespace: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -38,6 +39,23 @@ def redactor(settings: RedactSettings) -> Redactor | None:
 def default_redactor() -> Redactor:
     """Return the redactor of the default settings, without pseudonyms."""
     return Redactor(FIELDS)
+
+
+def shown(payload: bytes, by: Redactor | None, *, indent: int | None = None) -> str:
+    """Return a record of anybody as text that may be shown: redacted, JSON where it is JSON. Total.
+
+    Args:
+        by: what redacts; None: the default, for what is shown is always redacted.
+    """
+    chosen = by or default_redactor()
+    try:
+        found = json.loads(payload)
+        if isinstance(found, dict):
+            chosen.apply(found)
+            return json.dumps(found, ensure_ascii=False, indent=indent)
+    except (ValueError, RecursionError):
+        pass
+    return chosen.scan(payload.decode("utf-8", "backslashreplace"))
 
 
 def keyring_of(settings: RedactSettings) -> Keyring | None:

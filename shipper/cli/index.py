@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -51,12 +51,31 @@ def index(
             report=_report,
         ) as indexer,
         _progress(indexer, is_on=not quiet),
+        _mirror(settings),
     ):
         if once:
             indexer.run_until_idle(idle_s, stop)
         else:
             indexer.run(stop)
     _print_counts(indexer, as_json=as_json)
+
+
+def _mirror(settings: Settings) -> AbstractContextManager[None]:
+    """Mirror dead letters to their index meanwhile."""
+    from shipper.clock import SystemClock
+    from shipper.index.mirroring import mirroring
+    from shipper.redaction import redactor, shown
+
+    hiding = redactor(settings.redact)
+    return mirroring(
+        settings.kafka,
+        settings.elasticsearch,
+        settings.index.group,
+        settings.namespace,
+        lambda payload: shown(payload, hiding),
+        clock=SystemClock(),
+        report=_report,
+    )
 
 
 def _check_store(settings: Settings, *, must_answer: bool) -> None:

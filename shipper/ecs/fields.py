@@ -231,5 +231,6 @@ FIELDS: Final[dict[str, FieldSpec]] = {
     "dead_letter.payload_sha256": FieldSpec("keyword", "public", "", 1024),
     "dead_letter.is_cut": FieldSpec("boolean", "public", "", 1024),
     "dead_letter.replays": FieldSpec("long", "public", "", 1024),
-    "dead_letter.replayed": FieldSpec("date", "public", "", 1024),
+    "dead_letter.acted": FieldSpec("date", "public", "", 1024),
+    "dead_letter.acted_to": FieldSpec("long", "public", "", 1024),
 }

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from shipper.config import KafkaSettings
 from shipper.errors import BrokerUnavailable, TopicMissing
+from shipper.index.moment import rfc3339
 from shipper.kafka.admin import Admin
 from shipper.kafka.consumer import ConsumedRecord, Consumer
-from shipper.kafka.dead_letters import DeadLetter, decode, is_truncated
+from shipper.kafka.dead_letters import DeadLetter, decode
 
 _SILENT_POLLS_MAX = 60
 _POLL_S = 0.5
@@ -23,12 +24,67 @@ class StoredLetter:
     Attributes:
         place: `<partition>@<offset>` on the dead-letter topic.
         letter: None where the stored value is not a dead letter of ours.
-        is_cut: its payload is not whole.
     """
 
     place: str
     letter: DeadLetter | None
-    is_cut: bool
+
+    @property
+    def partition(self) -> int:
+        """Its partition."""
+        return int(self.place.partition("@")[0])
+
+    @property
+    def offset(self) -> int:
+        """Its offset in the partition."""
+        return int(self.place.partition("@")[2])
+
+    @property
+    def letter_id(self) -> str:
+        """See `DeadLetter.letter_id`; what is no letter is known by its place."""
+        return self.place if self.letter is None else self.letter.letter_id
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which letters are meant; empty parts do not restrict.
+
+    Attributes:
+        ids: places, event ids or letter ids.
+        since_us: refused at this time or later, microseconds since the epoch.
+    """
+
+    reason: str = ""
+    hop: str = ""
+    dataset: str = ""
+    ids: frozenset[str] = frozenset()
+    since_us: int | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing restricts it."""
+        return self == Selection()
+
+    def __str__(self) -> str:
+        parts = [f"{name}={value}" for name in ("reason", "hop", "dataset") if (value := getattr(self, name))]
+        parts += [f"id={one}" for one in sorted(self.ids)]
+        parts += [] if self.since_us is None else [f"since={rfc3339(self.since_us)}"]
+        return " ".join(parts) or "all"
+
+    def takes(self, stored: StoredLetter) -> bool:
+        """Return whether this letter is meant."""
+        letter = stored.letter
+        if letter is None:
+            has_reason = self.reason in ("", "unreadable") and self.hop in ("", "unknown")
+            is_named = not self.ids or stored.place in self.ids
+            return has_reason and is_named and not self.dataset and self.since_us is None
+        return (
+            self.reason in ("", letter.reason)
+            and self.hop in ("", letter.hop)
+            and self.dataset in ("", letter.dataset)
+            and (not self.ids or not self.ids.isdisjoint((stored.place, letter.event_id, letter.letter_id)))
+            and (self.since_us is None or letter.at_us >= self.since_us)
+        )
 
 
 def read_dead_letters(settings: KafkaSettings) -> Iterator[StoredLetter]:
@@ -39,7 +95,7 @@ def read_dead_letters(settings: KafkaSettings) -> Iterator[StoredLetter]:
     """
     for record in _read_topic(settings, settings.dead_letter_topic):
         value = record.value or b""
-        yield StoredLetter(f"{record.partition}@{record.offset}", decode(value), is_truncated(value))
+        yield StoredLetter(f"{record.partition}@{record.offset}", decode(value))
 
 
 def _read_topic(settings: KafkaSettings, topic: str) -> Iterator[ConsumedRecord]:

@@ -127,6 +127,13 @@ class Admin:
         with self._mapped(name), suppress(errors.UnknownTopicOrPartitionError):
             self._client.delete_topics([name])
 
+    def delete_records(self, topic: str, ends: Mapping[int, int]) -> None:
+        """Delete the records of each partition in front of an offset, for good. Raises TransportError."""
+        wanted = {TopicPartition(topic, partition): end for partition, end in ends.items()}
+        if wanted:
+            with self._mapped(topic):
+                self._client.delete_records(wanted)
+
     def describe(self, name: str) -> Topic:
         """Return the topic. Raises TopicMissing."""
         partitions = self._partitions(name)

@@ -17,7 +17,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ _ENVELOPE_BYTES: Final = 16 << 10
 _DETAIL_CHARACTERS: Final = 2000
 _CUT_BYTES: Final = 256 << 10
 _LARGEST_BYTES: Final = 32 << 20
+_ID_DIGITS: Final = 32
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
@@ -56,6 +57,8 @@ class DeadLetter:
         position: where it came from, for people.
         event_id, dataset, index: as far as they are known, else "".
         payload: the original bytes.
+        is_cut: `payload` is not whole; only on letters that were read.
+        payload_bytes, payload_sha256: of the original, on letters that were read; else those of `payload` count.
     """
 
     reason: str
@@ -67,6 +70,25 @@ class DeadLetter:
     dataset: str
     index: str
     payload: bytes
+    is_cut: bool = False
+    payload_bytes: int | None = field(default=None, compare=False)
+    payload_sha256: str = field(default="", compare=False)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the original payload."""
+        return self.payload_sha256 or hashlib.sha256(self.payload).hexdigest()
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the original payload."""
+        return len(self.payload) if self.payload_bytes is None else self.payload_bytes
+
+    @property
+    def letter_id(self) -> str:
+        """One id for all refusals of one record, at whatever hop and however often: 32 hexadecimal digits."""
+        name = f"{self.event_id}\n{self.digest}".encode("utf-8", "replace")
+        return hashlib.sha256(name).hexdigest()[:_ID_DIGITS]
 
     def encode(self, payload_max_bytes: int | None = None) -> bytes:
         """Return the line of JSON; a payload over `payload_max_bytes` is cut and marked."""
@@ -77,10 +99,10 @@ class DeadLetter:
             "hop": self.hop,
             "at": _rfc3339(self.at_us),
             "position": self.position,
-            "payload_bytes": len(self.payload),
-            "payload_sha256": hashlib.sha256(self.payload).hexdigest(),
+            "payload_bytes": self.size_bytes,
+            "payload_sha256": self.digest,
         }
-        if is_cut:
+        if is_cut or self.is_cut:
             about["payload_truncated"] = True
         letter = {
             "dead_letter": about,
@@ -93,32 +115,33 @@ class DeadLetter:
 
 
 def decode(line: bytes) -> DeadLetter | None:
-    """Return the letter of a line, or None if it is not one; `payload` may be cut (see `is_truncated`)."""
+    """Return the letter of a line, or None if it is not one."""
     try:
         found = json.loads(line)
         about = found["dead_letter"]
         at = datetime.fromisoformat(about["at"])
+        texts = (about["reason"], about["detail"], about["hop"], about["position"])
+        ids = (found["event_id"], found["dataset"], found["index"])
+        if not all(isinstance(text, str) for text in (*texts, *ids)):
+            return None
         return DeadLetter(
-            about["reason"],
-            about["detail"],
-            about["hop"],
+            *texts[:3],
             (at - _EPOCH) // datetime.resolution,
-            about["position"],
-            found["event_id"],
-            found["dataset"],
-            found["index"],
+            texts[3],
+            *ids,
             base64.b64decode(found["payload_base64"], validate=True),
+            bool(about.get("payload_truncated", False)),
+            int(about["payload_bytes"]) if "payload_bytes" in about else None,
+            str(about.get("payload_sha256", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def is_truncated(line: bytes) -> bool:
-    """Return whether the payload in this line is not the whole one."""
-    try:
-        return bool(json.loads(line)["dead_letter"].get("payload_truncated", False))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return False
+    """Return whether this line is a letter whose payload is not the whole one."""
+    letter = decode(line)
+    return letter is not None and letter.is_cut
 
 
 class DeadLetterTopic:
