@@ -43,6 +43,12 @@ class Disk:
         """Write at the end; return how many bytes were taken, possibly fewer than given."""
         return os.write(descriptor | self.veto, data)
 
+    def store(self, descriptor: int, data: bytes, offset: int) -> None:
+        """Write all of `data` at `offset`, within what is allocated; after an error a part of it may be there."""
+        written = os.pwrite(descriptor | self.veto, data, offset)
+        while written < len(data):
+            written += os.pwrite(descriptor | self.veto, data[written:], offset + written)
+
     def allocate(self, descriptor: int, start: int, end: int) -> None:
         """Let the file reach from `start`, its end, to `end`, with blocks of its own, reading as zeros.
 

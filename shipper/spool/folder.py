@@ -19,10 +19,13 @@ from shipper.spool.directory import (
 )
 from shipper.spool.disk import FULL, Disk
 from shipper.spool.eviction import Evictor
+from shipper.spool.filesystem import is_safe_to_map
 from shipper.spool.lock import FolderLock, try_lock
+from shipper.spool.plain import StoreFailed
 from shipper.spool.policy import LOWEST_RANK, DropReason, SpoolPolicy
 from shipper.spool.room import Room
 from shipper.spool.segment import HEADER_BYTES, SegmentHeader
+from shipper.spool.sync import Syncs
 from shipper.spool.tail import SegmentTail, Tail
 
 _LOOK_S: Final = 0.2
@@ -36,8 +39,7 @@ class WriterFolder:
 
     Attributes:
         tail: where the next frame goes.
-        sync_error: the last failure to sync, until one succeeds. It is kept apart because the record itself is
-            stored and will be shipped: it must not be counted as dropped.
+        syncs: what brings it to the disk itself.
     """
 
     def __init__(
@@ -58,16 +60,14 @@ class WriterFolder:
         self._policy = policy
         self._clock = clock
         self._disk = disk
-        self._is_durable = policy.fsync != "never"
+        self.syncs = Syncs(policy, clock, next_sequence)
+        self._is_mapped = policy.writes == "mapped" or (policy.writes == "auto" and is_safe_to_map(directory))
         self._room = Room(directory, policy, clock, disk)
-        self._evictor = Evictor(directory, disk, durable=self._is_durable)
+        self._evictor = Evictor(directory, disk, durable=self.syncs.is_durable)
         self._number = number
         self._sealed_bytes = 0
-        self._synced_at_s = clock.monotonic_s()
-        self._synced_sequence = next_sequence
         self._acknowledged = START.sequence
         self._look_at_s = float("-inf")
-        self.sync_error: OSError | None = None
 
     @classmethod
     def open(cls, root: Path, policy: SpoolPolicy, meta: SpoolMeta, clock: Clock, disk: Disk) -> Self:
@@ -98,6 +98,15 @@ class WriterFolder:
         """Whether somebody deleted the folder or moved it away."""
         return not self._lock.names(self.directory / WRITER_LOCK)
 
+    def settle(self) -> bool:
+        """See `SegmentTail.settle`."""
+        return isinstance(self.tail, SegmentTail) and self.tail.settle()
+
+    def give_up_segment(self) -> None:
+        """Append nothing more to the newest segment: its file fails."""
+        if isinstance(self.tail, SegmentTail):
+            self.tail.give_up()
+
     @property
     def is_broken(self) -> bool:
         """Whether the newest segment cannot be used any more; `make_room` begins another."""
@@ -106,8 +115,12 @@ class WriterFolder:
     def make_room(self, frame_bytes: int, rank: int) -> DropReason | None:
         """Let `tail` take a frame of this size and rank (`rank_of`), or return why it may not now.
 
-        Raises OSError; then nothing has changed for the frames that are there.
+        Raises:
+            OSError: nothing has changed for the frames that are there.
+            StoreFailed: it has: the record must be given its sequence anew.
         """
+        if self.settle():
+            raise StoreFailed(None)
         if not self._room.can_hold(rank, HEADER_BYTES + frame_bytes):
             return DropReason.TOO_LARGE
         if self.is_broken and self.is_gone:
@@ -180,11 +193,11 @@ class WriterFolder:
         self._room.take(tail.allocated_bytes)
         self._evictor.note_segment(tail.number, tail.first_sequence)
         self.tail = tail
-        if self._is_durable:
+        if self.syncs.is_durable:
             try:
                 self._disk.sync_directory(self.directory)
             except OSError as error:
-                self.sync_error = error
+                self.syncs.error = error
         return None
 
     def _begin(self, size_bytes: int) -> SegmentTail:
@@ -198,14 +211,14 @@ class WriterFolder:
         header = SegmentHeader(
             self.directory.name, self._number, self.tail.next_sequence, self._clock.now_us()
         )
-        return SegmentTail(self._disk, self.directory, header, size_bytes)
+        return SegmentTail(self._disk, self.directory, header, size_bytes, is_mapped=self._is_mapped)
 
     def _seal(self) -> None:
         tail = self.tail
         if not isinstance(tail, SegmentTail):
             return
-        if self._is_durable and tail.is_open:
-            self._sync()
+        if self.syncs.is_durable and tail.is_open:
+            self.syncs.now(tail)
         before = tail.allocated_bytes
         tail.seal()
         self._sealed_bytes += tail.at
@@ -237,33 +250,6 @@ class WriterFolder:
         if isinstance(self.tail, SegmentTail) and self.tail.is_open:
             with contextlib.suppress(OSError):
                 self.tail.check()
-
-    def sync_appended(self) -> None:
-        """Sync as the policy says after an append. A failure is kept in `sync_error`."""
-        if self._policy.fsync == "always":
-            self._sync()
-        else:
-            self.sync_if_due()
-
-    def sync_if_due(self) -> None:
-        """With `interval`: sync if the interval is over. A failure is kept in `sync_error`."""
-        if self._policy.fsync == "interval" and self._synced_sequence != self.tail.next_sequence:
-            now_s = self._clock.monotonic_s()
-            if now_s - self._synced_at_s >= self._policy.fsync_interval_s:
-                self._sync()
-                self._synced_at_s = now_s
-
-    def _sync(self) -> None:
-        tail = self.tail
-        if self._synced_sequence == tail.next_sequence or not isinstance(tail, SegmentTail):
-            return
-        try:
-            tail.sync()
-        except OSError as error:
-            self.sync_error = error
-        else:
-            self.sync_error = None
-            self._synced_sequence = tail.next_sequence
 
     def close(self) -> None:
         """Sync by policy, release everything; remove the folder if nothing was ever stored. Never raises OSError."""

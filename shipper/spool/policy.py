@@ -13,6 +13,7 @@ _SEGMENTS_AT_LEAST: Final = 4
 KEPT_PERCENT: Final = (15, 10, 5, 0)
 """How much of the room is kept for what ranks higher: from debug, from info, from warning, from error and above."""
 LOWEST_RANK: Final = 0
+WARNING_RANK: Final = 2
 
 
 def rank_of(level: int) -> int:
@@ -55,6 +56,8 @@ class SpoolPolicy:
         fsync_interval_s: for `interval`.
         when_full: drop_newest, drop_oldest, or block.
         block_timeout_s: longest wait of one append, for `block`.
+        warning_wait_s: longest wait of one append at warning or above, whatever `when_full`; see `Patience`.
+        writes: whether the newest segment is mapped, or written by `write`; auto: mapped where that is safe.
     """
 
     max_bytes: int = 1 << 30
@@ -64,6 +67,8 @@ class SpoolPolicy:
     fsync_interval_s: float = 1.0
     when_full: Literal["drop_newest", "drop_oldest", "block"] = "drop_newest"
     block_timeout_s: float = 0.05
+    warning_wait_s: float = 0.05
+    writes: Literal["auto", "mapped", "plain"] = "auto"
 
     def __post_init__(self) -> None:
         if self.max_bytes < 1 << 16:
@@ -77,6 +82,14 @@ class SpoolPolicy:
                 "spool.free_space_floor_bytes and spool.block_timeout_s must be 0 or more, "
                 "spool.fsync_interval_s more than 0."
             )
+        if self.warning_wait_s < 0:
+            raise ConfigurationError("spool.warning_wait_s must be 0 or more.")
+
+    def wait_s(self, rank: int) -> float:
+        """How long an append of this rank may wait for room."""
+        if self.when_full == "block":
+            return self.block_timeout_s
+        return self.warning_wait_s if rank >= WARNING_RANK else 0.0
 
     @property
     def segment_bytes(self) -> int:

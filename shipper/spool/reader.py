@@ -24,6 +24,7 @@ from shipper.spool.disk import Disk
 from shipper.spool.frame import Frame, FrameKind, tombstone_first
 from shipper.spool.lock import FolderLock, try_lock
 from shipper.spool.recovery import Damage, start_of_frames, step_over
+from shipper.spool.run import SpooledRun
 from shipper.spool.segment import HEADER_BYTES, SegmentReader
 from shipper.spool.tombstones import explained, read_tombstones
 
@@ -108,6 +109,29 @@ class SpoolReader:
             return self._read()
         except OSError as error:
             raise SpoolUnreadable(str(self.directory), error.strerror or str(error)) from error
+
+    def read_run(self, max_records: int, max_bytes: int) -> SpooledRun | None:
+        """Return the next records together, at most so many, or None as `read` does.
+
+        It ends with the record that reaches `max_bytes` of payload, and sooner wherever it is convenient.
+
+        Raises:
+            SpoolUnreadable: as `read`.
+        """
+        segment = self._held[-1] if self._held else None
+        if segment is not None and segment.number == self._next.segment:
+            after = self._next
+            rows, ends, size_bytes = segment.run_at(after.offset, after.sequence, max_records, max_bytes)
+            if rows:
+                run = SpooledRun(segment.number, rows, ends, size_bytes)
+                self._returned = self._next = run.position
+                return run
+        one = self.read()
+        if one is None:
+            return None
+        row = (one.sequence, one.timestamp_us, one.level, one.dataset, one.payload)
+        where = one.position
+        return SpooledRun(where.segment, [row], [where.offset], len(one.payload), one.missing_before)
 
     def _read(self) -> SpooledRecord | None:
         while True:

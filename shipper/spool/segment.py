@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from shipper.errors import CorruptFrame, TornFrame
+from shipper.record import Row
 from shipper.spool.directory import segment_path
 from shipper.spool.frame import HEADER_BYTES as FRAME_HEADER_BYTES
 from shipper.spool.frame import MAGIC as FRAME_MAGIC
 from shipper.spool.frame import Frame, frame_length, is_end, parse_frame
 from shipper.spool.lock import is_same_file
+from shipper.spool.run import scan
 
 _MAGIC: Final = b"\x89SHIPSEG"
 VERSION: Final = 2
@@ -123,6 +125,15 @@ class SegmentReader:
             self._load(offset)
             frame = self._parse(offset)
         return frame
+
+    def run_at(
+        self, offset: int, sequence: int, max_records: int, max_bytes: int
+    ) -> tuple[list[Row], list[int], int]:
+        """Return the ordinary frames from `offset` on, as far as they have been read from the disk; see `scan`."""
+        relative = offset - self._start
+        if self.version == 1 or not 0 <= relative < len(self._data):
+            return [], [], 0
+        return scan(self._data, relative, self._start, sequence, max_records, max_bytes)
 
     def _parse(self, offset: int) -> Frame | None:
         relative = offset - self._start

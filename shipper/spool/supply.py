@@ -88,6 +88,21 @@ class Supply:
             self._refusals[rank] = _Refusal(refusal, least, now_s + _RETRY_S)
         return refusal
 
+    def after_failed_store(self, cause: OSError | None) -> DropReason | None:
+        """Return why a record must be dropped whose frame was not written, or None if it can be tried again."""
+        folder = self.folder
+        if folder is None:
+            return DropReason.SPOOL_UNAVAILABLE
+        is_stored = folder.settle() and not folder.is_broken
+        if cause is None or is_stored:
+            return None
+        self.trouble = self._describe(cause)
+        if cause.errno in FULL:
+            folder.tail.limit = 0
+            return DropReason.DISK_FULL
+        folder.give_up_segment()
+        return DropReason.DISK_ERROR
+
     def _ask(self, folder: WriterFolder, frame_bytes: int, rank: int) -> DropReason | None:
         """Ask the folder for room, once more if it was found taken away or damaged. Raises OSError."""
         try:
@@ -135,11 +150,11 @@ class Supply:
     def sync_appended(self) -> None:
         """Sync as the policy says after an append; a failure is told as `trouble`."""
         if self.folder is not None:
-            self.folder.sync_appended()
+            self.folder.syncs.after_append(self.folder.tail)
             self._note_sync_error()
 
     def _note_sync_error(self) -> None:
-        error = self.folder.sync_error if self.folder is not None else None
+        error = self.folder.syncs.error if self.folder is not None else None
         self.trouble = "" if error is None else self._describe(error)
 
     def _describe(self, error: OSError) -> str:

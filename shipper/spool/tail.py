@@ -3,7 +3,7 @@
 The file is preallocated and mapped: a frame is stored by two copies and no system call. A store into a page that the
 disk has no room for, or that is not part of the file any more, would kill the process (SIGBUS). So every byte is
 allocated for real before it is used, by a call that fails with an error instead, and the file is looked at again
-for each stretch of it.
+for each stretch of it. Where that is not enough the file is written instead (`PlainFile`); all else is the same.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import mmap
 import os
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from shipper.spool.directory import segment_path
 from shipper.spool.disk import Disk
+from shipper.spool.plain import PlainFile
 from shipper.spool.segment import SegmentHeader
 
 STRETCH_BYTES: Final = 1 << 17
@@ -27,6 +28,16 @@ _NOWHERE: Final = mmap.mmap(-1, mmap.PAGESIZE)
 _NOWHERE.close()  # a store into a closed map raises ValueError
 
 
+class Buffer(Protocol):
+    """What frames are stored into: a map, or a `PlainFile`. Closed, it raises ValueError."""
+
+    def __setitem__(self, place: slice, data: bytes, /) -> None:
+        """Store `data` from byte `place.start` of the file on."""
+
+    def close(self) -> None:
+        """Take no more."""
+
+
 class Tail:
     """Where the next frame goes. Not thread-safe: the spool's lock is around it.
 
@@ -34,7 +45,7 @@ class Tail:
     frame's head. No call stands between these stores, so a signal handler that raises cannot part them.
 
     Attributes:
-        buffer: the mapped file; an index is an offset in the file.
+        buffer: the file; an index is an offset in it.
         at: end of the last whole frame.
         limit: up to here may be written without asking; 0: nothing may.
         next_sequence: of the record that is appended next.
@@ -44,7 +55,7 @@ class Tail:
 
     def __init__(self, next_sequence: int) -> None:
         """Make one that takes nothing: for a folder that has no segment, or none any more."""
-        self.buffer: mmap.mmap = _NOWHERE
+        self.buffer: Buffer = _NOWHERE
         self.at = 0
         self.limit = 0
         self.next_sequence = next_sequence
@@ -64,6 +75,7 @@ class SegmentTail(Tail):
         "_descriptor",
         "_disk",
         "_inode",
+        "_is_mapped",
         "_is_sealed",
         "_mapped_from",
         "_path",
@@ -73,8 +85,10 @@ class SegmentTail(Tail):
         "number",
     )
 
-    def __init__(self, disk: Disk, directory: Path, header: SegmentHeader, size_bytes: int) -> None:
-        """Create the file with room for `size_bytes` in all.
+    def __init__(
+        self, disk: Disk, directory: Path, header: SegmentHeader, size_bytes: int, *, is_mapped: bool
+    ) -> None:
+        """Create the file with room for `size_bytes` in all; see FORMAT.md for where it may be mapped.
 
         Raises:
             OSError: the disk refuses. No file is left, unless it cannot even be deleted; then it holds no frame.
@@ -85,6 +99,7 @@ class SegmentTail(Tail):
         self.first_sequence = header.first_sequence
         self.allocated_bytes = 0
         self.is_broken = False
+        self._is_mapped = is_mapped
         self._is_sealed = False
         self._mapped_from = 0
         self._claimed_to = 0
@@ -121,7 +136,7 @@ class SegmentTail(Tail):
         before = self.allocated_bytes
         try:
             self._disk.allocate(self._descriptor, before, size_bytes)
-            mapped = _map(self._descriptor, size_bytes)
+            buffer = _map(self._descriptor, size_bytes) if self._is_mapped else self._written()
         except OSError:
             with contextlib.suppress(OSError):
                 self._disk.truncate(self._descriptor, before)
@@ -129,7 +144,32 @@ class SegmentTail(Tail):
         # Not `resize`: this also works where a map cannot grow, and only the pages of one stretch are mapped.
         self.limit = 0
         self._mapped_from = self.at // mmap.PAGESIZE * mmap.PAGESIZE
-        self.buffer, self.allocated_bytes = mapped, size_bytes
+        self.buffer, self.allocated_bytes = buffer, size_bytes
+
+    def _written(self) -> PlainFile:
+        known = self.buffer  # one for the life of the file: it knows what was cut short
+        return known if isinstance(known, PlainFile) else PlainFile(self._disk, self._descriptor)
+
+    def settle(self) -> bool:
+        """Take a frame into the books whose append an exception cut short behind its write; whether there was one.
+
+        Otherwise the next record would get its sequence, and its place. Only with plain writes can it happen.
+        """
+        buffer = self.buffer
+        if not isinstance(buffer, PlainFile) or self.is_broken:
+            return False
+        try:
+            end = buffer.settle(self.at)
+        except OSError:
+            # Whether it is there cannot be told: its number is given up, and a reader will miss it or find it.
+            self.give_up()
+            self.next_sequence += 1
+            return True
+        if end is None:
+            return False
+        # No call between these stores, as in `Tail`.
+        self.at, self.next_sequence = end, self.next_sequence + 1
+        return True
 
     def claim(self, size_bytes: int, up_to: int) -> None:
         """Let the next `size_bytes` be written without asking, and more where it is not behind `up_to`.
@@ -151,10 +191,11 @@ class SegmentTail(Tail):
         """
         self.check()
         start = self.at // mmap.PAGESIZE * mmap.PAGESIZE
-        if sys.platform == "linux" and start > self._mapped_from:
+        buffer = self.buffer
+        if sys.platform == "linux" and isinstance(buffer, mmap.mmap) and start > self._mapped_from:
             # Written pages stay in the file; only our view of them goes.
             try:
-                self.buffer.madvise(mmap.MADV_DONTNEED, self._mapped_from, start - self._mapped_from)
+                buffer.madvise(mmap.MADV_DONTNEED, self._mapped_from, start - self._mapped_from)
             except ValueError as error:  # closed, by a fork in a signal handler
                 raise OSError(errno.EBADF, str(error)) from error
         self._mapped_from = start
@@ -171,12 +212,13 @@ class SegmentTail(Tail):
             if found.st_ino == self._inode and found.st_size >= self.allocated_bytes:
                 return
         except OSError:
-            self._give_up()
+            self.give_up()
             raise
-        self._give_up()
+        self.give_up()
         raise FileNotFoundError(errno.ENOENT, "a segment was cut or deleted", str(self._path))
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """Take no more frames: the file cannot be trusted. `is_broken` is set."""
         self.limit = 0
         self.is_broken = True
 
@@ -188,6 +230,8 @@ class SegmentTail(Tail):
         """Take no more frames, give back what is allocated behind the last one, close; twice is harmless."""
         # Said first: whoever interrupts this must not find a tail that looks open. Sealing again ends it.
         self.limit, self._is_sealed = 0, True
+        if self._descriptor >= 0:
+            self.settle()
         self.buffer.close()
         if self._descriptor >= 0 and not self.is_broken and self.at < self.allocated_bytes:
             with contextlib.suppress(OSError):

@@ -23,13 +23,13 @@ from shipper.spool.disk import Disk
 from shipper.spool.frame import HEAD_BYTES, MAGIC, frame_tag, tag_level
 from shipper.spool.frame import pack_head as _pack_head
 from shipper.spool.frame import pack_order as _pack_order
+from shipper.spool.patience import Patience
+from shipper.spool.plain import StoreFailed
 from shipper.spool.policy import DropReason, SpoolPolicy, rank_of
 from shipper.spool.supply import Supply
 from shipper.spool.tail import Tail
 
-_BLOCK_STEP_S: Final = 0.01
 _TURN_STEP_S: Final = 0.00005
-_WAITABLE: Final = frozenset({DropReason.SPOOL_FULL, DropReason.FREE_SPACE_FLOOR, DropReason.DISK_FULL})
 _RANKS: Final = bytes(map(rank_of, range(256)))  # by level: a refusal must stay cheap
 
 _crc32 = zlib.crc32
@@ -66,7 +66,7 @@ class SpoolWriter:
         self._is_synced = policy.fsync != "never"
         self._is_closed = False
         self._drops: Counter[str] = Counter()
-        self._never = threading.Event()
+        self._patience = Patience(policy, clock)
 
     @classmethod
     def open(  # noqa: PLR0913  # each says one thing of the folder; all but five have defaults
@@ -139,7 +139,7 @@ class SpoolWriter:
     ) -> int | None:
         """Store the record prefix + stamp(sequence) + suffix; return its sequence, or None if it was dropped.
 
-        Never raises for disk trouble. Waits only for other appends, and with `block` up to `block_timeout_s`.
+        Never raises for disk trouble. Waits only for other appends, and for room as long as the policy lets its level.
         """
         return self.put(prefix, suffix, timestamp_us, _tag(level, dataset))
 
@@ -178,13 +178,23 @@ class SpoolWriter:
                         if self._is_synced:
                             self._supply.sync_appended()
                         return sequence
-            except ValueError:  # the map is closed: a signal handler forked just now, and this is the child
-                if not self._is_closed:
-                    raise
-                refusal = DropReason.CLOSED
-            deadline_s = self._wait_for_room(refusal, deadline_s)
+            except ValueError as error:
+                refusal = self._after_failed_store(error)
+                if refusal is None:
+                    continue
+            deadline_s = self._patience.wait(refusal, _RANKS[tag_level(tag)], deadline_s)
             if deadline_s is None:
+                self._drop(refusal)
                 return None
+
+    def _after_failed_store(self, error: ValueError) -> DropReason | None:
+        """Return why the record is dropped, or None to try it once more. Raises what is not the spool's."""
+        if self._is_closed:  # the map is closed: a signal handler forked just now, and this is the child
+            return DropReason.CLOSED
+        if not isinstance(error, StoreFailed):
+            raise error
+        with self._lock:
+            return self._supply.after_failed_store(error.cause)
 
     def _wait_for_turn(self) -> bool:
         """Wait until the lock is free; return False if this very thread holds it, further up its stack.
@@ -197,18 +207,6 @@ class SpoolWriter:
         while self._is_locked():
             time.sleep(_TURN_STEP_S)
         return True
-
-    def _wait_for_room(self, refusal: DropReason, deadline_s: float | None) -> float | None:
-        """Drop the record and return None, or wait a step and return until when to try again."""
-        if self._policy.when_full == "block" and refusal in _WAITABLE:
-            now_s = self._clock.monotonic_s()
-            if deadline_s is None:
-                deadline_s = now_s + self._policy.block_timeout_s
-            if now_s < deadline_s:
-                self._clock.wait(self._never, min(_BLOCK_STEP_S, deadline_s - now_s))
-                return deadline_s
-        self._drop(refusal)
-        return None
 
     def _make_room(self, frame_bytes: int, tag: bytes) -> DropReason | None:
         """Let `_tail` take a frame of this size and level, or return why it cannot. With the lock held."""
@@ -235,7 +233,7 @@ class SpoolWriter:
             folder = self._supply.folder
             if folder is not None and not self._is_closed:
                 folder.look()
-                folder.sync_if_due()
+                folder.syncs.if_due(folder.tail)
 
     def close(self) -> None:
         """Sync as the policy says, let go of the folder; later appends drop with reason `closed`.
@@ -249,6 +247,7 @@ class SpoolWriter:
         with self._lock:
             folder, self._supply.folder, self._is_closed = self._supply.folder, None, True
             if folder is not None:
+                folder.settle()
                 self._tail = Tail(folder.tail.next_sequence)
                 folder.close()
 

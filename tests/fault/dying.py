@@ -46,6 +46,15 @@ class DyingDisk(Disk):
             die()
         return written
 
+    def store(self, descriptor: int, data: bytes, offset: int) -> None:
+        is_fatal = self._is_fatal()
+        if is_fatal and self._moment == HALF:
+            super().store(descriptor, data[: len(data) // 2], offset)
+            die()
+        super().store(descriptor, data, offset)
+        if is_fatal:
+            die()
+
     def overwrite(self, path: Path, offset: int, data: bytes, *, durable: bool) -> None:
         is_fatal = self._is_fatal()
         if is_fatal and self._moment == HALF:

@@ -32,10 +32,10 @@ def write_some(bench: Bench, disk: DyingDisk, when_full: str, tell: Callable[[in
 def test_killed_at_each_write_boundary_of_the_writer(bench: Bench, when_full: str) -> None:
     """U22: whatever change of the disk the writer dies at, each append that returned is there, in order, once."""
     whole = DyingDisk()
-    write_some(Bench(bench.root.parent / "whole"), whole, when_full, lambda _number: None)
+    write_some(bench.beside("whole"), whole, when_full, lambda _number: None)
     for fatal in range(1, whole.count + 1):
         for moment in MOMENTS:
-            one = Bench(bench.root.parent / f"{fatal}-{moment}")
+            one = bench.beside(f"{fatal}-{moment}")
             dying = DyingDisk(fatal, moment)
             end, told = in_child(
                 lambda tell, one=one, dying=dying: write_some(one, dying, when_full, tell)  # type: ignore[misc]
@@ -57,10 +57,10 @@ def test_killed_at_each_line_of_the_writer(bench: Bench, stride: int) -> None:
             tell(sequence)
 
     whole = Interrupter()
-    write(Bench(bench.root.parent / "whole"), whole, lambda _number: None)
+    write(bench.beside("whole"), whole, lambda _number: None)
     assert whole.lines > 300
     for fatal in range(1, whole.lines + 1, stride):
-        one = Bench(bench.root.parent / str(fatal))
+        one = bench.beside(fatal)
         end, told = in_child(
             lambda tell, one=one, fatal=fatal: write(one, Interrupter(fatal, die), tell)  # type: ignore[misc]
         )
@@ -120,7 +120,7 @@ def test_killed_at_each_write_boundary_of_the_reader(bench: Bench) -> None:
     assert whole.count > 10
     for fatal in range(1, whole.count + 1):
         for moment in MOMENTS:
-            one = Bench(bench.root.parent / f"{fatal}-{moment}")
+            one = bench.beside(f"{fatal}-{moment}")
             fill(one)
             dying = DyingDisk(fatal, moment)
             end, told = in_child(

@@ -78,10 +78,10 @@ def test_forked_at_each_line_of_an_append(bench: Bench, stride: int) -> None:
         else:
             children.append(child)
 
-    whole = write(Bench(bench.root.parent / "whole"), lambda _writer: None)
+    whole = write(bench.beside("whole"), lambda _writer: None)
     for fatal in range(1, whole.lines + 1, stride):
         children: list[int] = []
-        one = Bench(bench.root.parent / str(fatal))
+        one = bench.beside(fatal)
         parent = os.getpid()
         try:
             write(one, fork, fatal)

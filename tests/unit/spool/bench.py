@@ -18,11 +18,16 @@ from shipper.spool.writer import SpoolWriter
 class Bench:
     """A spool root with short ways to write and read in it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, writes: str = "auto") -> None:
         self.root = root
+        self.writes = writes
         self.clock = ManualClock()
         self.drops: list[tuple[str, int]] = []
         self._made = 0
+
+    def beside(self, name: object) -> Bench:
+        """Return another spool root of the same kind, beside this one."""
+        return Bench(self.root.parent / str(name), self.writes)
 
     def writer(
         self,
@@ -33,9 +38,12 @@ class Bench:
         stamp: bytes = b"#%d#%d#",
         **policy: Any,
     ) -> SpoolWriter:
-        """Open a writer; without a free-space floor unless asked for, so that the test machine's disk is no part."""
+        """Open a writer; without a free-space floor unless asked for, so that the test machine's disk is no part.
+
+        And without waiting for room: waiting moves a clock that is moved by hand.
+        """
         self._made += 1
-        policy = {"free_space_floor_bytes": 0, **policy}
+        policy = {"free_space_floor_bytes": 0, "warning_wait_s": 0, "writes": self.writes, **policy}
         return SpoolWriter.open(
             self.root,
             SpoolPolicy(**policy),

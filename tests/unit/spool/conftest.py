@@ -9,7 +9,7 @@ import pytest
 from tests.unit.spool.bench import Bench
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    """Return a spool root of this test's own."""
-    return Bench(tmp_path / "spool")
+@pytest.fixture(params=["mapped", "plain"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+    """Return a spool root of this test's own: each rule holds for both ways to write a segment."""
+    return Bench(tmp_path / "spool", request.param)

@@ -56,17 +56,17 @@ def check(bench: Bench, writer: SpoolWriter, told: list[int]) -> None:
     assert writer.drops == {}
 
 
-@pytest.mark.parametrize("fsync", ["never", "always"])
+@pytest.mark.parametrize(("fsync", "writes"), [("never", "mapped"), ("always", "mapped"), ("never", "plain")])
 @pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.slow)])
-def test_an_exception_at_any_line_of_an_append(memory: Path, fsync: str, stride: int) -> None:
+def test_an_exception_at_any_line_of_an_append(memory: Path, fsync: str, writes: str, stride: int) -> None:
     """KeyboardInterrupt and SystemExit pass, wherever they strike, and leave the spool consistent."""
     whole = Interrupter()
-    writer, told = write(Bench(memory / "whole"), whole, fsync=fsync)
+    writer, told = write(Bench(memory / "whole", writes), whole, fsync=fsync)
     writer.close()
     assert told == list(range(1, len(BODIES) + 1))
     assert whole.lines > 400
     for fatal in range(1, whole.lines + 1, stride):
-        bench = Bench(memory / str(fatal))
+        bench = Bench(memory / str(fatal), writes)
         writer, told = write(bench, Interrupter(fatal), fsync=fsync)
         check(bench, writer, told)
 

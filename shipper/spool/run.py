@@ -1,0 +1,82 @@
+"""Many frames in one go: the ordinary ones that follow each other without a gap, of one segment.
+
+Whatever is not ordinary (damage, a tombstone, a jump in the sequence, the end) ends a run; `SpoolReader.read` is
+asked for what comes there.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+from shipper.record import Row
+from shipper.spool.checkpoint import Position
+from shipper.spool.frame import HEAD_BYTES, HEADER_BYTES, MAGIC
+
+_HEADER: Final = struct.Struct("<4sIIQqBBBB")
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledRun:
+    """Records as read, one after another.
+
+    Attributes:
+        segment: number of the segment they stand in.
+        rows: at least one.
+        ends: offset of the byte behind each one's frame.
+        size_bytes: of all payloads.
+        missing_before: sequences lost directly before the first that nothing explains.
+    """
+
+    segment: int
+    rows: list[Row]
+    ends: list[int]
+    size_bytes: int
+    missing_before: int = 0
+
+    @property
+    def position(self) -> Position:
+        """The place behind the last record."""
+        return Position(self.segment, self.ends[-1], self.rows[-1][0])
+
+
+def scan(
+    data: bytes, offset: int, base: int, sequence: int, max_records: int, max_bytes: int
+) -> tuple[list[Row], list[int], int]:
+    """Return the rows that start at `offset` of `data` (layout version 2), the ends of their frames, and their size.
+
+    Args:
+        base: where `data` starts in the file; it is added to the ends.
+        sequence: that of the record before.
+        max_records, max_bytes: it ends with the record that reaches one of them.
+    """
+    unpack, crc32, view, size = _HEADER.unpack_from, zlib.crc32, memoryview(data), len(data)
+    rows: list[Row] = []
+    ends: list[int] = []
+    name, dataset, left_bytes = b"", "", max_bytes
+    while offset + HEADER_BYTES <= size and left_bytes > 0 and len(rows) < max_records:
+        magic, length, checksum, number, timestamp_us, kind, level, name_length, reserved = unpack(
+            data, offset
+        )
+        end = offset + HEAD_BYTES + length
+        start = offset + HEADER_BYTES + name_length
+        sequence += 1
+        if (
+            magic != MAGIC
+            or number != sequence
+            or kind
+            or reserved
+            or not start <= end <= size
+            or crc32(view[offset + HEAD_BYTES : end]) != checksum
+        ):
+            break
+        if data[offset + HEADER_BYTES : start] != name:
+            name = data[offset + HEADER_BYTES : start]
+            dataset = name.decode("utf-8", "replace")
+        rows.append((number, timestamp_us, level, dataset, data[start:end]))
+        ends.append(base + end)
+        left_bytes -= end - start
+        offset = end
+    return rows, ends, max_bytes - left_bytes
