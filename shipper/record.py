@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import overload
 
 PRODUCER_ID_LENGTH = 20
 """Characters of a producer id: 80 random bits in hexadecimal."""
@@ -43,3 +46,42 @@ class Record:
     def event_id(self) -> str:
         """The id under which the record is found, everywhere."""
         return event_id(self.producer_id, self.sequence)
+
+
+Row = tuple[int, int, int, str, bytes]
+"""A record of a known producer: sequence, timestamp_us, level, dataset, payload."""
+
+
+class RecordBatch(Sequence[Record]):
+    """Records of one producer, as rows: who sends a hundred thousand in a second makes no object for each.
+
+    Attributes:
+        producer_id: who made them all.
+        rows: one per record; do not change them.
+    """
+
+    __slots__ = ("producer_id", "rows")
+
+    def __init__(self, producer_id: str, rows: list[Row]) -> None:
+        self.producer_id = producer_id
+        self.rows = rows
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> list[RecordBatch]:
+        """Return records as batches, in the same order."""
+        return [
+            cls(producer_id, [(r.sequence, r.timestamp_us, r.level, r.dataset, r.payload) for r in group])
+            for producer_id, group in groupby(records, lambda record: record.producer_id)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> RecordBatch: ...
+    def __getitem__(self, index: int | slice) -> Record | RecordBatch:
+        if isinstance(index, slice):
+            return RecordBatch(self.producer_id, self.rows[index])
+        return Record(self.producer_id, *self.rows[index])
