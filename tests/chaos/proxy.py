@@ -106,6 +106,7 @@ class Proxy:
         self._random = random.Random(hop)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy-{hop}", daemon=True)
+        self._server: asyncio.Server | None = None
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
 
@@ -116,10 +117,19 @@ class Proxy:
 
     def close(self) -> None:
         """Cut everything and end."""
-        self._loop.call_soon_threadsafe(self._cut_all)
+        asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
-        self._socket.close()
+        self._loop.close()
+
+    async def _shut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)  # transports that were aborted close their sockets in the next turn
 
     def set_weather(self, kind: str, length_s: float) -> None:
         """Let it be so for so long; what refuses or cuts begins by cutting."""
@@ -152,7 +162,7 @@ class Proxy:
             link.cut()
 
     async def _serve(self) -> None:
-        await asyncio.start_server(self._accept, sock=self._socket, limit=1 << 26)
+        self._server = await asyncio.start_server(self._accept, sock=self._socket, limit=1 << 26)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         port: int = writer.get_extra_info("peername")[1]
@@ -219,6 +229,7 @@ class Proxy:
         """Hold a message back as long as the weather says; return the weather."""
         if self._weather.now() == "slow":
             await asyncio.sleep(self._random.uniform(0.1, 1.5))
-        while self._weather.now() == "silent":
-            await asyncio.sleep(_STEP_S)  # noqa: ASYNC110 - weather is set in another thread, and by the clock
+        # Looked at again and again: weather is set in another thread, and ends by the clock.
+        while self._weather.now() == "silent":  # noqa: ASYNC110
+            await asyncio.sleep(_STEP_S)
         return self._weather.now()
