@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean stop test-logstash bench-emit costs
+.PHONY: demo test check format clean stop test-logstash bench-emit costs chaos
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make check   format, lint, types, import rules, fast tests"
 	@echo "make bench-emit  what a logging call costs, ours and others'; fails beyond a promise"
 	@echo "make costs   the same, written to docs/reference/costs.md"
+	@echo "make chaos   kill everything, again and again, then balance the books (ROUNDS=5 of 40 s, SEED=any number)"
 	@echo "make clean   remove what the above made here (not the download cache)"
 
 $(VENV)/.installed: pyproject.toml
@@ -53,6 +54,10 @@ bench-emit: $(VENV)/.installed-bench
 costs: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/emit.py --markdown $(BENCH) > docs/reference/costs.md.new
 	mv docs/reference/costs.md.new docs/reference/costs.md
+
+# CHAOS='--report docs/explanation/chaos.md' puts the report into that page.
+chaos: $(VENV)/.installed
+	$(BIN)/python -m tests.chaos --rounds $(or $(ROUNDS),5) $(if $(SEED),--seed $(SEED)) $(CHAOS)
 
 test-logstash: $(VENV)/.installed
 	@test -n "$(LOGSTASH_HOME)" || { echo "Set LOGSTASH_HOME to a Logstash 9.2 and run again." >&2; exit 2; }
