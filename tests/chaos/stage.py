@@ -16,6 +16,8 @@ from shipper.kafka.dead_letters import topic_config
 from shipper.stack import EmbeddedStack
 from tests.chaos.ledger import SHIPPED_BY_AGENT
 
+ROOT: Final = Path(__file__).parents[2]
+"""Where programs start: with -m they take the package from here, be it the installed one or not."""
 PARTITIONS: Final = 3
 AGENT_LARGEST_BYTES: Final = 6000
 """The agent's limit of a record: the oversized ones of `ledger.message_of` become dead letters."""
@@ -135,7 +137,7 @@ class Stage:
         return subprocess.run(
             [sys.executable, "-m", "shipper", *arguments],
             env=self.environment(**settings),
-            cwd=self.folder,
+            cwd=ROOT,
             capture_output=True,
             text=True,
             timeout=timeout_s,

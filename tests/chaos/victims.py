@@ -18,9 +18,8 @@ import psutil
 
 from tests.chaos.ledger import read_state
 from tests.chaos.proxy import Proxy
-from tests.chaos.stage import Stage
+from tests.chaos.stage import ROOT, Stage
 
-ROOT: Final = Path(__file__).parents[2]
 _TAIL_BYTES: Final = 4096
 
 
