@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from shipper.clock import Clock
@@ -11,13 +10,14 @@ from shipper.errors import BrokerUnavailable, ShipperError, SpoolUnreadable
 from shipper.observe.counters import Counters
 from shipper.observe.health import Health
 from shipper.observe.report import Reporter
-from shipper.record import Record
 from shipper.ship.batch import BatchLimits
 from shipper.ship.dead_letter import DeadLetters, Refusal
 from shipper.ship.retry import Backoff
-from shipper.ship.sink import Delivery, Sink
+from shipper.ship.sink import Sink
+from shipper.ship.window import Window
 from shipper.spool.checkpoint import Position
-from shipper.spool.reader import SpooledRecord, SpoolReader
+from shipper.spool.reader import SpoolReader
+from shipper.spool.run import SpooledRun
 
 _WINDOW_BATCHES = 10
 """Records behind one that cannot be settled yet are still sent, up to this many batches of them."""
@@ -40,16 +40,6 @@ class Shipping:
     reporter: Reporter
 
 
-@dataclass(slots=True)
-class _Item:
-    """One record in hand; `record` is None once it is settled (its bytes are not needed any more)."""
-
-    position: Position
-    read_at_s: float
-    record: Record | None
-    refused: ShipperError | None = None
-
-
 class Shipment:
     """Ships one folder; for one thread. Nothing here waits: `turn` says how long its caller may.
 
@@ -62,9 +52,7 @@ class Shipment:
         self._shipping = shipping
         self._counters = counters
         self._is_own = is_own
-        self._window: deque[_Item] = deque()
-        self._open_records = 0
-        self._open_bytes = 0
+        self._window = Window(reader.producer_id)
         self._backoff = shipping.backoff
         self._trouble: ShipperError | None = None
         self._failed_at_s = float("-inf")
@@ -79,7 +67,7 @@ class Shipment:
     @property
     def waiting_records(self) -> int:
         """Records in hand that are not settled."""
-        return self._open_records
+        return self._window.open_records
 
     def turn(self, *, is_urgent: bool = False) -> float | None:
         """Do one bounded piece of work.
@@ -100,7 +88,7 @@ class Shipment:
             self._fill(now_s)
         except SpoolUnreadable as unreadable:
             error = unreadable  # what was read before can still go
-        if not self._open_records:
+        if not self._window.open_records:
             return None if error is None else self._after(error)
         wait_s = 0.0 if is_urgent else self._wait_s(now_s)
         if wait_s > 0:
@@ -130,82 +118,65 @@ class Shipment:
         return self._delay_s
 
     def _fill(self, now_s: float) -> None:
-        limits = self._shipping.limits
-        while len(self._window) < _WINDOW_BATCHES * limits.max_records and not limits.is_full(
-            self._open_records, self._open_bytes
+        limits, window = self._shipping.limits, self._window
+        while len(window) < _WINDOW_BATCHES * limits.max_records and not limits.is_full(
+            window.open_records, window.open_bytes
         ):
-            found = self.reader.read()
+            found = self.reader.read_run(
+                limits.max_records - window.open_records, limits.max_bytes - window.open_bytes
+            )
             if found is None:
                 return
-            self._take(found, now_s)
+            self._account(found)
+            window.add(found, now_s)
 
-    def _take(self, found: SpooledRecord, now_s: float) -> None:
+    def _account(self, found: SpooledRun) -> None:
         if not self._is_own:
-            self._counters.count_emitted(1 + found.missing_before)
+            self._counters.count_emitted(len(found.rows) + found.missing_before)
         if found.missing_before:
             self._counters.count_dropped("spool_damaged", found.missing_before)
-            first = found.sequence - found.missing_before
+            behind = found.rows[0][0]
             self._shipping.reporter.report(
                 "spool.damaged",
-                f"records {first} to {found.sequence - 1} of {self.reader.producer_id} "
+                f"records {behind - found.missing_before} to {behind - 1} of {self.reader.producer_id} "
                 "are missing from the spool: its files were damaged or removed.",
             )
-        record = Record(
-            self.reader.producer_id,
-            found.sequence,
-            found.timestamp_us,
-            found.level,
-            found.dataset,
-            found.payload,
-        )
-        self._window.append(_Item(found.position, now_s, record))
-        self._open_records += 1
-        self._open_bytes += len(found.payload)
 
     def _wait_s(self, now_s: float) -> float:
-        oldest_s = next(item.read_at_s for item in self._window if item.record is not None)
-        return self._shipping.limits.wait_s(self._open_records, self._open_bytes, oldest_s, now_s)
+        window, oldest = self._window, self._window.oldest
+        read_at_s = now_s if oldest is None else oldest[0]
+        return self._shipping.limits.wait_s(window.open_records, window.open_bytes, read_at_s, now_s)
 
     def _send(self) -> ShipperError | None:
         """Send what is open; return the first retriable error, or None if all of it was settled."""
-        fresh = [item for item in self._window if item.record is not None and item.refused is None]
+        fresh = self._window.fresh()
         trouble: ShipperError | None = None
         if fresh:
-            deliveries = self._shipping.sink.send([item.record for item in fresh if item.record is not None])
-            accepted = 0
-            for item, delivery in zip(fresh, deliveries, strict=True):
-                if delivery.error is None:
-                    self._close_item(item)
-                    accepted += 1
-                elif delivery.error.retriable:
-                    trouble = trouble or delivery.error
-                else:
-                    item.refused = delivery.error
-            self._count(accepted, deliveries)
+            settled = self._window.settle(self._shipping.sink.send(fresh))
+            trouble = settled.trouble
+            if settled.accepted:
+                self._counters.count_delivered(settled.accepted)
+                self._shipping.health.note_delivery()
+            if settled.failed:
+                self._counters.count_retries(settled.failed)
         return self._bury() or trouble
-
-    def _count(self, accepted: int, deliveries: Sequence[Delivery]) -> None:
-        if accepted:
-            self._counters.count_delivered(accepted)
-            self._shipping.health.note_delivery()
-        failed = sum(delivery.is_retriable for delivery in deliveries)
-        if failed:
-            self._counters.count_retries(failed)
 
     def _bury(self) -> ShipperError | None:
         """Write what was refused to the dead letters; return why that is not possible now, or None."""
-        refused: list[tuple[_Item, Refusal]] = []
-        for item in self._window:
-            if item.record is not None and item.refused is not None:
-                place = f"{self.reader.producer_id}/{item.position.segment}@{item.position.offset}"
-                refused.append((item, Refusal(item.record, item.refused, place)))
+        refused = self._window.refused()
         if not refused:
             return None
+        refusals = [
+            Refusal(
+                record, error, f"{self.reader.producer_id}/{item.position.segment}@{item.position.offset}"
+            )
+            for item, record, error in refused
+        ]
         trouble: ShipperError | None = None
-        deliveries = self._shipping.dead_letters.write([refusal for _, refusal in refused])
-        for (item, refusal), delivery in zip(refused, deliveries, strict=True):
+        deliveries = self._shipping.dead_letters.write(refusals)
+        for (item, _, _), refusal, delivery in zip(refused, refusals, deliveries, strict=True):
             if delivery.error is None:
-                self._close_item(item)
+                self._window.bury(item)
                 self._counters.count_dead_lettered(refusal.reason)
                 self._shipping.reporter.report(
                     f"ship.dead_letter.{refusal.reason}", f"{refusal.error} It is kept as a dead letter."
@@ -215,15 +186,8 @@ class Shipment:
                 trouble = trouble or delivery.error
         return trouble
 
-    def _close_item(self, item: _Item) -> None:
-        if item.record is not None:
-            self._open_records -= 1
-            self._open_bytes -= len(item.record.payload)
-            item.record = None
-
     def _settle_front(self) -> None:
-        while self._window and self._window[0].record is None:
-            self._settled = self._window.popleft().position
+        self._settled = self._window.take_settled() or self._settled
 
     def _store_settled(self) -> None:
         """Acknowledge to the spool; what a disk refuses now is tried again at the next turn."""
@@ -234,14 +198,11 @@ class Shipment:
     @property
     def oldest(self) -> tuple[float, int] | None:
         """When the oldest open record was read (monotonic clock, seconds) and its event time (µs); None if none."""
-        for item in self._window:
-            if item.record is not None:
-                return item.read_at_s, item.record.timestamp_us
-        return None
+        return self._window.oldest
 
     def remove_if_finished(self) -> bool:
         """Delete the folder if its writer is dead and everything in it is settled; return whether it is so."""
-        if self._window or self._settled is not None or not self.reader.is_finished():
+        if len(self._window) or self._settled is not None or not self.reader.is_finished():
             return False
         try:
             self.reader.remove()
