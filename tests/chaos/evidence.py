@@ -12,6 +12,7 @@ from shipper.elastic.client import connect
 from shipper.index.letters import read_dead_letters
 from shipper.index.search import read_all
 from shipper.kafka.admin import Admin
+from shipper.spool.directory import read_meta, scan
 from shipper.spool.tombstones import read_tombstones
 from tests.chaos.accounting import Found
 from tests.chaos.stage import Stage
@@ -69,9 +70,14 @@ def lag(stage: Stage) -> int:
         return admin.lag(stage.group, stage.kafka.topic)
 
 
-def torn_evictions(folders: Iterable[Path]) -> int:
-    """Return how many records the tombstones of spool folders stand for."""
-    return sum(stone.last - stone.first + 1 for folder in folders for stone in read_tombstones(folder))
+def evicted_by(root: Path, pid: int) -> int:
+    """Return how many records the tombstones of a process's spool folder stand for."""
+    return sum(
+        stone.last - stone.first + 1
+        for folder in scan(root)
+        if read_meta(folder).pid == pid
+        for stone in read_tombstones(folder)
+    )
 
 
 def last_known_places(stage: Stage, tokens: Iterable[str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -69,8 +69,7 @@ def run(
 def _drain(stage: Stage, say: Callable[[str], None]) -> list[str]:
     """Ship and index what is left, as a user would: both commands with --once. Return what went wrong."""
     problems = []
-    stones = evidence.torn_evictions(stage.small_spool.glob("*"))
-    say(f"draining; tombstones of {stones} records in the small spool")
+    say("draining")
     for root in (stage.spool, stage.small_spool):
         answer = stage.command(
             *("agent", "--once", "--timeout", f"{_DRAIN_S:.0f}"),
@@ -97,7 +96,7 @@ def _drain(stage: Stage, say: Callable[[str], None]) -> list[str]:
 def _judge(
     stage: Stage, conductor: Conductor, seed: int, rounds: int, length_s: float, say: Callable[[str], None]
 ) -> Outcome:
-    result = _balance(stage)
+    result = _balance(stage, conductor.victims.torn_evictions)
     say(str(result))
     outcome = Outcome(
         seed, rounds, length_s, result, conductor.deaths, conductor.sprung, conductor.laid, conductor.weather
@@ -116,7 +115,7 @@ def _judge(
         outcome.facts[f"replay of the whole topic by {name}: stored anew"] = str(
             counts.get("indexed", "failed")
         )
-    again = _balance(stage)
+    again = _balance(stage, conductor.victims.torn_evictions)
     if str(again) != str(result):
         outcome.after_replays.append(f"the books changed from {result} to {again}")
     if result.missing:
@@ -124,9 +123,9 @@ def _judge(
     return outcome
 
 
-def _balance(stage: Stage) -> Balance:
+def _balance(stage: Stage, torn_evictions: Mapping[str, int]) -> Balance:
     accounts = list(read_ledgers(stage.ledgers))
-    return balance(accounts, evidence.stored(stage), evidence.dead_letters(stage), {})
+    return balance(accounts, evidence.stored(stage), evidence.dead_letters(stage), torn_evictions)
 
 
 def _forget_group(stage: Stage) -> None:

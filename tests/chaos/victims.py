@@ -16,11 +16,14 @@ from typing import Final
 
 import psutil
 
+from tests.chaos.evidence import evicted_by
 from tests.chaos.ledger import read_state
 from tests.chaos.proxy import Proxy
 from tests.chaos.stage import ROOT, Stage
 
 _TAIL_BYTES: Final = 4096
+RECORDS_OF_A_SEGMENT: Final = 200
+"""More than a segment of the small spool holds: what one append may evict."""
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ class Victims:
         self.deaths = deaths
         self._numbers: Counter[str] = Counter()
         self.places: list[Victim] = []
+        self.torn_evictions: dict[str, int] = {}
 
     def add(self, kind: str, count: int = 1) -> None:
         """Have so many of a kind from now on."""
@@ -166,6 +170,9 @@ class Victims:
     def _forget(self, place: Victim, away_s: float) -> None:
         if place.process is not None:
             place.process.wait()
+            if place.kind == "small":
+                evicted = evicted_by(self._stage.small_spool, place.process.pid)
+                self.torn_evictions[place.life] = min(evicted, RECORDS_OF_A_SEGMENT)
         place.process = None
         place.held_until_s = 0.0
         place.restart_at_s = time.monotonic() + away_s
