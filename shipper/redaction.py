@@ -51,8 +51,9 @@ def shown(payload: bytes, by: Redactor | None, *, indent: int | None = None) -> 
     try:
         found = json.loads(payload)
         if isinstance(found, dict):
+            # As a document first, then as text: names that no schema of ours knows are judged there.
             chosen.apply(found)
-            return json.dumps(found, ensure_ascii=False, indent=indent)
+            return chosen.scan(json.dumps(found, ensure_ascii=False, indent=indent))
     except (ValueError, RecursionError):
         pass
     return chosen.scan(payload.decode("utf-8", "backslashreplace"))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shipper.config import KafkaSettings
-from shipper.errors import BrokerUnavailable, TopicMissing
+from shipper.errors import TopicMissing
 from shipper.index.moment import rfc3339
 from shipper.kafka.admin import Admin
-from shipper.kafka.consumer import ConsumedRecord, Consumer
+from shipper.kafka.consumed import ConsumedRecord
 from shipper.kafka.dead_letters import DeadLetter, decode
-
-_SILENT_POLLS_MAX = 60
-_POLL_S = 0.5
+from shipper.kafka.reading import read_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,26 +98,7 @@ def read_dead_letters(settings: KafkaSettings) -> Iterator[StoredLetter]:
 def _read_topic(settings: KafkaSettings, topic: str) -> Iterator[ConsumedRecord]:
     with Admin(settings) as admin:
         starts, ends = admin.start_offsets(topic), admin.end_offsets(topic)
-    open_ends = {part: end for part, end in ends.items() if end > starts.get(part, 0)}
-    if not open_ends:
-        return
-    consumer = Consumer(settings, [topic], f"shipper-read-{secrets.token_hex(8)}", client_id="shipper-read")
-    silent = 0
-    try:
-        while open_ends:
-            records = consumer.poll(_POLL_S)
-            silent = 0 if records else silent + 1
-            if silent > _SILENT_POLLS_MAX:
-                raise BrokerUnavailable(settings.bootstrap_servers, f"reading {topic} got stuck")
-            for record in records:
-                end = open_ends.get(record.partition)
-                if end is None or record.offset >= end:
-                    continue
-                yield record
-                if record.offset + 1 >= end:
-                    del open_ends[record.partition]
-    finally:
-        consumer.close()
+    yield from read_range(settings, topic, starts, ends)
 
 
 def read_if_topic_exists(settings: KafkaSettings) -> Iterator[StoredLetter]:
