@@ -147,21 +147,31 @@ def forks(program: Program) -> None:
     say = program.voice("main")
     beside = threading.Thread(target=_beside, args=(program,), daemon=True)
     beside.start()
-    children: list[int] = []
+    children: dict[int, str] = {}
     count = 0
     while not program.stop.is_set():
         for _ in range(_BURST // 2):
             say()
         count += 1
         program.state.set("forking")
+        life = f"{program.life}c{count}"
         child = os.fork()
         if child == 0:
-            _child(program, f"{program.life}c{count}")
-        children.append(child)
+            _child(program, life)
+        children[child] = life
         program.rest(_PAUSE_S * 4)
-        children = [one for one in children if os.waitpid(one, os.WNOHANG)[0] == 0]
-    for one in children:
-        os.waitpid(one, 0)
+        _bury(program, children, os.WNOHANG)
+    _bury(program, children, 0)
+
+
+def _bury(program: Program, children: dict[int, str], options: int) -> None:
+    """Take note of how children ended."""
+    with (program.folder / f"{program.life}.children").open("a") as file:
+        for child, life in list(children.items()):
+            pid, status = os.waitpid(child, options)
+            if pid:
+                file.write(f"{life} {os.waitstatus_to_exitcode(status)}\n")
+                del children[child]
 
 
 def _beside(program: Program) -> None:

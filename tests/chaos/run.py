@@ -14,10 +14,11 @@ from shipper.stack import EmbeddedStack
 from tests.chaos import evidence
 from tests.chaos.accounting import Balance, balance
 from tests.chaos.conductor import Conductor
-from tests.chaos.ledger import read_ledgers
+from tests.chaos.ledger import read_ledgers, read_state
 from tests.chaos.report import Outcome
 from tests.chaos.schedule import make_schedule, short_schedule
 from tests.chaos.stage import AGENT_LARGEST_BYTES, Stage
+from tests.chaos.victims import end_of
 
 ROUND_S: Final = 40.0
 SHORT_ROUND_S: Final = 16.0
@@ -101,6 +102,7 @@ def _judge(
     outcome = Outcome(
         seed, rounds, length_s, result, conductor.deaths, conductor.sprung, conductor.laid, conductor.weather
     )
+    _count_children(stage, outcome)
     outcome.facts["records on the topic, doubles included"] = f"{evidence.records_on_topic(stage):,}"
     for name, group in (("the same group", stage.group), ("another group", f"{stage.group}-again")):
         if group == stage.group:
@@ -126,6 +128,15 @@ def _judge(
 def _balance(stage: Stage, torn_evictions: Mapping[str, int]) -> Balance:
     accounts = list(read_ledgers(stage.ledgers))
     return balance(accounts, evidence.stored(stage), evidence.dead_letters(stage), torn_evictions)
+
+
+def _count_children(stage: Stage, outcome: Outcome) -> None:
+    """Add the ends of forked children, as far as their parent lived to see them."""
+    for path in stage.ledgers.glob("*.children"):
+        for line in path.read_text("ascii").splitlines():
+            life, code = line.split()
+            end = end_of(int(code), read_state(stage.ledgers, life))
+            outcome.deaths.own_ends["forked child", end] += 1
 
 
 def _forget_group(stage: Stage) -> None:

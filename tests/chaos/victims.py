@@ -16,6 +16,7 @@ from typing import Final
 
 import psutil
 
+from shipper.spool.directory import READER_LOCK, writer_is_alive
 from tests.chaos.evidence import evicted_by
 from tests.chaos.ledger import read_state
 from tests.chaos.proxy import Proxy
@@ -82,7 +83,8 @@ class Victims:
             if place.held_until_s and now_s >= place.held_until_s:
                 self._wake(place)
             if place.process is not None and place.process.poll() is not None:
-                self.deaths.own_ends[place.kind, _end_of(place.process.returncode)] += 1
+                state = read_state(self._stage.ledgers, place.life)
+                self.deaths.own_ends[place.kind, end_of(place.process.returncode, state)] += 1
                 place.process = None
                 place.restart_at_s = max(place.restart_at_s, now_s + (0.3 if place.kind == "short" else 1.0))
             if place.process is None and now_s >= place.restart_at_s:
@@ -141,12 +143,17 @@ class Victims:
         self._forget(place, away_s)
 
     def stop(self, place: Victim, away_s: float) -> None:
-        """SIGTERM, as a service manager does, and SIGKILL after ten seconds."""
+        """SIGTERM, as a service manager does, and an absence of so long."""
+        if place.is_alive:
+            self._wake(place)
+            self.deaths.stops[place.kind, self.state_of(place)] += 1
+            self._end(place, away_s)
+
+    def _end(self, place: Victim, away_s: float) -> None:
+        """SIGTERM, and SIGKILL after ten seconds."""
         process = place.process
         if process is None or process.poll() is not None:
             return
-        self._wake(place)
-        self.deaths.stops[place.kind, self.state_of(place)] += 1
         process.terminate()
         try:
             process.wait(10)
@@ -185,7 +192,7 @@ class Victims:
                 assert place.process is not None
                 place.process.terminate()
         for place in self.places:
-            self.stop(place, 0.0)
+            self._end(place, 0.0)
         self.places = []
 
     def state_of(self, place: Victim) -> str:
@@ -221,6 +228,8 @@ class Victims:
             return "starting"
         if status.get("trouble") and not ports & self._ship.client_ports():
             return "cut off"
+        if _holds_orphan(place):
+            return "adopting: a dead process's folder in hand"
         records = status.get("records")
         waiting = records.get("waiting", 0) if isinstance(records, dict) else 0
         if waiting:
@@ -239,6 +248,20 @@ def _ports(place: Victim) -> set[int]:
         return set()
 
 
+def _holds_orphan(place: Victim) -> bool:
+    """Whether a process has the reader lease of a folder whose writer is dead."""
+    if place.process is None:
+        return False
+    folders = set()
+    with contextlib.suppress(OSError):
+        for link in Path(f"/proc/{place.process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                target = link.readlink()
+                if target.name == READER_LOCK:
+                    folders.add(target.parent)
+    return any(folder.is_dir() and not writer_is_alive(folder) for folder in folders)
+
+
 def _last_line(path: Path) -> dict[str, object] | None:
     try:
         with path.open("rb") as file:
@@ -252,11 +275,12 @@ def _last_line(path: Path) -> dict[str, object] | None:
     return found if isinstance(found, dict) else None
 
 
-def _end_of(code: int) -> str:
+def end_of(code: int, state: str) -> str:
+    """Return how a process ended: its exit code, or minus the signal, and what it said last."""
     if code >= 0:
         return f"ended with {code}"
     return (
-        "died by its own timer, at any instruction"
+        f"died by its own timer while {state}"
         if -code == signal.SIGALRM
         else f"ended by {signal.Signals(-code).name}"
     )
