@@ -1,7 +1,7 @@
 """Which client library speaks to the brokers.
 
 `auto` takes the faster one of those that are installed, for each job by itself: confluent-kafka for reading, and
-for writing kafka-python with record batches of our own making (`batch.py`), which costs half of what
+for writing kafka-python with record batches of our own making (`wire.py`), which costs half of what
 confluent-kafka's calls cost per record. The figures: docs/decisions/0011-transports.md, `benchmarks/ship.py`.
 """
 
@@ -26,6 +26,11 @@ def reading_client(settings: KafkaSettings) -> Client:
     if settings.client == "auto":
         return "confluent-kafka" if is_confluent_installed() else "kafka-python"
     return _installed(settings.client)
+
+
+def writing_client(settings: KafkaSettings) -> Client:
+    """Return the client that produces. Raises ConfigurationError if the one asked for is not installed."""
+    return "kafka-python" if settings.client == "auto" else _installed(settings.client)
 
 
 def _installed(client: Client) -> Client:

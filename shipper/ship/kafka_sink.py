@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from shipper.clock import Clock
 from shipper.config import KafkaSettings
 from shipper.datasets import index_name
-from shipper.errors import RecordRefused, ShipperError
-from shipper.record import Record
+from shipper.errors import ShipperError
+from shipper.record import Record, RecordBatch
 from shipper.ship.dead_letter import Refusal
 from shipper.ship.sink import ACCEPTED, Delivery
 
 if TYPE_CHECKING:
     from shipper.kafka.dead_letters import DeadLetter, DeadLetterTopic
-    from shipper.kafka.producer import Message, Outcome, Producer
+    from shipper.kafka.producer import Outcome, Producer
 
 
 def destination_name(settings: KafkaSettings) -> str:
@@ -81,17 +81,16 @@ class KafkaSink:
 
     def send(self, batch: Sequence[Record]) -> list[Delivery]:
         """Send the batch. Never raises; blocks at most about three request timeouts."""
-        deliveries: list[Delivery | None] = []
-        messages: list[Message] = []
-        for record in batch:
-            message = self._message(record)
-            if isinstance(message, ShipperError):
-                deliveries.append(Delivery(message))
-            else:
-                deliveries.append(None)
-                messages.append(message)
-        outcomes = iter(self._connections.producer().send(messages) if messages else ())
-        return [delivery or _delivery(next(outcomes)) for delivery in deliveries]
+        deliveries: list[Delivery] = []
+        for records in [batch] if isinstance(batch, RecordBatch) else RecordBatch.of(batch):
+            failures = self._connections.producer().send_records(
+                self._settings.topic, records, self._namespace
+            )
+            answers = [ACCEPTED] * len(records)
+            for place, error in failures.items():
+                answers[place] = Delivery(error)
+            deliveries += answers
+        return deliveries
 
     def write(self, refusals: Sequence[Refusal]) -> list[Delivery]:
         """Write refusals to the dead-letter topic. Never raises; blocks as `send` does."""
@@ -114,17 +113,6 @@ class KafkaSink:
             return index_name(record.dataset, self._namespace, record.timestamp_us)
         except (ValueError, OverflowError, OSError):
             return None
-
-    def _message(self, record: Record) -> Message | ShipperError:
-        from shipper.kafka.headers import record_headers  # noqa: PLC0415  # likewise
-        from shipper.kafka.producer import Message  # noqa: PLC0415
-
-        index = self._index(record)
-        if index is None:
-            return RecordRefused(f"its event time of {record.timestamp_us} µs belongs to no calendar")
-        return Message(
-            self._settings.topic, record.producer_id.encode(), record.payload, record_headers(record, index)
-        )
 
     def _letter(self, refusal: Refusal) -> DeadLetter:
         from shipper.kafka.dead_letters import DeadLetter  # noqa: PLC0415  # likewise
