@@ -58,6 +58,7 @@ class Shipment:
         self._failed_at_s = float("-inf")
         self._delay_s = 0.0
         self._settled: Position | None = None
+        self._is_end_accounted = False
 
     @property
     def is_cut_off(self) -> bool:
@@ -126,6 +127,7 @@ class Shipment:
                 limits.max_records - window.open_records, limits.max_bytes - window.open_bytes
             )
             if found is None:
+                self._account_for_the_end()
                 return
             self._account(found)
             window.add(found, now_s)
@@ -134,13 +136,23 @@ class Shipment:
         if not self._is_own:
             self._counters.count_emitted(len(found.rows) + found.missing_before)
         if found.missing_before:
-            self._counters.count_dropped("spool_damaged", found.missing_before)
-            behind = found.rows[0][0]
-            self._shipping.reporter.report(
-                "spool.damaged",
-                f"records {behind - found.missing_before} to {behind - 1} of {self.reader.producer_id} "
-                "are missing from the spool: its files were damaged or removed.",
-            )
+            self._drop_missing(found.missing_before, found.rows[0][0] - 1)
+
+    def _account_for_the_end(self) -> None:
+        missing, last = self.reader.missing_at_end
+        if missing and not self._is_end_accounted:
+            self._is_end_accounted = True
+            if not self._is_own:
+                self._counters.count_emitted(missing)
+            self._drop_missing(missing, last)
+
+    def _drop_missing(self, count: int, last: int) -> None:
+        self._counters.count_dropped("spool_damaged", count)
+        self._shipping.reporter.report(
+            "spool.damaged",
+            f"records {last - count + 1} to {last} of {self.reader.producer_id} "
+            "are missing from the spool: its files were damaged or removed.",
+        )
 
     def _wait_s(self, now_s: float) -> float:
         window, oldest = self._window, self._window.oldest

@@ -16,6 +16,7 @@ from typing import Any, Final
 from shipper.spool.checkpoint import FILE_NAME as CHECKPOINT
 from shipper.spool.checkpoint import START, Position, encode_file
 from shipper.spool.disk import Disk
+from shipper.spool.end import encode_end
 from shipper.spool.lock import FolderLock, is_held, try_lock
 
 WRITER_LOCK: Final = "writer.lock"
@@ -87,7 +88,8 @@ def create_folder(
         raise FileNotFoundError(errno.ENOENT, "the half-made folder was taken away", str(prepared))
     try:
         (prepared / READER_LOCK).touch(mode=0o600)
-        # Its room is taken now, so that a full disk cannot keep a reader from acknowledging.
+        # Their room is taken now, so that a full disk cannot keep a reader from acknowledging.
+        disk.store(lock.descriptor, encode_end(1), 0)
         disk.write_file(prepared / CHECKPOINT, encode_file(acknowledged), durable=False)
         disk.write_file(prepared / META, _encode_meta(meta), durable=False)
         prepared.rename(directory)

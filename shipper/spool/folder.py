@@ -18,6 +18,7 @@ from shipper.spool.directory import (
     remove_folder,
 )
 from shipper.spool.disk import FULL, Disk
+from shipper.spool.end import encode_end
 from shipper.spool.eviction import Evictor
 from shipper.spool.filesystem import is_safe_to_map
 from shipper.spool.lock import FolderLock, try_lock
@@ -83,7 +84,7 @@ class WriterFolder:
         self.release()
         acknowledged = Position(self._number, 0, self._acknowledged)
         directory, lock = _create(self.directory.parent, meta, self._disk, acknowledged)
-        return type(self)(
+        folder = type(self)(
             directory,
             lock,
             self._policy,
@@ -92,6 +93,13 @@ class WriterFolder:
             number=self._number,
             next_sequence=self.tail.next_sequence,
         )
+        folder.note_end()
+        return folder
+
+    def note_end(self) -> None:
+        """Write down how far the sequence is, for a reader that finds less. Never raises OSError."""
+        with contextlib.suppress(OSError):
+            self._disk.store(self._lock.descriptor, encode_end(self.tail.next_sequence), 0)
 
     @property
     def is_gone(self) -> bool:
@@ -193,6 +201,7 @@ class WriterFolder:
         self._room.take(tail.allocated_bytes)
         self._evictor.note_segment(tail.number, tail.first_sequence)
         self.tail = tail
+        self.note_end()
         if self.syncs.is_durable:
             try:
                 self._disk.sync_directory(self.directory)
@@ -254,6 +263,7 @@ class WriterFolder:
     def close(self) -> None:
         """Sync by policy, release everything; remove the folder if nothing was ever stored. Never raises OSError."""
         self._seal()
+        self.note_end()
         with contextlib.suppress(OSError):
             if self.tail.next_sequence == 1 and not list_segments(self.directory):
                 lease = try_lock(self.directory / READER_LOCK)

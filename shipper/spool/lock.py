@@ -19,6 +19,11 @@ class FolderLock:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
+    @property
+    def descriptor(self) -> int:
+        """Of the locked file, open for reading and writing; -1 after `release`."""
+        return self._descriptor
+
     def names(self, path: Path) -> bool:
         """Return whether `path` still names the file that is locked. Raises OSError."""
         return self._descriptor >= 0 and is_same_file(self._descriptor, path)

@@ -6,7 +6,6 @@ At least once: what was returned and not acknowledged is returned again by the n
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ from shipper.errors import CorruptFrame, SpoolUnreadable, TornFrame
 from shipper.spool.checkpoint import Checkpoint, Position
 from shipper.spool.directory import (
     READER_LOCK,
+    WRITER_LOCK,
     list_segments,
     read_meta,
     remove_folder,
@@ -21,32 +21,14 @@ from shipper.spool.directory import (
     writer_is_alive,
 )
 from shipper.spool.disk import Disk
+from shipper.spool.end import read_end
 from shipper.spool.frame import Frame, FrameKind, tombstone_first
 from shipper.spool.lock import FolderLock, try_lock
-from shipper.spool.recovery import Damage, start_of_frames, step_over
-from shipper.spool.run import SpooledRun
+from shipper.spool.recovery import Damage, missing_between, start_of_frames, step_over
+from shipper.spool.run import SpooledRecord, SpooledRun
 from shipper.spool.segment import HEADER_BYTES, SegmentReader
-from shipper.spool.tombstones import explained, read_tombstones
 
 _REAL: Final = Disk()
-
-
-@dataclass(frozen=True, slots=True)
-class SpooledRecord:
-    """One record as read, and where.
-
-    Attributes:
-        position: to be acknowledged once this record and all before it are settled.
-        missing_before: sequences lost directly before this one that nothing explains.
-    """
-
-    sequence: int
-    timestamp_us: int
-    level: int
-    dataset: str
-    payload: bytes
-    position: Position
-    missing_before: int = 0
 
 
 class SpoolReader:
@@ -55,6 +37,8 @@ class SpoolReader:
     Attributes:
         directory, producer_id, meta: which folder.
         damage: what was stepped over since it was opened.
+        missing_at_end: sequences lost behind the last record of a dead writer, once `read` has come to the end:
+            how many are missing, and which was the last.
     """
 
     def __init__(self, directory: Path, lease: FolderLock, disk: Disk) -> None:
@@ -63,6 +47,7 @@ class SpoolReader:
         self.producer_id = directory.name
         self.meta = read_meta(directory)
         self.damage = Damage()
+        self.missing_at_end = 0, 0
         self._lease = lease
         self._disk = disk
         self._checkpoint = Checkpoint(directory, disk)
@@ -137,9 +122,11 @@ class SpoolReader:
         while True:
             segment = self._current()
             if segment is None:
-                if self._is_writer_dead or not self._check_writer():
-                    return None
-                continue  # it died just now: look once more for what it wrote last
+                if self._is_writer_dead:
+                    self._account_for_the_end()
+                elif self._check_writer():
+                    continue  # it died just now: look once more for what it wrote last
+                return None
             try:
                 frame = segment.frame_at(self._next.offset)
                 is_damaged = frame is None and segment.is_sealed and self._next.offset < segment.size_bytes
@@ -155,6 +142,14 @@ class SpoolReader:
                 self._next = Position(self._next.segment, found, self._next.sequence)
             elif not self._go_on(segment):
                 return None
+
+    def _account_for_the_end(self) -> None:
+        """Behind the last record of a dead writer: what it noted as stored and is not there is missing."""
+        expected = self._next.sequence + 1
+        last = read_end(self.directory / WRITER_LOCK) - 1
+        missing = missing_between(self.directory, expected, last, self.damage)
+        self.missing_at_end = (missing, last) if missing else self.missing_at_end
+        self._next = Position(self._next.segment, self._next.offset, max(self._next.sequence, last))
 
     def _go_on(self, segment: SegmentReader) -> bool:
         """At the end of what `segment` holds: seal it or leave it; False if only waiting can help."""
@@ -218,10 +213,7 @@ class SpoolReader:
         """Account for a frame; return its record, or None if it holds none."""
         expected = self._next.sequence + 1
         first = tombstone_first(frame) if frame.kind == FrameKind.TOMBSTONE else frame.sequence
-        missing = max(0, first - expected)
-        if missing:
-            missing -= explained(read_tombstones(self.directory), expected, first - 1)
-            self.damage.missing_records += missing
+        missing = missing_between(self.directory, expected, first - 1, self.damage)
         self._next = Position(self._next.segment, frame.end, max(self._next.sequence, frame.sequence))
         if frame.kind != FrameKind.RECORD:
             self.damage.unknown_frames += frame.kind != FrameKind.TOMBSTONE

@@ -1,4 +1,4 @@
-"""Step over damage: what to do where a frame should be and is not. Pure of policy; FORMAT.md has the table."""
+"""Step over damage: what to do where a frame should be and is not, and what is then missing. FORMAT.md has the table."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from shipper.errors import SpoolUnreadable
 from shipper.spool.segment import HEADER_BYTES, READABLE, SegmentReader
+from shipper.spool.tombstones import explained, read_tombstones
 
 
 @dataclass(slots=True)
@@ -55,6 +56,15 @@ def start_of_frames(segment: SegmentReader, directory: Path, damage: Damage) -> 
         damage.foreign_segments += 1
         return None
     return HEADER_BYTES
+
+
+def missing_between(directory: Path, first: int, last: int, damage: Damage) -> int:
+    """Return how many of the sequences `first` to `last`, none of which was found, nothing explains; count them."""
+    if last < first:
+        return 0
+    missing = max(0, last - first + 1 - explained(read_tombstones(directory), first, last))
+    damage.missing_records += missing
+    return missing
 
 
 def step_over(segment: SegmentReader, offset: int, damage: Damage) -> int | None:

@@ -1,4 +1,4 @@
-"""Many frames in one go: the ordinary ones that follow each other without a gap, of one segment.
+"""What a reader returns: one record, or many frames in one go: the ordinary ones that follow each other without a gap, of one segment.
 
 Whatever is not ordinary (damage, a tombstone, a jump in the sequence, the end) ends a run; `SpoolReader.read` is
 asked for what comes there.
@@ -16,6 +16,24 @@ from shipper.spool.checkpoint import Position
 from shipper.spool.frame import HEAD_BYTES, HEADER_BYTES, MAGIC
 
 _HEADER: Final = struct.Struct("<4sIIQqBBBB")
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledRecord:
+    """One record as read, and where.
+
+    Attributes:
+        position: to be acknowledged once this record and all before it are settled.
+        missing_before: sequences lost directly before this one that nothing explains.
+    """
+
+    sequence: int
+    timestamp_us: int
+    level: int
+    dataset: str
+    payload: bytes
+    position: Position
+    missing_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)

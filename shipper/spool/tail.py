@@ -21,7 +21,7 @@ from shipper.spool.disk import Disk
 from shipper.spool.plain import PlainFile
 from shipper.spool.segment import SegmentHeader
 
-STRETCH_BYTES: Final = 1 << 17
+STRETCH_BYTES: Final = 1 << 16
 """After so much the file is looked at again. So much of it stays mapped, too: it counts as our memory."""
 
 _NOWHERE: Final = mmap.mmap(-1, mmap.PAGESIZE)
@@ -199,7 +199,10 @@ class SegmentTail(Tail):
             except ValueError as error:  # closed, by a fork in a signal handler
                 raise OSError(errno.EBADF, str(error)) from error
         self._mapped_from = start
-        self._claimed_to = min(self.allocated_bytes, self.at + max(size_bytes, STRETCH_BYTES))
+        end = -(-(self.at + size_bytes) // STRETCH_BYTES) * STRETCH_BYTES
+        end = min(self.allocated_bytes, end)
+        self._disk.zero(self._descriptor, max(self.at, self._claimed_to), end)
+        self._claimed_to = end
 
     def check(self) -> None:
         """Look whether the file is still what it should be.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Final
 from shipper.spool.disk import Disk
 
 FILE_NAME: Final = "tombstones"
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +52,22 @@ def explained(ranges: Sequence[Tombstone], first: int, last: int) -> int:
 def write_tombstones(disk: Disk, directory: Path, ranges: Sequence[Tombstone], *, durable: bool) -> None:
     """Replace a folder's tombstones. Raises OSError; then the former ones still stand."""
     rows = [[tombstone.first, tombstone.last, tombstone.reason] for tombstone in ranges]
-    content = json.dumps({"version": _VERSION, "ranges": rows}).encode()
+    content = json.dumps({"version": _VERSION, "checksum": _checksum(rows), "ranges": rows}).encode()
     disk.write_file(directory / FILE_NAME, content, durable=durable)
+
+
+def _checksum(rows: Sequence[object]) -> int:
+    return zlib.crc32(json.dumps(rows).encode())
 
 
 def read_tombstones(directory: Path) -> tuple[Tombstone, ...]:
     """Return a folder's tombstones; none if there is no file or it is damaged."""
     try:
         found = json.loads((directory / FILE_NAME).read_bytes())
-        rows = found["ranges"] if found["version"] == _VERSION else []
+        rows = found["ranges"]
+        # A damaged digit must not explain what is really missing. Version 1 had no checksum.
+        if found["version"] != 1 and (found["version"], found["checksum"]) != (_VERSION, _checksum(rows)):
+            return ()
         return tuple(Tombstone(int(first), int(last), str(reason)) for first, last, reason in rows)
     except (OSError, ValueError, TypeError, KeyError):
         return ()

@@ -32,10 +32,11 @@ def filled() -> Iterator[tuple[Bench, dict[int, bytes]]]:
 
 
 def check(bench: Bench, stored: dict[int, bytes]) -> None:
-    """Read everything: all of it is true, in order, and what is absent is a named gap (or the torn end)."""
+    """Read everything: all of it is true, in order, and whatever is absent is a named gap, at the end too."""
     with bench.reader(bench.root / "p") as reader:
         found = bench.drain(reader, limit=10 * RECORDS)
         missing = reader.damage.missing_records
+        at_end, _ = reader.missing_at_end
         assert reader.read() is None
         if found:
             reader.acknowledge(found[-1].position)
@@ -46,7 +47,8 @@ def check(bench: Bench, stored: dict[int, bytes]) -> None:
         if record.sequence > last:
             assert record.missing_before == record.sequence - last - 1
             last = record.sequence
-    assert missing == last - len({record.sequence for record in found})
+    assert missing == RECORDS - len({record.sequence for record in found})
+    assert at_end == RECORDS - last
 
 
 Damage = st.tuples(

@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from shipper.spool.frame import HEADER_BYTES as FRAME_BYTES
 from shipper.spool.policy import SpoolPolicy, rank_of
-from shipper.spool.reader import SpooledRecord, SpoolReader
+from shipper.spool.reader import SpoolReader
+from shipper.spool.run import SpooledRecord
 from shipper.spool.segment import HEADER_BYTES
 from shipper.spool.tail import SegmentTail
 from shipper.spool.writer import SpoolWriter

@@ -210,6 +210,25 @@ def test_trouble_is_told_once_and_health_knows_it(rig: Rig) -> None:
     shipment.close()
 
 
+@pytest.mark.parametrize("is_own", [True, False])
+def test_records_missing_at_the_end_are_counted_and_named(rig: Rig, is_own: bool) -> None:
+    """A folder whose last segments somebody removed: what its writer noted as stored is named, once, and counted."""
+    fill(rig, 60)
+    if is_own:
+        rig.counters.count_emitted(60)
+    for path in sorted(rig.bench.folder().glob("*.segment"))[-2:]:
+        path.unlink()
+    shipment = rig.shipment(is_own=is_own)
+    drain(rig, shipment)
+    drain(rig, shipment)
+    snapshot = rig.counters.snapshot()
+    assert snapshot.emitted == 60
+    assert snapshot.waiting == 0
+    assert snapshot.dropped == {"spool_damaged": 60 - snapshot.delivered}
+    assert f"records {snapshot.delivered + 1} to 60 of p are missing" in rig.told[0]
+    assert shipment.remove_if_finished()
+
+
 def test_missing_records_are_counted_and_named(rig: Rig) -> None:
     """U19: a record that damage took from the spool is counted as dropped, and its number is told."""
     fill(rig, 60)

@@ -11,7 +11,8 @@ from shipper.clock import Clock, ManualClock
 from shipper.spool.directory import scan
 from shipper.spool.disk import Disk
 from shipper.spool.policy import SpoolPolicy
-from shipper.spool.reader import SpooledRecord, SpoolReader
+from shipper.spool.reader import SpoolReader
+from shipper.spool.run import SpooledRecord
 from shipper.spool.writer import SpoolWriter
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "spool")
 
 
-def full(bench: Bench, **policy: object) -> SpoolWriter:
+def full(bench: Bench, **policy: Any) -> SpoolWriter:
     """Return a writer, on the machine's clock, whose spool has no room for any level."""
     writer = bench.writer("p", max_bytes=1 << 16, clock=SystemClock(), **policy)
     writer._patience = type(writer._patience)(SpoolPolicy(warning_wait_s=0), SystemClock())

@@ -202,7 +202,7 @@ def test_nothing_is_mapped(tmp_path: Path) -> None:
 @pytest.mark.parametrize("writes", ["mapped", "plain"])
 def test_both_ways_leave_the_same_file(tmp_path: Path, writes: str) -> None:
     """One format: what is in a segment does not tell how it was written."""
-    contents = []
+    contents: list[bytes] = []
     for way in ("mapped", writes):
         bench = Bench(tmp_path / f"{way}-{len(contents)}", way)
         writer = bench.writer("p")

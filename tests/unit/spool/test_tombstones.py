@@ -56,6 +56,24 @@ def test_a_damaged_file_explains_nothing(tmp_path: Path, content: bytes) -> None
     assert read_tombstones(tmp_path) == ()
 
 
+def test_no_flipped_bit_explains_what_is_missing(tmp_path: Path) -> None:
+    """Whichever bit of the file is flipped, it explains what was evicted, or nothing: no other record."""
+    ranges = (Tombstone(1, 10, "a"), Tombstone(20, 30, "b"))
+    write_tombstones(Disk(), tmp_path, ranges, durable=False)
+    content = (tmp_path / FILE_NAME).read_bytes()
+    for bit in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        (tmp_path / FILE_NAME).write_bytes(damaged)
+        assert read_tombstones(tmp_path) in (ranges, ())
+
+
+def test_the_former_version_is_read(tmp_path: Path) -> None:
+    """What a former version of shipper wrote, without a checksum, explains its gaps."""
+    (tmp_path / FILE_NAME).write_bytes(b'{"version": 1, "ranges": [[3, 4, "evicted"]]}')
+    assert read_tombstones(tmp_path) == (Tombstone(3, 4, "evicted"),)
+
+
 def test_round_trip(tmp_path: Path) -> None:
     """What is written is read."""
     ranges = (Tombstone(1, 10, "a"), Tombstone(20, 30, "b"))
