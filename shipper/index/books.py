@@ -1,47 +1,107 @@
-"""Balance the books: of each producer's sequence, what is stored, what is a dead letter, what is missing.
+"""Balance the books: of each producer's records, where each one is, and which are nowhere.
 
-A producer numbers its records 1, 2, 3 ... without gaps. So a number below the highest one that was
-seen anywhere, which is neither stored nor a dead letter, is missing, and a number that is stored twice
-is a double. Exact when nothing is on its way; what lies above the highest number seen cannot be known here.
+    emitted = indexed + dead + dropped{reason} + waiting            and each sequence in exactly one place
+
+A producer numbers its records 1, 2, 3 ... without gaps; records that it refused to take (a full spool) have no number
+and are known by its own count. Whoever calls this has looked in the direction in which records flow: spools, then
+Kafka, then dead letters, and only then Elasticsearch. So a record that moves on meanwhile is seen twice, never in
+neither place, and counts where it had come furthest. What was emitted after the spool was looked at is `moving`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby, pairwise
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from shipper.datasets import index_pattern
-from shipper.elastic.answers import JsonObject
-from shipper.elastic.client import ElasticClient
-from shipper.index.moment import rfc3339
-from shipper.index.search import read_all
+from shipper.index.ranges import Ranges
 
-_PAGE = 10_000
-_PRODUCERS_AT_ONCE = 500
+EVICTED = "evicted"
+"""The one reason for drops of records that had a number already."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolLook:
+    """What a spool folder on this host told when it was looked at.
+
+    Attributes:
+        last: the highest sequence that had been stored by then.
+        is_alive: its writer lived.
+        waiting: sequences of the records in it.
+        evicted: sequences that it gave up for newer ones.
+    """
+
+    last: int
+    is_alive: bool
+    waiting: Ranges
+    evicted: Ranges
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a producer's own records tell of it, as far as they are stored.
+
+    Attributes:
+        service, host: names, "" where no document says them.
+        dropped: its own last count of drops, by reason.
+    """
+
+    service: str = ""
+    host: str = ""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that was found of one producer, each part a set of sequences."""
+
+    stored: Ranges = field(default_factory=Ranges)
+    doubled: Sequence[int] = ()
+    dead: Ranges = field(default_factory=Ranges)
+    in_kafka: Ranges = field(default_factory=Ranges)
+    spool: SpoolLook | None = None
+    told: Told = field(default_factory=Told)
 
 
 @dataclass(frozen=True, slots=True)
 class ProducerBooks:
-    """The books of one producer.
+    """The books of one producer. Each sequence from 1 to `last` counts once, where it had come furthest.
 
     Attributes:
-        service: name of the application, empty where no stored document says it.
-        last: highest sequence seen.
-        stored: distinct sequences in Elasticsearch.
-        dead_lettered: distinct sequences that are dead letters and not stored.
+        service, host: as its documents say, else "".
+        last: highest sequence that counts.
+        stored, dead_lettered, in_kafka, in_spool: distinct sequences there.
+        dropped: by reason; `evicted` had sequences, the others never got one.
         missing: ranges of sequences that are nowhere, both ends included.
         doubled: sequences that are stored more than once.
+        moving: sequences above `last`, emitted while we looked.
+        is_spool_seen: its spool folder is on this host and was looked at.
+        is_alive: that folder's writer lives.
     """
 
     producer_id: str
     service: str
+    host: str
     last: int
     stored: int
     dead_lettered: int
+    in_kafka: int
+    in_spool: int
+    dropped: Mapping[str, int]
     missing: tuple[tuple[int, int], ...]
     doubled: tuple[int, ...]
+    moving: int = 0
+    is_spool_seen: bool = False
+    is_alive: bool = False
+
+    @property
+    def emitted(self) -> int:
+        """How many records were made: those with a sequence, and those that were refused without one."""
+        return self.last + sum(count for reason, count in self.dropped.items() if reason != EVICTED)
+
+    @property
+    def waiting(self) -> int:
+        """How many records are in the spool or in Kafka."""
+        return self.in_kafka + self.in_spool
 
     @property
     def missing_count(self) -> int:
@@ -53,108 +113,50 @@ class ProducerBooks:
         """Whether each sequence up to the last is in exactly one place."""
         return not self.missing and not self.doubled
 
-
-def balance(
-    client: ElasticClient, namespace: str, dead_letter_ids: Iterable[str], *, since_us: int | None = None
-) -> list[ProducerBooks]:
-    """Return the books of every producer.
-
-    Args:
-        dead_letter_ids: event ids of all dead letters.
-        since_us: only producers with a document whose event time is not earlier; their books are
-            whole all the same. Microseconds since the epoch.
-    """
-    dead: dict[str, set[int]] = {}
-    for event_id in dead_letter_ids:
-        producer_id, _, sequence = event_id.rpartition("-")
-        if producer_id and sequence.isdecimal():
-            dead.setdefault(producer_id, set()).add(int(sequence))
-    pattern = index_pattern(namespace=namespace)
-    client.refresh(pattern)
-    books: list[ProducerBooks] = []
-    if since_us is None:
-        rows = _rows(client, pattern, {"match_all": {}})
-        books += _from_rows(rows, dead)
-        known = {book.producer_id for book in books}
-        books += [
-            _book(producer_id, "", (), dead[producer_id]) for producer_id in sorted(dead.keys() - known)
-        ]
-        return books
-    active = list(_active_producers(client, pattern, since_us))
-    for start in range(0, len(active), _PRODUCERS_AT_ONCE):
-        wanted = {"terms": {"agent.ephemeral_id": active[start : start + _PRODUCERS_AT_ONCE]}}
-        rows = _rows(client, pattern, wanted)
-        books += _from_rows(rows, dead)
-    return books
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is on its way."""
+        return not self.waiting and not self.moving
 
 
-def _rows(client: ElasticClient, pattern: str, query: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
-    """Yield producer, sequence and service of each document, sorted by the first two."""
-    fields = ("agent.ephemeral_id", "event.sequence")
-    numbered = [{"exists": {"field": name}} for name in fields]
-    hits = read_all(
-        client,
-        pattern,
-        {"bool": {"filter": [query, *numbered]}},
-        sort=[{"agent.ephemeral_id": "asc"}, {"event.sequence": "asc"}],
-        page_size=_PAGE,
-        _source=False,
-        docvalue_fields=[*fields, "service.name"],
-    )
-    for hit in hits:
-        found = hit["fields"]
-        yield (
-            str(found["agent.ephemeral_id"][0]),
-            int(found["event.sequence"][0]),
-            str(found.get("service.name", [""])[0]),
-        )
-
-
-def _active_producers(client: ElasticClient, pattern: str, since_us: int) -> Iterator[str]:
-    composite: JsonObject = {
-        "size": 1000,
-        "sources": [{"producer": {"terms": {"field": "agent.ephemeral_id"}}}],
-    }
-    body: JsonObject = {
-        "size": 0,
-        "query": {"range": {"@timestamp": {"gte": rfc3339(since_us)}}},
-        "aggs": {"producers": {"composite": composite}},
-    }
-    while True:
-        answer = client.search(pattern, body).get("aggregations", {}).get("producers", {})
-        yield from (str(bucket["key"]["producer"]) for bucket in answer.get("buckets", ()))
-        if "after_key" not in answer:
-            return
-        composite["after"] = answer["after_key"]
-
-
-def _from_rows(rows: Iterable[tuple[str, int, str]], dead: Mapping[str, set[int]]) -> list[ProducerBooks]:
-    books = []
-    for producer_id, group in groupby(rows, key=lambda row: row[0]):
-        own = list(group)
-        service = next((name for _, _, name in own if name), "")
-        books.append(_book(producer_id, service, [row[1] for row in own], dead.get(producer_id, set())))
-    return books
-
-
-def _book(producer_id: str, service: str, sequences: Sequence[int], dead: set[int]) -> ProducerBooks:
-    """Return the books from rising sequences, doubles included, and those of dead letters."""
-    stored = set(sequences)
-    doubled = sorted({first for first, second in pairwise(sequences) if first == second})
+def book(producer_id: str, seen: Seen) -> ProducerBooks:
+    """Return the books from what was found; pure."""
+    spool = seen.spool
+    everything = seen.stored | seen.dead | seen.in_kafka
+    if spool is not None:
+        everything = everything | spool.waiting | spool.evicted
+    # A living writer may have gone on since: what lies above the look is on its way, and not judged.
+    is_open = spool is not None and spool.is_alive
+    last = spool.last if spool is not None and is_open else max(everything.last, spool.last if spool else 0)
+    stored = seen.stored.up_to(last)
+    dead = seen.dead.up_to(last) - stored
+    in_kafka = seen.in_kafka.up_to(last) - stored - dead
+    found = stored | dead | in_kafka
+    in_spool, evicted = Ranges(), Ranges()
+    if spool is not None:
+        in_spool = spool.waiting.up_to(last) - found
+        evicted = spool.evicted.up_to(last) - found - in_spool
+    missing = Ranges([(1, last)]) - found - in_spool - evicted
+    dropped = {reason: count for reason, count in seen.told.dropped.items() if count and reason != EVICTED}
+    untold = seen.told.dropped.get(EVICTED, 0) - len(evicted)
+    if missing and untold >= len(missing):
+        # Its folder, and with it the list of what made room, is gone; its own count explains the gap all the same.
+        evicted, missing = evicted | missing, Ranges()
+    if evicted:
+        dropped[EVICTED] = len(evicted)
     return ProducerBooks(
         producer_id=producer_id,
-        service=service,
-        last=max(stored | dead, default=0),
+        service=seen.told.service,
+        host=seen.told.host,
+        last=last,
         stored=len(stored),
-        dead_lettered=len(dead - stored),
-        missing=tuple(_gaps(stored | dead)),
-        doubled=tuple(doubled),
+        dead_lettered=len(dead),
+        in_kafka=len(in_kafka),
+        in_spool=len(in_spool),
+        dropped=dropped,
+        missing=missing.parts,
+        doubled=tuple(seen.doubled),
+        moving=everything.last - last if everything.last > last else 0,
+        is_spool_seen=spool is not None,
+        is_alive=is_open,
     )
-
-
-def _gaps(present: set[int]) -> Iterator[tuple[int, int]]:
-    expected = 1
-    for sequence in sorted(present):
-        if sequence > expected:
-            yield expected, sequence - 1
-        expected = sequence + 1

@@ -10,7 +10,8 @@ import pytest
 from shipper.assets import asset
 from shipper.config import ElasticsearchSettings
 from shipper.elastic.client import connect
-from shipper.index.books import balance
+from shipper.index.ledger import Flow, balance
+from shipper.index.ranges import Ranges
 from shipper.index.templates import install, packaged_templates
 from shipper.record import new_producer_id
 from tests.service.kafka_stage import KafkaStage
@@ -65,19 +66,26 @@ def test_a_double_is_named(stage: KafkaStage) -> None:
     run_indexer(stage)
     source = dict(json.loads(first[1]))
     stage.client.put(f"logs-ml.app-{stage.namespace}-2020.01.01", first[0], source, refresh=True)
-    (book,) = balance(stage.client, stage.namespace, [])
+    (book,) = balance(stage.client, stage.namespace, Flow())
     assert book.doubled == (1,)
     assert not book.is_balanced
 
 
-def test_records_on_their_way_are_not_balanced(stage: KafkaStage) -> None:
-    """While records wait in Kafka the books are not at rest: exit 1, and the number of them."""
+def test_records_in_kafka_wait_and_the_books_balance(stage: KafkaStage) -> None:
+    """U19: what waits in Kafka is neither stored nor missing; --at-rest asks for more than that."""
     stage.send([stage.value()])
     run_indexer(stage)
     stage.send([stage.value(), stage.value()])
+    stage.sequence += 1  # one that was lost on its way
+    stage.send([stage.value()])
     done = stage.command("reconcile", "--json")
     assert done.returncode == 1
-    assert json.loads(done.stdout)["in_kafka"] == 2
+    found = json.loads(done.stdout)
+    (book,) = found["producers"]
+    assert (found["in_kafka"], found["at_rest"], book["in_kafka"], book["missing"]) == (3, False, 3, [[4, 4]])
+    stage.send([(f"{stage.producer_id}-4", stage.value()[1])])
+    assert stage.command("reconcile").returncode == 0
+    assert stage.command("reconcile", "--at-rest").returncode == 1
 
 
 def test_producers_are_apart_and_since_selects_among_them(stage: KafkaStage) -> None:
@@ -87,12 +95,12 @@ def test_producers_are_apart_and_since_selects_among_them(stage: KafkaStage) -> 
     stage.producer_id, stage.sequence = new_producer_id(), 0
     stage.send([stage.value(), stage.value(**{"@timestamp": "2026-11-01T00:00:00.000000Z"})])
     run_indexer(stage)
-    books = balance(stage.client, stage.namespace, [f"{new_producer_id()}-3"])
+    books = balance(stage.client, stage.namespace, Flow(dead={new_producer_id(): Ranges([(3, 3)])}))
     assert sorted(book.last for book in books) == [2, 3, 3]
     assert [book.missing for book in books if not book.service and book.stored == 0] == [((1, 2),)]
     since_us = 1_764_000_000_000_000  # 2025-11-24
-    assert len(balance(stage.client, stage.namespace, [], since_us=since_us)) == 2
-    recent = balance(stage.client, stage.namespace, [], since_us=1_793_600_000_000_000)
+    assert len(balance(stage.client, stage.namespace, Flow(), since_us=since_us)) == 2
+    recent = balance(stage.client, stage.namespace, Flow(), since_us=1_793_600_000_000_000)
     assert [(book.producer_id != old, book.stored) for book in recent] == [(True, 2)]
 
 
