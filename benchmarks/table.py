@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.contender import Contender, Kind
-from benchmarks.promises import PROMISES, Verdict, judge
+from benchmarks.promises import PROMISES, Promise, Verdict, judge
 from benchmarks.result import Result
 from benchmarks.run import Plan
 
@@ -101,8 +101,13 @@ def text_costs(result: Result) -> list[tuple[str, float]]:
 
 def verdict_rows(result: Result) -> list[Row]:
     """Return the table of promises, head first; a promise without figures says so."""
+    return verdict_rows_of(PROMISES, result)
+
+
+def verdict_rows_of(promises: Iterable[Promise], result: Result) -> list[Row]:
+    """Return the table of these promises, head first."""
     found: list[Row] = [("promise", "of", "to", "limit", "measured", "verdict")]
-    for promise in PROMISES:
+    for promise in promises:
         verdict = judge(promise, result)
         measured = (
             "" if verdict is None else f"{verdict.value:.2f} ({verdict.lowest:.2f}–{verdict.highest:.2f})"
@@ -142,15 +147,16 @@ def markdown(table: Sequence[Row]) -> str:
 
 def machine(plan: Plan) -> list[str]:
     """Return what the figures depend on, a line each; nothing that names the machine."""
+    return machine_lines(f"{plan.repeats} repeats, {plan.calls} timed calls in each, {plan.threads} threads")
+
+
+def machine_lines(measured: str) -> list[str]:
+    """Return the machine, how much was `measured` on it, and the versions of the peers."""
     versions = [f"{name} {found}" for name in _PEERS if (found := _version(name))]
     load = ", ".join(f"{part:.1f}" for part in os.getloadavg())
     python = f"{platform.python_implementation()} {platform.python_version()}"
     system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores ({_processor()})"
-    return [
-        f"{python}, {system}, load {load}",
-        f"{plan.repeats} repeats, {plan.calls} timed calls in each, {plan.threads} threads",
-        ", ".join(versions),
-    ]
+    return [f"{python}, {system}, load {load}", measured, ", ".join(versions)]
 
 
 def _version(name: str) -> str:
