@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from random import Random
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -30,29 +31,33 @@ def index(
 ) -> None:
     """Store the records of the Kafka topic in Elasticsearch, each once, whatever crashed on the way.
 
-    While Elasticsearch is away the indexer waits and says so; nothing is lost. Several of them share the
+    While Kafka or Elasticsearch is away the indexer waits and says so; nothing is lost. Several of them share the
     partitions of the topic. Ends cleanly on SIGTERM and Ctrl-C.
     """
     from shipper.clock import SystemClock
     from shipper.config import load_settings
     from shipper.index.assemble import open_indexer
+    from shipper.index.opening import opened_patiently
 
     settings = load_settings()
     _check_store(settings, must_answer=once)
-    stop = threading.Event()
-    with (
-        _stopped_by_signals(stop),
-        open_indexer(
-            settings.kafka,
-            settings.elasticsearch,
-            settings.index,
-            settings.namespace,
-            clock=SystemClock(),
-            report=_report,
-        ) as indexer,
-        _progress(indexer, is_on=not quiet),
-        _mirror(settings),
-    ):
+    stop, clock = threading.Event(), SystemClock()
+
+    def open_it() -> AbstractContextManager[Indexer]:
+        parts = (settings.kafka, settings.elasticsearch, settings.index, settings.namespace)
+        return open_indexer(*parts, clock=clock, report=_report)
+
+    with ExitStack() as opened:
+        opened.enter_context(_stopped_by_signals(stop))
+        if once:
+            indexer = opened.enter_context(open_it())
+        else:
+            waiting = opened_patiently(open_it, stop, clock, Random(), _report)  # noqa: S311 - spreads pauses
+            if (found := opened.enter_context(waiting)) is None:
+                return
+            indexer = found
+        opened.enter_context(_progress(indexer, is_on=not quiet))
+        opened.enter_context(_mirror(settings))
         if once:
             indexer.run_until_idle(idle_s, stop)
         else:
