@@ -14,7 +14,8 @@ _LARGEST_SECONDS: Final = 100_000_000_000
 
 @lru_cache(maxsize=256)
 def _whole_seconds(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+    # Not `strftime`: it imports `time` at each call, which fails while the interpreter ends (destructors that log).
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19] + "."
 
 
 def iso_timestamp(timestamp_us: int) -> str:
