@@ -59,7 +59,7 @@ class Conductor:
         self.servers.start()
         for kind in programs:
             self.victims.add(kind)
-        self.victims.add("agent")
+        self.victims.add("agent", 2)
         self.victims.add("indexer", 2)
         began_s = time.monotonic()
         left = list(actions)

@@ -12,6 +12,7 @@ from typing import Final
 
 from shipper.config import ElasticsearchSettings, IndexSettings, KafkaSettings
 from shipper.kafka.admin import Admin
+from shipper.kafka.choice import is_confluent_installed
 from shipper.kafka.dead_letters import topic_config
 from shipper.stack import EmbeddedStack
 from tests.chaos.ledger import SHIPPED_BY_AGENT
@@ -22,6 +23,7 @@ PARTITIONS: Final = 3
 AGENT_LARGEST_BYTES: Final = 6000
 """The agent's limit of a record: the oversized ones of `ledger.message_of` become dead letters."""
 _SMALL_DISK_BYTES: Final = 3 << 20
+_CLIENTS: Final = ("auto", "kafka-python", "confluent-kafka")
 _WHEN_FULL: Final = ("drop_newest", "drop_oldest", "block")
 
 
@@ -107,10 +109,13 @@ class Stage:
         self, kind: str, number: int, ship_port: int, index_port: int, store_port: int
     ) -> dict[str, str]:
         """Return what the `number`-th process of a kind is told: the proxies in place of the servers."""
-        ship = {"kafka_bootstrap_servers": f"127.0.0.1:{ship_port}"}
+        # The client libraries take turns, within one kind of process and within one consumer group.
+        client = _CLIENTS[number % len(_CLIENTS)] if is_confluent_installed() else "auto"
+        ship = {"kafka_bootstrap_servers": f"127.0.0.1:{ship_port}", "kafka_client": client}
         if kind == "indexer":
             hops = {
                 "kafka_bootstrap_servers": f"127.0.0.1:{index_port}",
+                "kafka_client": client,
                 "elasticsearch_url": f"http://127.0.0.1:{store_port}",
             }
             return self.environment(**hops)
@@ -123,7 +128,7 @@ class Stage:
                 spool_max_bytes=1 << 20,
                 spool_segment_max_bytes=1 << 16,
                 spool_free_space_floor_bytes=0,
-                spool_when_full=_WHEN_FULL[number % len(_WHEN_FULL)],
+                spool_when_full=_WHEN_FULL[number // 2 % len(_WHEN_FULL)],
             )
         is_shipped_by_agent = kind in SHIPPED_BY_AGENT or (kind == "short" and number % 2)
         return self.environment(**ship, ship_mode="agent" if is_shipped_by_agent else "thread")
