@@ -19,7 +19,7 @@ from tests.chaos.stage import Stage
 from tests.service.topics import read_topic
 
 _TOKEN: Final = re.compile(rb'"chaos":"([^"]+)"')
-_HEALTH: Final = ("shipper.",)
+_HEALTH: Final = "ml.health"
 
 
 def stored(stage: Stage) -> Iterator[Found]:
@@ -27,7 +27,7 @@ def stored(stage: Stage) -> Iterator[Found]:
     pattern = f"logs-*-{stage.namespace}-*"
     with connect(stage.elasticsearch) as client:
         client.refresh(pattern)
-        fields = ["event.id", "message", "labels.chaos", "log.logger"]
+        fields = ["event.id", "event.dataset", "message", "labels.chaos"]
         for hit in read_all(client, pattern, {"match_all": {}}, sort=[{"_doc": "asc"}], _source=fields):
             if not _is_own(hit["_source"]):
                 yield _found(f"{hit['_index']}/{hit['_id']}", hit["_source"])
@@ -46,7 +46,7 @@ def dead_letters(stage: Stage) -> Iterator[Found]:
 
 def _is_own(source: dict[str, Any]) -> bool:
     """Whether shipper itself made this record (its health, its drops): no application's call stands behind it."""
-    return str(source.get("log", {}).get("logger", "")).startswith(_HEALTH)
+    return bool(source.get("event", {}).get("dataset") == _HEALTH)
 
 
 def _found(place: str, source: dict[str, Any]) -> Found:

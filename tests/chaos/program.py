@@ -233,7 +233,9 @@ def main(role: str, life: str, folder: str, seed: int) -> None:
     """Run one program."""
     program = Program(role, life, Path(folder), seed)
     if role == "short" and program.random.random() < 0.4:
-        die_within(program.random.uniform(0.0, 0.8))  # while it imports, configures, logs or ends
+        die_within(
+            program.random.uniform(0.0, program.random.choice((0.3, 0.8, 2.0)))
+        )  # while it imports, configures, logs or ends
     if role != "short":
         signal.signal(signal.SIGTERM, lambda *_: program.stop.set())
     program.configure()

@@ -104,6 +104,7 @@ def _judge(
     )
     _count_children(stage, outcome)
     outcome.facts["records on the topic, doubles included"] = f"{evidence.records_on_topic(stage):,}"
+    _reconcile(stage, outcome, say)
     for name, group in (("the same group", stage.group), ("another group", f"{stage.group}-again")):
         if group == stage.group:
             _forget_group(stage)
@@ -128,6 +129,23 @@ def _judge(
 def _balance(stage: Stage, torn_evictions: Mapping[str, int]) -> Balance:
     accounts = list(read_ledgers(stage.ledgers))
     return balance(accounts, evidence.stored(stage), evidence.dead_letters(stage), torn_evictions)
+
+
+def _reconcile(stage: Stage, outcome: Outcome, say: Callable[[str], None]) -> None:
+    """Ask the command that a user would ask: it must name no record as missing or doubled that is not."""
+    answer = stage.command("reconcile", "--json", "--at-rest", timeout_s=_DRAIN_S * 2)
+    try:
+        totals = json.loads(answer.stdout)["totals"]
+    except (ValueError, KeyError):
+        outcome.problems.append(f"reconcile: {(answer.stdout + answer.stderr)[-500:]}")
+        return
+    words = ", ".join(
+        f"{name} {totals[name]}" for name in ("emitted", "stored", "dead_lettered", "missing", "doubled")
+    )
+    say(f"shipper reconcile: {totals}")
+    outcome.facts["`shipper reconcile` says"] = words
+    if totals["doubled"] or totals["missing"] > outcome.balance.dropped:
+        outcome.problems.append(f"reconcile names what the ledgers do not: {words}")
 
 
 def _count_children(stage: Stage, outcome: Outcome) -> None:
