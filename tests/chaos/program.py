@@ -76,6 +76,11 @@ class Program:
 
         return say
 
+    def perhaps_die(self, one_in: int, within_s: float) -> None:
+        """Now and then, end at a random instruction of what comes next."""
+        if self.random.randrange(one_in) == 0:
+            die_within(self.random.uniform(0.0, within_s))
+
     def rest(self, seconds: float) -> None:
         """Pause between bursts."""
         self.state.set("pausing")
@@ -112,6 +117,8 @@ def steady(program: Program) -> None:
     def run(thread: str) -> None:
         say = program.voice(thread)
         while not program.stop.is_set():
+            if thread == "main":
+                program.perhaps_die(100, 0.02)
             for _ in range(_BURST):
                 say()
             program.rest(_PAUSE_S * 3)
@@ -137,6 +144,7 @@ def small(program: Program) -> None:
     """One thread that logs more than its spool holds while Kafka is away: what does not fit is dropped, and counted."""
     say = program.voice("main")
     while not program.stop.is_set():
+        program.perhaps_die(100, 0.05)
         for _ in range(_BURST * 4):
             say()
         program.rest(_PAUSE_S * 2)
@@ -155,6 +163,7 @@ def forks(program: Program) -> None:
         count += 1
         program.state.set("forking")
         life = f"{program.life}c{count}"
+        program.perhaps_die(60, 0.004)  # the timer is not inherited: the child lives on
         child = os.fork()
         if child == 0:
             _child(program, life)
