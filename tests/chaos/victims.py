@@ -85,6 +85,7 @@ class Victims:
             if place.process is not None and place.process.poll() is not None:
                 state = read_state(self._stage.ledgers, place.life)
                 self.deaths.own_ends[place.kind, end_of(place.process.returncode, state)] += 1
+                self._note_evictions(place, place.process.pid)
                 place.process = None
                 place.restart_at_s = max(place.restart_at_s, now_s + (0.3 if place.kind == "short" else 1.0))
             if place.process is None and now_s >= place.restart_at_s:
@@ -177,12 +178,15 @@ class Victims:
     def _forget(self, place: Victim, away_s: float) -> None:
         if place.process is not None:
             place.process.wait()
-            if place.kind == "small":
-                evicted = evicted_by(self._stage.small_spool, place.process.pid)
-                self.torn_evictions[place.life] = min(evicted, RECORDS_OF_A_SEGMENT)
+            self._note_evictions(place, place.process.pid)
         place.process = None
         place.held_until_s = 0.0
         place.restart_at_s = time.monotonic() + away_s
+
+    def _note_evictions(self, place: Victim, pid: int) -> None:
+        if place.kind == "small":
+            evicted = evicted_by(self._stage.small_spool, pid)
+            self.torn_evictions[place.life] = min(evicted, RECORDS_OF_A_SEGMENT)
 
     def end_all(self) -> None:
         """Ask all to end; nothing is started any more."""
