@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from shipper.spool.directory import SpoolMeta
 
 
+_BATCHES_AT_ONCE = 8
+_SWITCH_S = 0.0005
+
+
 class RecordsLeft(ShipperError):
     """`--once` could not send everything in time."""
 
@@ -59,6 +63,8 @@ def agent(
     settings = load_settings()
     # The client's own words are said by us, once and in ours.
     logging.getLogger("kafka").addHandler(logging.NullHandler())
+    # Two threads take turns for each batch: by default one waits 5 ms until the other lets go of the interpreter.
+    sys.setswitchinterval(_SWITCH_S)
     runner = _make(settings, status_every, any_destination=any_destination, as_json=as_json)
     stop = threading.Event()
     before = {
@@ -119,7 +125,10 @@ def _shipping(settings: Settings, sink: KafkaSink, clock: Clock) -> Shipping:
     return Shipping(
         sink,
         sink,
-        BatchLimits(ship.batch_max_records, ship.batch_max_bytes, ship.linger_s),
+        # One process ships for all: several batches are under way at a time, so that the broker need not wait for us.
+        BatchLimits(
+            ship.batch_max_records * _BATCHES_AT_ONCE, ship.batch_max_bytes * _BATCHES_AT_ONCE, ship.linger_s
+        ),
         Backoff(ship.retry_initial_s, ship.retry_max_s),
         clock,
         random.random,

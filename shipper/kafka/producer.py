@@ -15,8 +15,8 @@ from shipper.record import RecordBatch
 __all__ = ["Acknowledged", "Message", "Outcome", "Producer", "ProducerClient"]
 
 _BLOCK_RECORDS = 1000
-_BLOCK_BYTES = 900 << 10
-"""Before compression; so that a block also fits a topic with Kafka's own limit, should it not compress at all."""
+_BLOCK_BYTES = 700 << 10
+"""Of payload, before compression: with keys and headers it fits a topic of Kafka's own limit, compressed or not."""
 
 
 class ProducerClient(Protocol):

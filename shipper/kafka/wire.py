@@ -32,11 +32,8 @@ from shipper.kafka.headers import (
 from shipper.record import RecordBatch, Row
 
 DAY_US: Final = 86_400_000_000
-_KNOWN_MAX: Final = 1 << 15
 _LENGTH_OVERHEAD_BYTES: Final = 128
 """Room for the header of a batch that holds one record alone."""
-_RECORD_BYTES: Final = 256
-"""About what a record has besides its payload."""
 
 
 def varint(number: int) -> bytes:
@@ -48,19 +45,6 @@ def varint(number: int) -> bytes:
         left >>= 7
     out.append(left)
     return bytes(out)
-
-
-class _Varints(dict[int, bytes]):
-    """Varints that were asked for before; bounded."""
-
-    def __missing__(self, number: int) -> bytes:
-        if len(self) >= _KNOWN_MAX:
-            self.clear()
-        found = self[number] = varint(number)
-        return found
-
-
-_VARINTS: Final = _Varints()
 
 
 def _header(name: str, value: bytes) -> bytes:
@@ -94,7 +78,7 @@ class BlockLimits:
     """When a block is full, and which record is too large for any.
 
     Attributes:
-        max_records, max_bytes: of one block; a record that is larger than that has one for itself.
+        max_records, max_bytes: of one block, in bytes of payload; a larger record has a block for itself.
         max_record_bytes: of one record: key, value and headers.
     """
 
@@ -113,7 +97,7 @@ def blocks(
     """Give the records at `places` of a batch in blocks; those that cannot be sent go to `refused` by their place."""
     rows = batch.rows
     encoder = _Encoder(batch.producer_id, namespace, limits.max_record_bytes)
-    behind = list(accumulate(len(rows[place][4]) + _RECORD_BYTES for place in places))
+    behind = list(accumulate([len(rows[place][4]) for place in places]))
     start = 0
     while start < len(places):
         before = behind[start - 1] if start else 0
@@ -125,6 +109,31 @@ def blocks(
         start = stop
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What records have in common as long as dataset and day stay, and the number of digits.
+
+    Attributes:
+        since_us, until_us: event times for which it holds.
+        since, until: sequences for which it holds.
+        headers: all of them, with a `%d` each for sequence and time.
+        headers_bytes: their size when these are filled in.
+    """
+
+    dataset: str
+    since_us: int
+    until_us: int
+    since: int
+    until: int
+    headers: bytes
+    headers_bytes: int
+
+
+_NO_SHAPE: Final = _Shape("", 0, 0, 0, 0, b"", 0)
+_LONGER_OFFSETS: Final = frozenset({1 << 6, 1 << 13, 1 << 20})
+"""From these on the varint of an offset has a byte more."""
+
+
 class _Encoder:
     """Joins records of one producer."""
 
@@ -134,44 +143,70 @@ class _Encoder:
         self._prefix = producer + b"-"
         self._namespace = namespace
         self._max_record_bytes = max_record_bytes - _LENGTH_OVERHEAD_BYTES
+        self._starts: list[bytes] = []
+        """Attributes, timestamp delta, offset delta and key, by the offset delta."""
 
     def block(self, rows: Sequence[Row], places: Sequence[int], refused: dict[int, TransportError]) -> Block:
         """Return the block of these records, without those that cannot be sent."""
-        key, prefix, known, limit = self._key, self._prefix, _VARINTS, self._max_record_bytes
-        fixed = 2 + len(key) + len(_HEADERS) + len(prefix) + len(_TAIL)
-        since, until, seen, middle = 0, 0, "", b""
+        starts = self._starts
+        starts += (b"\0\0" + varint(number) + self._key for number in range(len(starts), len(places)))
+        shape, lengths, number = _NO_SHAPE, dict[int, tuple[bytes, bytes]](), 0
         parts: list[bytes] = []
         taken: list[int] = []
         for place in places:
             sequence, timestamp_us, _, dataset, payload = rows[place]
-            if not since <= timestamp_us < until or dataset != seen:
-                middle = self._middle(dataset, timestamp_us)
-                if not middle:
+            if (
+                dataset != shape.dataset
+                or not shape.since_us <= timestamp_us < shape.until_us
+                or not shape.since <= sequence < shape.until
+            ):
+                found = self._shape(dataset, sequence, timestamp_us)
+                if found is None:
                     refused[place] = no_calendar(timestamp_us)
-                    until = 0
                     continue
-                since, seen = timestamp_us // DAY_US * DAY_US, dataset
-                until = since + DAY_US
-            number, time, length = b"%d" % sequence, b"%d" % timestamp_us, len(payload)
-            offset, value_length = known[len(taken)], known[length]
-            id_length, time_length = known[len(prefix) + len(number)], known[len(time)]
-            whole = fixed + len(offset) + len(value_length) + length + len(id_length) + len(number)
-            whole += len(middle) + len(time_length) + len(time)
-            if whole > limit:
-                refused[place] = RecordTooLarge(
-                    whole + _LENGTH_OVERHEAD_BYTES, limit + _LENGTH_OVERHEAD_BYTES
-                )
-                continue
+                shape, lengths = found, {}
+            known = lengths.get(len(payload))
+            if known is None:
+                whole = len(starts[number]) + len(varint(len(payload))) + len(payload) + shape.headers_bytes
+                if whole > self._max_record_bytes:
+                    refused[place] = RecordTooLarge(
+                        whole + _LENGTH_OVERHEAD_BYTES, self._max_record_bytes + _LENGTH_OVERHEAD_BYTES
+                    )
+                    continue
+                known = lengths[len(payload)] = varint(whole), varint(len(payload))
             parts += (
-                known[whole], b"\0\0", offset, key, value_length, payload, _HEADERS, id_length, prefix, number,
-                middle, time_length, time, _TAIL,
+                known[0], starts[number], known[1], payload, shape.headers % (sequence, timestamp_us)
             )  # fmt: skip
             taken.append(place)
+            number += 1
+            if number in _LONGER_OFFSETS:
+                lengths = {}
         return Block(b"".join(parts), taken)
 
-    def _middle(self, dataset: str, timestamp_us: int) -> bytes:
-        """Return the headers between id and time, and the latter's name; empty for a time of no calendar."""
+    def _shape(self, dataset: str, sequence: int, timestamp_us: int) -> _Shape | None:
+        """Return the shape of a record; None if its event time belongs to no calendar."""
         index = index_of(dataset, self._namespace, timestamp_us)
         if index is None:
-            return b""
-        return _header(DATASET, dataset.encode()) + _header(INDEX, index.encode()) + _named(TIMESTAMP)
+            return None
+        number, time = b"%d" % sequence, b"%d" % timestamp_us
+        start = _HEADERS + varint(len(self._prefix) + len(number)) + self._prefix
+        middle = _header(DATASET, dataset.encode()) + _header(INDEX, index.encode()) + _named(TIMESTAMP)
+        middle += varint(len(time))
+        day_us = timestamp_us // DAY_US * DAY_US
+        lowest, highest = _same_digits(timestamp_us)
+        return _Shape(
+            dataset,
+            max(day_us, lowest),
+            min(day_us + DAY_US, highest),
+            *_same_digits(sequence),
+            b"%d".join(part.replace(b"%", b"%%") for part in (start, middle, _TAIL)),
+            len(start) + len(number) + len(middle) + len(time) + len(_TAIL),
+        )
+
+
+def _same_digits(number: int) -> tuple[int, int]:
+    """Return the range of numbers around this one that are written with as many characters."""
+    if number <= 0:
+        return number, number + 1
+    digits = len(str(number))
+    return 10 ** (digits - 1), 10**digits

@@ -15,7 +15,9 @@ from shipper.record import Row
 from shipper.spool.checkpoint import Position
 from shipper.spool.frame import HEAD_BYTES, HEADER_BYTES, MAGIC
 
-_HEADER: Final = struct.Struct("<4sIIQqBBBB")
+_HEADER: Final = struct.Struct("<4sIIQq")
+_TAG_AT: Final = _HEADER.size
+_TAG_BYTES: Final = HEADER_BYTES - _TAG_AT
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +75,28 @@ def scan(
     unpack, crc32, view, size = _HEADER.unpack_from, zlib.crc32, memoryview(data), len(data)
     rows: list[Row] = []
     ends: list[int] = []
-    name, dataset, left_bytes = b"", "", max_bytes
+    # Of a frame of level 0 without a dataset.
+    tag, body, level, dataset, left_bytes = bytes(_TAG_BYTES), HEADER_BYTES, 0, "", max_bytes
     while offset + HEADER_BYTES <= size and left_bytes > 0 and len(rows) < max_records:
-        magic, length, checksum, number, timestamp_us, kind, level, name_length, reserved = unpack(
-            data, offset
-        )
+        magic, length, checksum, number, timestamp_us = unpack(data, offset)
+        if not data.startswith(tag, offset + _TAG_AT):
+            # Kind, level and dataset are mostly those of the frame before: one look at all of them.
+            kind, level, name_length, reserved = data[offset + _TAG_AT : offset + HEADER_BYTES]
+            if kind or reserved:
+                break
+            body = HEADER_BYTES + name_length
+            tag = data[offset + _TAG_AT : offset + body]
+            dataset = tag[_TAG_BYTES:].decode("utf-8", "replace")
         end = offset + HEAD_BYTES + length
-        start = offset + HEADER_BYTES + name_length
+        start = offset + body
         sequence += 1
         if (
             magic != MAGIC
             or number != sequence
-            or kind
-            or reserved
             or not start <= end <= size
             or crc32(view[offset + HEAD_BYTES : end]) != checksum
         ):
             break
-        if data[offset + HEADER_BYTES : start] != name:
-            name = data[offset + HEADER_BYTES : start]
-            dataset = name.decode("utf-8", "replace")
         rows.append((number, timestamp_us, level, dataset, data[start:end]))
         ends.append(base + end)
         left_bytes -= end - start
