@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from shipper.errors import ConfigurationError
+from shipper.health_settings import HealthSettings
 from shipper.kafka_settings import KafkaSettings
 from shipper.setting_groups import (
     AlertSettings,
@@ -50,6 +51,7 @@ __all__ = [
     "DetectSettings",
     "ElasticsearchSettings",
     "GitSettings",
+    "HealthSettings",
     "IndexSettings",
     "KafkaSettings",
     "LevelsSettings",
@@ -90,6 +92,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     git: GitSettings = GitSettings()
     levels: LevelsSettings = LevelsSettings()
+    health: HealthSettings = HealthSettings()
     redact: RedactSettings = RedactSettings()
     sampling: SamplingSettings = SamplingSettings()
     spool: SpoolSettings = Field(default_factory=SpoolSettings)

@@ -7,15 +7,16 @@ record) a thread of its own, and leaves the parent's records to the parent.
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakSet
 
 import shipper
 from shipper.clock import Clock, SystemClock
 from shipper.ecs.encode import stamp_template
+from shipper.ecs.event import Event
 from shipper.ecs.limits import Limits
 from shipper.emit import reentry
 from shipper.emit.emitter import Emitter, Facts
@@ -25,24 +26,20 @@ from shipper.emit.road import inside
 from shipper.emit.sampling import make_sampler
 from shipper.enrich.git import GitFacts
 from shipper.enrich.model import Model
+from shipper.enrich.redact import Redactor
 from shipper.enrich.service import host_fields, process_fields, service_fields
 from shipper.integrations.support import report_unsupported
 from shipper.observe.counters import Counters, Snapshot
 from shipper.observe.drops import Drops
 from shipper.observe.health import Health, HealthReport
+from shipper.observe.heartbeat import LOGGER, Heart, Pulse
 from shipper.observe.report import Reporter
 from shipper.redaction import redactor
-from shipper.ship.batch import BatchLimits
-from shipper.ship.dead_letter import DeadLetters
-from shipper.ship.fleet import Adoption
-from shipper.ship.kafka_sink import KafkaSink, destination_name
-from shipper.ship.retry import Backoff
-from shipper.ship.shipment import Shipping
 from shipper.ship.shipped_spool import ShippedSpool
-from shipper.ship.sink import Sink
 from shipper.ship.worker import ShipWorker
-from shipper.spool.directory import SpoolMeta
+from shipper.shipping import Destination, make_worker, own_destination
 from shipper.spool.policy import DropReason, SpoolPolicy
+from shipper.spool.survey import folder_bytes
 from shipper.spool.writer import SpoolWriter
 
 if TYPE_CHECKING:
@@ -66,10 +63,6 @@ RESET_IN_CHILD: Final[WeakSet[HasForkState]] = WeakSet()
 _INHERITED: Final[list[object]] = []
 
 
-class Destination(Sink, DeadLetters, Protocol):
-    """Where records go, and where those go that are refused for good."""
-
-
 class Pipeline:
     """From the logging call to the destination, for one set of settings. Made by `configure()`.
 
@@ -81,16 +74,18 @@ class Pipeline:
         self, settings: Settings, clock: Clock | None, destination: Destination | None, git: GitFacts
     ) -> None:
         self.settings = settings
-        self._facts = _facts(settings, git)
+        self._redactor = redactor(settings.redact)
+        self._facts = _facts(settings, git, self._redactor)
         self._clock = clock
         self._destination = destination
-        self._counters = Counters()
+        self._counters = Counters({} if self._redactor is None else self._redactor.counts)
         self._reporter = Reporter()
         self._drops = Drops(self._counters, self._reporter)
         self._health = Health(_SYSTEM)
         self._spool: SpoolWriter | None = None
         self._worker: ShipWorker | None = None
         self._is_closed = False
+        self._heart = Heart(settings.health.heartbeat_s, _SYSTEM, self, self._tell)
         RESET_IN_CHILD.add(self)
         self.emitter = Emitter(
             self._facts,
@@ -121,6 +116,17 @@ class Pipeline:
         """Return how far behind shipping is, and why."""
         return self._health.report()
 
+    def spool_bytes(self) -> int | None:
+        """Return the size of the spool folder; None before the first record."""
+        directory = self.spool_directory
+        return None if directory is None else folder_bytes(directory)
+
+    def _tell(self, pulse: Pulse) -> None:
+        level = logging.WARNING if pulse.is_news else logging.INFO
+        event = Event(level, pulse.message, LOGGER, dict(pulse.fields.items()))
+        with inside():
+            self.emitter.take(event)
+
     @property
     def spool_directory(self) -> Path | None:
         """The folder of this process's spool; None before the first record."""
@@ -134,7 +140,7 @@ class Pipeline:
 
     def set_git_facts(self, git: GitFacts) -> None:
         """Replace the git facts from the next event on."""
-        self._facts = _facts(self.settings, git)
+        self._facts = _facts(self.settings, git, self._redactor)
         with inside():
             self.emitter.change(facts=self._facts)
 
@@ -170,6 +176,7 @@ class Pipeline:
         timeout_s = self.settings.ship.close_timeout_s if timeout_s is None else timeout_s
         deadline_s = _SYSTEM.monotonic_s() + timeout_s
         self.emitter.summarise(is_end=True)
+        self._heart.end()
         with inside():
             with self.emitter.lock:
                 self._is_closed = True
@@ -197,16 +204,17 @@ class Pipeline:
             clock=_SYSTEM,
             service=str(self._facts.fields.get("service.name", "")),
             namespace=settings.namespace,
-            destination=_destination_name(settings, self._destination) if is_shipping else "",
+            destination=own_destination(settings, self._destination) if is_shipping else "",
             shipped_by=settings.ship.mode,
             on_drop=self._note_drop,
         )
+        self._heart.begin()
         if not self._is_closed:
             self.watch_levels()
             report_unsupported(settings.ship.mode, self._reporter)
         if not is_shipping or self._is_closed:
             return self._spool
-        self._worker = _make_worker(
+        self._worker = make_worker(
             self._spool, settings, self._counters, self._health, self._reporter, self._destination
         )
         return ShippedSpool(self._spool, self._worker)
@@ -216,6 +224,7 @@ class Pipeline:
         service = str(self._facts.fields.get("service.name", ""))
         WATCHER.watch(self.settings.spool.directory, service, self.settings.levels.watch_s)
         WATCHER.also(self.emitter.summarise)
+        WATCHER.also(self._heart.beat)
 
     def _note_drop(self, reason: str, count: int) -> None:
         if reason != DropReason.CLOSED:  # else the emitter takes the record to the next spool, or counts it
@@ -228,6 +237,7 @@ class Pipeline:
         self._reporter.reset_in_child()
         self._drops = Drops(self._counters, self._reporter)
         self.emitter.reset_in_child()
+        self._heart.reset_in_child()
         self._spool = self._worker = None
         self._health = Health(_SYSTEM)
         if worker is not None:
@@ -237,7 +247,7 @@ class Pipeline:
             spool.abandon_in_child()
 
 
-def _facts(settings: Settings, git: GitFacts) -> Facts:
+def _facts(settings: Settings, git: GitFacts, redaction: Redactor | None) -> Facts:
     service = settings.service
     fields = {
         **service_fields(service.name, service.version, service.environment),
@@ -248,42 +258,7 @@ def _facts(settings: Settings, git: GitFacts) -> Facts:
     largest = int(settings.kafka.max_record_bytes * _SHARE_OF_RECORD)
     record_bytes = min(Limits().record_bytes, largest)
     limits = Limits(record_bytes=record_bytes, locals_frames=settings.redact.locals_frames)
-    return Facts(fields, settings.namespace, limits, shipper.__version__, redactor(settings.redact))
-
-
-def _destination_name(settings: Settings, destination: Destination | None) -> str:
-    if destination is not None:
-        return f"object:{os.getpid()}:{id(destination)}"
-    return destination_name(settings.kafka)
-
-
-def _make_worker(
-    spool: SpoolWriter,
-    settings: Settings,
-    counters: Counters,
-    health: Health,
-    reporter: Reporter,
-    destination: Destination | None,
-) -> ShipWorker:
-    ship = settings.ship
-    target = destination or KafkaSink(settings.kafka, settings.namespace, _SYSTEM)
-    name = _destination_name(settings, destination)
-
-    def accepts(meta: SpoolMeta) -> bool:
-        return meta.destination == name and meta.namespace == settings.namespace
-
-    shipping = Shipping(
-        sink=target,
-        dead_letters=target,
-        limits=BatchLimits(ship.batch_max_records, ship.batch_max_bytes, ship.linger_s),
-        backoff=Backoff(ship.retry_initial_s, ship.retry_max_s),
-        clock=_SYSTEM,
-        random=Random().random,  # noqa: S311 - jitter
-        health=health,
-        reporter=reporter,
-    )
-    adoption = None if destination is not None else Adoption(settings.spool.directory, accepts)
-    return ShipWorker(spool, shipping, counters, adoption=adoption)
+    return Facts(fields, settings.namespace, limits, shipper.__version__, redaction)
 
 
 def _reset_in_child() -> None:

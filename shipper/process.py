@@ -24,8 +24,9 @@ from shipper.enrich.model import make_model
 from shipper.enrich.service import main_folder
 from shipper.errors import ConfigurationError, ShipperError
 from shipper.observe.report import Reporter
-from shipper.pipeline import RESET_IN_CHILD, Destination, Pipeline
+from shipper.pipeline import RESET_IN_CHILD, Pipeline
 from shipper.redaction import default_redactor
+from shipper.shipping import Destination
 
 if TYPE_CHECKING:
     from shipper.config import Settings

@@ -99,22 +99,23 @@ class Emitter:
         """Encode and append one event; counts it, and the writer counts it if it drops it."""
         sampler = self._sampler
         if sampler is None:
-            self._take(event)
+            self.take(event)
             return
         kept = sampler.apply(event)
         if kept is not None:
-            self._take(kept)
+            self.take(kept)
         for summary in sampler.due():
-            self._take(summary)
+            self.take(summary)
 
     def summarise(self, *, is_end: bool = False) -> None:
         """Send what stands for events that the sampler dropped, where it is due; with `is_end` all of it."""
         if self._sampler is not None:
             with inside():
                 for summary in self._sampler.due(is_end=is_end):
-                    self._take(summary)
+                    self.take(summary)
 
-    def _take(self, event: Event) -> None:
+    def take(self, event: Event) -> None:
+        """As `emit`, for an event that no sampling concerns."""
         diversion = REGISTRY.diversion
         if diversion is not None:
             encoder = self._diverted_encoder(diversion.producer_id)

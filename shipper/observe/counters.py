@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Snapshot:
         dropped: given up by us, by reason.
         waiting: the rest: in the spool, or on its way.
         retries: failed attempts that were or will be repeated; not a fate, so not part of the balance.
+        redacted: how often something was taken out of a record, by kind; never what.
     """
 
     emitted: int = 0
@@ -28,6 +30,7 @@ class Snapshot:
     dropped: Mapping[str, int] = field(default_factory=dict)
     waiting: int = 0
     retries: int = 0
+    redacted: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:
         """Return the counters under their names, ready for JSON."""
@@ -38,6 +41,7 @@ class Snapshot:
             "dropped": dict(self.dropped),
             "waiting": self.waiting,
             "retries": self.retries,
+            "redacted": dict(self.redacted),
         }
 
 
@@ -46,12 +50,16 @@ class Counters:
 
     Otherwise the shipping thread may count its delivery first, and `waiting` is short by one for a moment.
 
+    Args:
+        redactions: counted by whoever redacts, by kind; may miss one where two threads count at once.
+
     Attributes:
         tick: counts one record as emitted, without a lock; for the quick way, where a lock would be felt.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, redactions: Mapping[str, int] = MappingProxyType({})) -> None:
         self._lock = threading.Lock()
+        self._redactions = redactions
         self._zero()
 
     def _zero(self) -> None:
@@ -63,6 +71,7 @@ class Counters:
         self._retries = 0
         self._dead_lettered: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
+        self._redacted_before = dict(self._redactions)
 
     def count_emitted(self, count: int = 1) -> None:
         """Records were made (in a process that ships others' spools: were read from one)."""
@@ -109,7 +118,13 @@ class Counters:
                 dropped,
                 emitted - fates,
                 self._retries,
+                self._redacted(),
             )
+
+    def _redacted(self) -> dict[str, int]:
+        before = self._redacted_before
+        counts = {kind: count - before.get(kind, 0) for kind, count in dict(self._redactions).items()}
+        return {kind: count for kind, count in counts.items() if count > 0}
 
     def reset_in_child(self) -> None:
         """In a forked child: start from zero with a fresh lock; the parent counts its own records."""

@@ -100,7 +100,7 @@ def survey_folder(directory: Path, *, only_first: bool = False) -> FolderSurvey:
         max(start.sequence, seen, noted, buried),
         tuple(waiting),
         oldest_us,
-        _size_bytes(directory),
+        folder_bytes(directory),
         tombstones,
     )
 
@@ -136,7 +136,8 @@ def _frames_of(segment: SegmentReader, offset: int) -> Iterator[Frame]:
         at = frame.end
 
 
-def _size_bytes(directory: Path) -> int:
+def folder_bytes(directory: Path) -> int:
+    """Return the size of a folder's segments, as far as they are written or allocated."""
     size = 0
     for number in list_segments(directory):
         with contextlib.suppress(FileNotFoundError):

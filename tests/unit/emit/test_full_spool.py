@@ -18,7 +18,10 @@ _RECORDS = 1500
 
 
 def _levels_in(root: Path) -> Counter[str]:
-    return Counter(document["log"]["level"] for document in documents_under(root))
+    documents = documents_under(root)
+    told = [document for document in documents if document["event"]["dataset"] == "ml.health"]
+    assert len(told) <= 1  # the count of the drops
+    return Counter(document["log"]["level"] for document in documents if document not in told)
 
 
 @pytest.mark.slow
