@@ -170,10 +170,11 @@ class IndexSettings(BaseModel):
 
     model_config = GROUP
     group: str = Field("shipper-index", min_length=1, description="Kafka consumer group")
-    batch_max_records: int = Field(2000, ge=1, le=100_000, description="documents of one request at the most")
+    batch_max_records: int = Field(5000, ge=1, le=100_000, description="documents of one request at the most")
     batch_max_bytes: int = Field(
         8 << 20, ge=1 << 10, le=1 << 27, description="bytes of one request at the most"
     )
+    requests_at_once: int = Field(2, ge=1, le=16, description="requests that are under way at a time")
     session_timeout_s: float = Field(
         15.0, ge=6, le=1800, description="partitions of a dead indexer go to another one after this"
     )

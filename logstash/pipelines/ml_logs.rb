@@ -49,7 +49,7 @@ def filter(event)
   document = {}
   begin
     document = parse(payload)
-    index = place(document, header_id)
+    index = place(document)
     [document_event(event, document, index)]
   rescue Refused => refused
     [dead_letter_event(event, payload, document, header_id, refused)]
@@ -88,10 +88,10 @@ def text(document, name)
 end
 
 # The index of a document, after all checks; in the order of shipper's indexer.
-def place(document, header_id)
+def place(document)
   missing = @required.select { |name| value(document, name).nil? }
   raise Refused.new("schema", "required fields are missing: #{missing.join(', ')}") unless missing.empty?
-  check_id(text(document, "event.id"), header_id)
+  check_id(text(document, "event.id"))
   dataset = text(document, "event.dataset").to_s
   period = @periods[dataset]
   raise Refused.new("dataset", "the dataset '#{dataset}' is not declared") if period.nil?
@@ -104,12 +104,9 @@ def place(document, header_id)
   index
 end
 
-def check_id(event_id, header_id)
-  if event_id.nil? || event_id.empty? || event_id.bytesize > ID_MAX_BYTES
-    raise Refused.new("id", "event.id must be a text of 1 to #{ID_MAX_BYTES} bytes")
-  end
-  return if header_id.nil? || header_id == event_id
-  raise Refused.new("id", "the header event.id is #{header_id}, the document's is #{event_id}")
+def check_id(event_id)
+  return unless event_id.nil? || event_id.empty? || event_id.bytesize > ID_MAX_BYTES
+  raise Refused.new("id", "event.id must be a text of 1 to #{ID_MAX_BYTES} bytes")
 end
 
 def check_clock(time_us, index)

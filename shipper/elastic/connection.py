@@ -6,11 +6,13 @@ nobody sees would hide an outage.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
+import elastic_transport
 import elasticsearch
 import elasticsearch.serializer
 from elastic_transport.client_utils import DEFAULT
@@ -34,13 +36,20 @@ class Connection:
         self.url = url
 
     @classmethod
-    def open(cls, settings: ElasticsearchSettings) -> Self:
+    def open(
+        cls,
+        settings: ElasticsearchSettings,
+        serializers: Mapping[str, elastic_transport.Serializer] | None = None,
+    ) -> Self:
         """Prepare connections as the settings say; no request is made yet.
+
+        Args:
+            serializers: in place of the usual ones, by media type.
 
         Raises:
             ConfigurationError: the address or a certificate file is not usable.
         """
-        return cls(_library_client(settings), settings.url)
+        return cls(_library_client(settings, serializers or _SERIALIZERS), settings.url)
 
     def __enter__(self) -> Self:
         return self
@@ -71,14 +80,25 @@ class Connection:
         """
         if headers is None:
             headers = _JSON if body is None else _JSON_BODY
+        content: object = self._perform(method, path, params, headers, body)
+        if not isinstance(content, dict):
+            raise RequestRefused(200, f"the answer of {self.url} is not a JSON object")
+        return content
+
+    def _perform(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> object:
+        """Send one request; return what the serialiser made of the answer. Raises as `request` does."""
         try:
             answer = self._library.perform_request(method, path, params=params, headers=headers, body=body)
         except CLIENT_ERRORS as error:
             raise mapped(error, self.url) from error
-        content: object = answer.body
-        if not isinstance(content, dict):
-            raise RequestRefused(answer.meta.status, f"the answer of {self.url} is not a JSON object")
-        return content
+        return answer.body
 
     def request_or_none(
         self,
@@ -97,7 +117,27 @@ class Connection:
             raise
 
 
-def _library_client(settings: ElasticsearchSettings) -> elasticsearch.Elasticsearch:
+class _Lenient(elasticsearch.serializer.OrjsonSerializer):
+    """Reads what the server sends, even where a document in it is not strict JSON.
+
+    The server hands documents out as they were written, and takes more than the strict reader does (a number beyond
+    a double, for one). A single such document must not make every search that finds it fail.
+    """
+
+    def json_loads(self, data: bytes) -> Any:
+        """Return the decoded answer. Raises ValueError."""
+        try:
+            return super().json_loads(data)
+        except ValueError:
+            return json.loads(data.decode("utf-8", "replace"))
+
+
+_SERIALIZERS: Final = {"application/json": _Lenient()}
+
+
+def _library_client(
+    settings: ElasticsearchSettings, serializers: Mapping[str, elastic_transport.Serializer]
+) -> elasticsearch.Elasticsearch:
     password = settings.password.get_secret_value()
     api_key = settings.api_key.get_secret_value()
     if api_key and settings.username:
@@ -113,7 +153,7 @@ def _library_client(settings: ElasticsearchSettings) -> elasticsearch.Elasticsea
             request_timeout=settings.request_timeout_s,
             max_retries=0,
             retry_on_timeout=False,
-            serializer=elasticsearch.serializer.OrjsonSerializer(),
+            serializers=dict(serializers),
         )
     except (ValueError, TypeError, OSError) as error:
         raise ConfigurationError(f"elasticsearch.url {settings.url} is not usable: {error}.") from error

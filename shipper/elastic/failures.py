@@ -17,6 +17,7 @@ from typing import Final
 
 import elastic_transport
 import elasticsearch
+import orjson
 
 from shipper.elastic.answers import failure_reason
 from shipper.errors import RequestRefused, StoreError, StoreUnavailable
@@ -58,6 +59,11 @@ def _from_status(error: elastic_transport.ApiError, url: str) -> StoreError:
 
 
 def _body_reason(body: object) -> str:
+    if isinstance(body, bytes):  # of a client that leaves answers as they are
+        try:
+            body = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return ""
     if isinstance(body, Mapping):
         return failure_reason(body.get("error"))[:_REASON_LIMIT]
     return ""

@@ -9,9 +9,11 @@ from random import Random
 from shipper.assets import asset
 from shipper.clock import Clock
 from shipper.config import ElasticsearchSettings, IndexSettings, KafkaSettings
+from shipper.elastic.bulk import connect_bulk
 from shipper.elastic.client import connect
 from shipper.errors import ShipperError, TopicMissing
 from shipper.index.document import Limits, Refusal
+from shipper.index.flight import Senders
 from shipper.index.indexer import Indexer
 from shipper.index.settle import IndexPolicy
 from shipper.index.stream import KafkaRecord
@@ -86,13 +88,17 @@ def open_indexer(
             session_timeout_s=index.session_timeout_s,
         )
         open_things.callback(consumer.close, _CLOSE_TIMEOUT_S)
+        bulk = open_things.enter_context(connect_bulk(elasticsearch))
+        senders = Senders(bulk, index.requests_at_once)
+        open_things.callback(senders.close)
         yield Indexer(
             consumer,
-            client,
+            senders,
             TopicDeadLetters(letters, clock),
             IndexPolicy(
                 namespace=namespace,
                 batch_max_bytes=index.batch_max_bytes,
+                requests_at_once=index.requests_at_once,
                 limits=Limits(index.past_limit_days * 86_400, index.future_limit_s),
             ),
             clock=clock,

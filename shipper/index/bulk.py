@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 from shipper.elastic.answers import ItemAnswer
-from shipper.errors import RequestRefused, StoreUnavailable
+from shipper.errors import RequestRefused
 from shipper.index.document import Document
-from shipper.index.fate import Fate, Verdict, judge
+from shipper.index.fate import STORED, Fate, Verdict, judge
 
-_SPLIT_STATUSES = {400: "request", 413: "too_large"}
+SPLIT_STATUSES: Final = {400: "request", 413: "too_large"}
 """Statuses of a whole request that are one document's doing, and the reason for that document."""
 
 
@@ -21,8 +21,13 @@ class BulkStore(Protocol):
     def url(self) -> str:
         """Its address, for messages."""
 
-    def bulk(self, body: bytes) -> list[ItemAnswer]:
-        """Send a finished bulk body; one answer per item, in order."""
+    def create(self, body: bytes, count: int) -> Sequence[ItemAnswer] | None:
+        """Send a finished bulk body of `count` create actions; one answer per item, or None if all were stored."""
+
+
+def verdicts(answers: Sequence[ItemAnswer] | None, count: int) -> list[Verdict]:
+    """Return what becomes of each of `count` documents."""
+    return [STORED] * count if answers is None else [judge(answer) for answer in answers]
 
 
 def create_documents(store: BulkStore, documents: Sequence[Document], ingested: bytes) -> list[Verdict]:
@@ -40,30 +45,15 @@ def create_documents(store: BulkStore, documents: Sequence[Document], ingested: 
     """
     body = b"".join(piece for document in documents for piece in document.bulk_lines(ingested))
     try:
-        answers = store.bulk(body)
+        return verdicts(store.create(body, len(documents)), len(documents))
     except RequestRefused as error:
-        reason = _SPLIT_STATUSES.get(error.status)
+        reason = SPLIT_STATUSES.get(error.status)
         if reason is None:
             raise
         if len(documents) == 1:
             return [Verdict(Fate.DEAD_LETTER, reason, str(error))]
-        half = len(documents) // 2
-        return [
-            *create_documents(store, documents[:half], ingested),
-            *create_documents(store, documents[half:], ingested),
-        ]
-    if len(answers) != len(documents):
-        raise StoreUnavailable(store.url, f"{len(answers)} answers for {len(documents)} documents")
-    return [judge(answer) for answer in answers]
-
-
-def requests_by_size(documents: Sequence[Document], max_bytes: int) -> Iterator[Sequence[Document]]:
-    """Cut a sequence into runs whose bodies stay under `max_bytes`; a larger document goes alone."""
-    start = size = 0
-    for position, document in enumerate(documents):
-        if position > start and size + document.size_bytes > max_bytes:
-            yield documents[start:position]
-            start, size = position, 0
-        size += document.size_bytes
-    if start < len(documents):
-        yield documents[start:]
+    half = len(documents) // 2
+    return [
+        *create_documents(store, documents[:half], ingested),
+        *create_documents(store, documents[half:], ingested),
+    ]

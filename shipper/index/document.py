@@ -6,6 +6,8 @@ A value that shipper made has the canonical form
 
 and is stored byte for byte as it was emitted, with `event.ingested` spliced in behind `"event":{`. It
 is parsed to be checked, never to be written again. Other writers' values are put into that form first.
+
+This is the exact way, which decides; `splice.py` is the short one that nearly all values go.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import msgspec
 import orjson
 
 from shipper.datasets import DATASETS, REQUIRED_FIELDS, index_name
+from shipper.index.moment import rfc3339
 
 _CANONICAL: Final = re.compile(
     rb'\{"@timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z","event":\{(?="id":")'
@@ -27,7 +31,7 @@ _CANONICAL: Final = re.compile(
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)")
 _NAMESPACE: Final = re.compile(r"[a-z0-9_]{1,100}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_ID_MAX_BYTES: Final = 512
+ID_MAX_BYTES: Final = 512
 """Elasticsearch refuses a whole request for one id that is longer."""
 
 
@@ -37,6 +41,10 @@ class Limits:
 
     past_s: float = 90 * 86_400.0
     future_s: float = 3600.0
+
+    def around(self, now_us: int) -> tuple[str, str]:
+        """Return the earliest and the latest time that are accepted at a moment (microseconds), as RFC 3339."""
+        return rfc3339(now_us - round(self.past_s * 1e6)), rfc3339(now_us + round(self.future_s * 1e6))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +100,16 @@ def read_document(
 ) -> Document | Refusal:
     """Check the value of a Kafka record and prepare it for storing.
 
-    Nothing but the document itself decides where it goes: a header may be forged or stale, and two
-    headers for one document would store it twice.
+    Nothing but the document itself decides where it goes and under which id: a header may be forged or
+    stale, and two headers for one document would store it twice.
 
     Args:
-        header_id: the header `event.id` where the record has one; it must agree with the document.
+        header_id: the header `event.id` where the record has one; names a value that cannot be read.
         namespace: for documents that do not name one.
         now_us: microseconds since the epoch.
     """
     try:
-        parsed = orjson.loads(value or b"")
+        parsed = _parsed(value or b"")
     except orjson.JSONDecodeError as error:
         return Refusal("json", f"not valid JSON: {error}", header_id or "")
     if not isinstance(parsed, dict):
@@ -109,7 +117,7 @@ def read_document(
     event_id = _text(parsed, "event.id") or header_id or ""
     dataset = _text(parsed, "event.dataset") or ""
     try:
-        index = _place(parsed, header_id, namespace, now_us, limits)
+        index = _place(parsed, namespace, now_us, limits)
         head, tail = _cut(value or b"", parsed)
     except _Refused as refused:
         return Refusal(refused.reason, refused.detail, event_id, dataset, refused.index)
@@ -126,25 +134,36 @@ class _Refused(Exception):
         self.index = index
 
 
-def _place(
-    parsed: Mapping[str, object], header_id: str | None, namespace: str, now_us: int, limits: Limits
-) -> str:
+def _parsed(value: bytes) -> object:
+    """Decode JSON. Raises orjson.JSONDecodeError."""
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        # A number beyond a double is JSON as well. Nothing else is let through: the standard library's decoder
+        # takes NaN and half a surrogate pair, which would spoil every answer with that document for others.
+        try:
+            _is_json(value)
+            return json.loads(value.decode())
+        except (ValueError, RecursionError, msgspec.DecodeError):
+            pass
+        raise
+
+
+_is_json: Final = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def _place(parsed: Mapping[str, object], namespace: str, now_us: int, limits: Limits) -> str:
     """Return the index of a document after all checks."""
     missing = [name for name in REQUIRED_FIELDS if _value(parsed, name) is None]
     if missing:
         raise _Refused("schema", f"required fields are missing: {', '.join(missing)}")
     event_id = _text(parsed, "event.id")
-    if not event_id or len(event_id.encode()) > _ID_MAX_BYTES:
-        raise _Refused("id", f"event.id must be a text of 1 to {_ID_MAX_BYTES} bytes")
-    if header_id is not None and header_id != event_id:
-        raise _Refused("id", f"the header event.id is {header_id}, the document's is {event_id}")
+    if not event_id or len(event_id.encode()) > ID_MAX_BYTES:
+        raise _Refused("id", f"event.id must be a text of 1 to {ID_MAX_BYTES} bytes")
     dataset = _text(parsed, "event.dataset") or ""
-    if dataset not in DATASETS:
-        # No template of ours would match its index: Elasticsearch would guess a mapping without a cap.
-        raise _Refused("dataset", f"the dataset {dataset!r} is not declared; see `shipper schema show`")
     namespace = _text(parsed, "data_stream.namespace") or namespace
-    if not _NAMESPACE.fullmatch(namespace):
-        raise _Refused("schema", f"data_stream.namespace {namespace!r} does not fit an index name")
+    if problem := unfit(dataset, namespace):
+        raise _Refused(*problem)
     timestamp_us = _timestamp_us(parsed)
     index = index_name(dataset, namespace, timestamp_us)
     ahead_s = (timestamp_us - now_us) / 1e6
@@ -153,6 +172,16 @@ def _place(
     if -ahead_s > limits.past_s:
         raise _Refused("clock", f"@timestamp lies {-ahead_s / 86_400:.1f} days in the past", index)
     return index
+
+
+def unfit(dataset: str, namespace: str) -> tuple[str, str] | None:
+    """Return why no index of ours has these in its name, as reason and sentence; None where one has."""
+    if dataset not in DATASETS:
+        # No template of ours would match its index: Elasticsearch would guess a mapping without a cap.
+        return "dataset", f"the dataset {dataset!r} is not declared; see `shipper schema show`"
+    if not _NAMESPACE.fullmatch(namespace):
+        return "schema", f"data_stream.namespace {namespace!r} does not fit an index name"
+    return None
 
 
 def _timestamp_us(parsed: Mapping[str, object]) -> int:
@@ -173,7 +202,8 @@ def _cut(value: bytes, parsed: Mapping[str, object]) -> tuple[bytes, bytes]:
         raise _Refused("schema", "event is not an object")
     canonical = _CANONICAL.match(value)
     # A raw line's end is only white space in JSON, but it would end the line of the bulk request.
-    if canonical and "ingested" not in event and b"\n" not in value and b"\r" not in value:
+    has_ingested = "ingested" in event or "event.ingested" in parsed
+    if canonical and not has_ingested and b"\n" not in value and b"\r" not in value:
         return value[: canonical.end()], value[canonical.end() :]
     return _rebuilt(value)
 
@@ -193,7 +223,7 @@ def _rebuilt(value: bytes) -> tuple[bytes, bytes]:
 
 
 def _dumps(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _value(parsed: Mapping[str, object], name: str) -> object:

@@ -46,6 +46,10 @@ class Verdict:
     is_suspect: bool = False
 
 
+STORED: Final = Verdict(Fate.INDEXED)
+_THERE_ALREADY: Final = Verdict(Fate.DUPLICATE)
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of the table; the first that fits decides.
@@ -92,8 +96,10 @@ def judge(answer: ItemAnswer) -> Verdict:
         # Set aside by the server is not stored: nobody's search would find it.
         return Verdict(Fate.DEAD_LETTER, "failure_store", "the server put it into its failure store")
     row = next(row for row in TABLE if _fits(row, answer))
-    if row.fate in (Fate.INDEXED, Fate.DUPLICATE):
-        return Verdict(row.fate)
+    if row.fate is Fate.INDEXED:
+        return STORED
+    if row.fate is Fate.DUPLICATE:
+        return _THERE_ALREADY
     detail = f"status {answer.status} {answer.error_type}: {answer.reason}"
     return Verdict(row.fate, row.reason, detail, is_suspect=answer.status == 500)
 

@@ -4,21 +4,25 @@ Offsets are committed only after every record of the batch has its fate: stored,
 acknowledged by the dead-letter topic. A crash at any moment therefore repeats work, and the `_id`
 makes the repetition harmless. What cannot be done now is waited for; consumption stands still
 meanwhile, and Kafka's patience with us is kept up.
+
+Several requests are under way at a time (`flight.py`), and they are settled and committed in the order of the
+records. So no offset is ever committed while a record before it has no fate yet.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
 from random import Random
 from typing import Final, TypeVar
 
 from shipper.clock import Clock
 from shipper.errors import GroupRebalanced, ShipperError
-from shipper.index.bulk import BulkStore
+from shipper.index.flight import Flight, Senders, flights_of
 from shipper.index.patience import Interrupted, Patience
 from shipper.index.settle import IndexPolicy, Settlement
-from shipper.index.stream import DeadLetterSink, KafkaRecord, RecordSource
+from shipper.index.stream import DeadLetterSink, RecordSource
 from shipper.index.tally import IndexCounts, Tally
 
 _T = TypeVar("_T")
@@ -43,7 +47,7 @@ class Indexer:
     def __init__(
         self,
         source: RecordSource,
-        store: BulkStore,
+        senders: Senders,
         dead_letters: DeadLetterSink,
         policy: IndexPolicy,
         *,
@@ -59,16 +63,20 @@ class Indexer:
         self._report = report
         self._tally = Tally()
         self._settlement = Settlement(
-            store, dead_letters, policy, clock=clock, ready=ready, on_retry=self._tally.retried
+            senders, dead_letters, policy, clock=clock, ready=ready, on_retry=self._tally.retried
         )
-        self._unfinished: Sequence[KafkaRecord] = ()
+        # What a stop or an error leaves in these comes first in the next run: a later commit would skip it.
+        self._waiting: deque[Flight] = deque()
+        self._under_way: deque[Flight] = deque()
+        self._due: dict[tuple[str, int], int] = {}
 
     def counts(self) -> IndexCounts:
         """Return what has become of the records so far."""
         return self._tally.snapshot()
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set; what is in hand then is left to the next run, here or elsewhere.
+        """Work until `stop` is set. What is under way then is finished if no repeat is needed for it; the rest is
+        left to the next run, here or elsewhere.
 
         Raises:
             RecordTooLarge, RecordRefused: the dead-letter topic does not take a record; nothing is
@@ -77,6 +85,7 @@ class Indexer:
         patience = self._patience(stop)
         while not stop.is_set():
             self._turn(patience)
+        self._wind_up(patience)
 
     def run_until_idle(self, idle_s: float, stop: threading.Event | None = None) -> None:
         """Work until Kafka has had nothing more for `idle_s` seconds. Raises as `run` does."""
@@ -91,12 +100,13 @@ class Indexer:
             if remaining != 0:
                 idle_since_s = now
             elif now - idle_since_s >= idle_s:
-                return
+                break
             if worked or remaining is not None:
                 started_s = now
             elif now - started_s >= UNASSIGNED_S and not is_told:
                 self._report("no partition is assigned to this indexer; others of its group have them all")
                 is_told = True
+        self._wind_up(patience)
 
     def _patience(self, stop: threading.Event) -> Patience:
         return Patience(
@@ -109,33 +119,70 @@ class Indexer:
         )
 
     def _turn(self, patience: Patience) -> bool:
-        """Handle one batch; return whether there was one."""
+        """Send what there is, settle the oldest request, commit; return whether there was anything to do."""
         try:
-            # A batch that a stop or an error left behind comes first: a later commit would skip it.
-            records = self._unfinished
-            if not records:
-                records = _persist(lambda: self._source.poll(POLL_S), patience)
-                self._tally.consumed(len(records))
-                self._unfinished = records
-            if not records:
-                return False
-            fates = self._settlement.settle(records, patience)
-            _persist(lambda: self._commit(records), patience)
-            self._unfinished = ()
-            self._tally.settled(fates)
+            self._launch(patience)
+            worked = bool(self._under_way or self._due)
+            self._land(patience)
+            if self._due:
+                self._launch(patience)  # the server shall not be idle during the commit
+                self._commit(patience)
         except Interrupted:
-            pass
-        return True
+            return True
+        return worked
 
-    def _commit(self, records: Sequence[KafkaRecord]) -> None:
+    def _launch(self, patience: Patience) -> None:
+        """Have as many requests under way as the policy says and records are there."""
+        while len(self._under_way) < self._policy.requests_at_once:
+            if any(flight.has_failed for flight in self._under_way):
+                return  # the server may be away, or come back empty: the oldest one finds out
+            if not self._waiting:
+                self._take(patience)
+            if not self._waiting:
+                return
+            flight = self._waiting.popleft()
+            self._under_way.append(flight)
+            self._settlement.launch(flight)
+
+    def _take(self, patience: Patience) -> None:
+        timeout_s = 0.0 if self._under_way or self._due else POLL_S
+        batch = _persist(lambda: self._source.take(timeout_s), patience)
+        self._tally.consumed(len(batch))
+        self._waiting.extend(flights_of(batch, self._policy.batch_max_bytes))
+
+    def _land(self, patience: Patience) -> None:
+        """Settle the oldest request."""
+        if not self._under_way:
+            return
+        flight = self._under_way[0]
+        self._tally.settled(self._settlement.settle(flight, patience))
+        self._under_way.popleft()
+        if flight.is_last:
+            self._due.update(flight.batch.ends())
+
+    def _commit(self, patience: Patience) -> None:
+        _persist(self._commit_once, patience)
+        self._due = {}
+
+    def _commit_once(self) -> None:
         try:
-            self._source.commit(_offsets_after(records))
+            self._source.commit(self._due)
         except GroupRebalanced:
             # The partitions have changed hands: whoever has them now gets these records again, and
             # finds each stored already.
             self._report(
                 "the consumer group was rebalanced; some records are read again, none is stored twice"
             )
+
+    def _wind_up(self, patience: Patience) -> None:
+        """Settle what is under way and needs nothing but its answer; commit it."""
+        try:
+            while self._under_way and self._under_way[0].sent is not None:
+                self._land(patience)
+            if self._due:
+                self._commit(patience)
+        except Interrupted:
+            pass
 
     def _remaining(self, patience: Patience) -> int | None:
         try:
@@ -164,11 +211,3 @@ def _persist(action: Callable[[], _T], patience: Patience) -> _T:
         else:
             patience.progressed()
             return result
-
-
-def _offsets_after(records: Sequence[KafkaRecord]) -> dict[tuple[str, int], int]:
-    offsets: dict[tuple[str, int], int] = {}
-    for record in records:
-        place = (record.topic, record.partition)
-        offsets[place] = max(offsets.get(place, 0), record.offset + 1)
-    return offsets

@@ -77,6 +77,10 @@ class Patience:
                 raise Interrupted
             left_s -= _STEP_S
 
+    def stay(self) -> None:
+        """Do what has to be done at least once a second while waiting for something else than time."""
+        self._keep_alive()
+
     def progressed(self) -> None:
         """Something succeeded: the next trouble starts with a short pause again."""
         if self._is_reported and self._since_s is not None:

@@ -1,26 +1,32 @@
-"""One batch of Kafka records, until each of them has its fate."""
+"""What the indexer sends, until each record of it has its fate."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from typing import Final
 
 from shipper.clock import Clock
-from shipper.errors import ConfigurationError, StoreError
-from shipper.index.bulk import BulkStore, create_documents, requests_by_size
+from shipper.errors import ConfigurationError, RequestRefused, StoreError
+from shipper.index.bulk import SPLIT_STATUSES, create_documents, verdicts
 from shipper.index.document import Document, Limits, Refusal, read_document
 from shipper.index.fate import Fate, Verdict
+from shipper.index.flight import Flight, Senders, Sent
 from shipper.index.moment import rfc3339
 from shipper.index.patience import Backoff, Patience
-from shipper.index.stream import DeadLetterSink, KafkaRecord
+from shipper.index.splice import Parcel, Splicer
+from shipper.index.stream import DeadLetterSink
 
 SUSPECT_ATTEMPTS: Final = 8
 """A document that alone makes the server fail (status 500) is given up after so many attempts."""
 
 _LETTERS_AT_ONCE: Final = 100
-_Pair = tuple[Document, KafkaRecord]
+_LOOK_S: Final = 1.0
+"""So often Kafka is kept company while a request takes long."""
+
+_Refused = list[tuple[int, Refusal]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +35,21 @@ class IndexPolicy:
 
     Attributes:
         namespace: for documents that do not name one.
-        batch_max_bytes: size of one bulk request, at most.
+        batch_max_bytes: size of one bulk request, at most; a larger document goes alone.
+        requests_at_once: how many requests are under way at a time, at most.
         limits: how far event times may lie from now.
     """
 
     namespace: str = "default"
     batch_max_bytes: int = 8 << 20
+    requests_at_once: int = 2
     limits: Limits = field(default_factory=Limits)
     backoff: Backoff = field(default_factory=Backoff)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchFates:
-    """What became of one batch; see `IndexCounts` for the names."""
+    """What became of the records of one flight; see `IndexCounts` for the names."""
 
     indexed: int
     duplicates: int
@@ -49,7 +57,7 @@ class BatchFates:
 
 
 class Settlement:
-    """Settles batches one after the other.
+    """Sends flights, and settles them one after the other.
 
     Args:
         ready: see `Indexer`.
@@ -58,7 +66,7 @@ class Settlement:
 
     def __init__(
         self,
-        store: BulkStore,
+        senders: Senders,
         dead_letters: DeadLetterSink,
         policy: IndexPolicy,
         *,
@@ -66,98 +74,166 @@ class Settlement:
         ready: Callable[[], None],
         on_retry: Callable[[int], None],
     ) -> None:
-        self._store = store
+        self._senders = senders
         self._dead_letters = dead_letters
         self._policy = policy
         self._clock = clock
         self._ready = ready
         self._is_ready = False
         self._on_retry = on_retry
+        self._splicer = Splicer(policy.limits)
 
-    def settle(self, records: Sequence[KafkaRecord], patience: Patience) -> BatchFates:
+    def launch(self, flight: Flight) -> None:
+        """Send a flight and return at once. While the server is not known to be ready, it waits for `settle`."""
+        if self._is_ready:
+            flight.sent = self._send(flight)
+
+    def settle(self, flight: Flight, patience: Patience) -> BatchFates:
         """Return when every record is stored, known to be stored, or an acknowledged dead letter.
 
         Raises:
-            Interrupted: a stop was asked for; some records may have their fate already.
+            Interrupted: a stop was asked for; some records may have their fate already, all are sent again later.
             RecordTooLarge, RecordRefused: the dead-letter topic does not take a record.
         """
-        pairs: list[_Pair] = []
-        refused: list[tuple[KafkaRecord, Refusal]] = []
-        for record in records:
-            read = self._read(record)
-            if isinstance(read, Refusal):
-                refused.append((record, read))
-            else:
-                pairs.append((read, record))
         tally: Counter[Fate] = Counter()
-        start = 0
-        for run in requests_by_size([document for document, _ in pairs], self._policy.batch_max_bytes):
-            refused += self._store_all(pairs[start : start + len(run)], tally, patience)
-            start += len(run)
-        self._set_aside(refused, patience)
+        try:
+            parcel, first = self._landed(flight, patience)
+            refused: _Refused = list(parcel.refused)
+            if first is None:
+                tally[Fate.INDEXED] = len(parcel.positions)
+            else:
+                refused += self._store_rest(flight, parcel.positions, first, tally, patience)
+            self._set_aside(flight, refused, patience)
+        except BaseException:
+            flight.sent = None
+            raise
         reasons = Counter(refusal.reason for _, refusal in refused)
         return BatchFates(tally[Fate.INDEXED], tally[Fate.DUPLICATE], dict(reasons))
 
-    def _read(self, record: KafkaRecord) -> Document | Refusal:
-        header_id = record.headers.get("event.id")
+    def _send(self, flight: Flight) -> Sent:
+        now_us = self._clock.now_us()
+        flight.read_us = flight.read_us or now_us
+
+        def exact(position: int) -> Document | Refusal:
+            return self._read(flight, position)
+
+        values, span = flight.batch.values, flight.span
+        parcel = self._splicer.splice(values, span, exact, read_us=flight.read_us, ingested_us=now_us)
+        return self._senders.send(parcel)
+
+    def _read(self, flight: Flight, position: int) -> Document | Refusal:
+        """Read a value the exact way."""
+        header_id = flight.batch.record(position).headers.get("event.id")
         return read_document(
-            record.value,
+            flight.batch.values[position],
             header_id=None if header_id is None else header_id.decode("utf-8", "replace"),
             namespace=self._policy.namespace,
-            now_us=self._clock.now_us(),
+            now_us=flight.read_us,
             limits=self._policy.limits,
         )
 
-    def _store_all(
-        self, pairs: Sequence[_Pair], tally: Counter[Fate], patience: Patience
-    ) -> list[tuple[KafkaRecord, Refusal]]:
-        """Send documents until none is left to be repeated; return those that are refused for good.
-
-        Only what failed is sent again.
-        """
-        refused: list[tuple[KafkaRecord, Refusal]] = []
-        suspicions: Counter[str] = Counter()
-        pending = list(pairs)
-        while pending:
-            verdicts = self._send([document for document, _ in pending], patience)
-            judged = list(zip(pending, verdicts, strict=True))
-            tally.update(verdict.fate for verdict in verdicts)
-            pending = [pair for pair, verdict in judged if verdict.fate is Fate.RETRY]
-            if len(pending) < len(pairs):
-                # The server works, and yet it fails on these: after a while they count as the cause.
-                suspicions.update(pair[0].event_id for pair, verdict in judged if verdict.is_suspect)
-            for (document, record), verdict in judged:
-                if verdict.fate is Fate.DEAD_LETTER or suspicions[document.event_id] >= SUSPECT_ATTEMPTS:
-                    refused.append((record, _refusal(document, verdict)))
-            pending = [pair for pair in pending if suspicions[pair[0].event_id] < SUSPECT_ATTEMPTS]
-            if len(pending) < len(verdicts):
-                patience.progressed()
-            if pending:
-                self._on_retry(len(pending))
-                patience.wait(next(verdict.detail for verdict in verdicts if verdict.fate is Fate.RETRY))
-        return refused
-
-    def _send(self, documents: Sequence[Document], patience: Patience) -> list[Verdict]:
-        """Return a verdict for each, however long that takes."""
+    def _landed(self, flight: Flight, patience: Patience) -> tuple[Parcel, list[Verdict] | None]:
+        """Return what was sent, and a verdict for each document in it or None for "all stored"; however long it takes."""
         while True:
-            # The time of sending, not of the first attempt: readers look back only so far.
-            ingested = rfc3339(self._clock.now_us()).encode()
             try:
-                if not self._is_ready:
-                    self._ready()
-                    self._is_ready = True
-                return create_documents(self._store, documents, ingested)
+                if flight.sent is None:
+                    self._make_ready()
+                    flight.sent = self._send(flight)
+                found = self._verdicts(flight, flight.sent, patience)
             except (StoreError, ConfigurationError) as error:
                 # Refusals of a whole request are waited for as well: rights, addresses and a missing
                 # set-up get repaired, and no document is at fault.
+                flight.sent = None
+                self._is_ready = False
+                self._on_retry(len(flight.span))
+                patience.wait(str(error))
+            else:
+                patience.progressed()
+                return flight.sent.parcel, found
+
+    def _verdicts(self, flight: Flight, sent: Sent, patience: Patience) -> list[Verdict] | None:
+        while not wait([sent.answer], _LOOK_S).done:
+            patience.stay()
+        positions = sent.parcel.positions
+        try:
+            answers = sent.answer.result()
+        except RequestRefused as error:
+            if error.status not in SPLIT_STATUSES:
+                raise
+            return create_documents(self._senders.store, self._documents(flight, positions), self._now())
+        return None if answers is None else verdicts(answers, len(positions))
+
+    def _documents(self, flight: Flight, positions: Sequence[int]) -> list[Document]:
+        """Return documents that were sent already, apart."""
+        found = [self._read(flight, position) for position in positions]
+        return [document for document in found if isinstance(document, Document)]
+
+    def _store_rest(
+        self,
+        flight: Flight,
+        positions: Sequence[int],
+        found: Sequence[Verdict],
+        tally: Counter[Fate],
+        patience: Patience,
+    ) -> _Refused:
+        """Send again what is to be repeated, until nothing is left of it; return what is refused for good."""
+        refused: _Refused = []
+        suspicions: Counter[int] = Counter()
+        pending = list(positions)
+        while True:
+            judged = list(zip(pending, found, strict=True))
+            tally.update(verdict.fate for verdict in found)
+            again = [position for position, verdict in judged if verdict.fate is Fate.RETRY]
+            if len(again) < len(positions):
+                # The server works, and yet it fails on these: after a while they count as the cause.
+                suspicions.update(position for position, verdict in judged if verdict.is_suspect)
+            given_up = {position for position in again if suspicions[position] >= SUSPECT_ATTEMPTS}
+            refused += [
+                (position, self._refusal(flight, position, verdict))
+                for position, verdict in judged
+                if verdict.fate is Fate.DEAD_LETTER or position in given_up
+            ]
+            before, pending = len(pending), [position for position in again if position not in given_up]
+            if len(pending) < before:
+                patience.progressed()
+            if not pending:
+                return refused
+            self._on_retry(len(pending))
+            patience.wait(next(verdict.detail for verdict in found if verdict.fate is Fate.RETRY))
+            found = self._repeat(flight, pending, patience)
+
+    def _repeat(self, flight: Flight, positions: Sequence[int], patience: Patience) -> list[Verdict]:
+        """Send documents once more; return a verdict for each, however long that takes."""
+        documents = self._documents(flight, positions)
+        while True:
+            try:
+                self._make_ready()
+                return create_documents(self._senders.store, documents, self._now())
+            except (StoreError, ConfigurationError) as error:
                 self._is_ready = False
                 self._on_retry(len(documents))
                 patience.wait(str(error))
 
-    def _set_aside(self, refused: Sequence[tuple[KafkaRecord, Refusal]], patience: Patience) -> None:
+    def _make_ready(self) -> None:
+        if not self._is_ready:
+            self._ready()
+            self._is_ready = True
+
+    def _now(self) -> bytes:
+        """Return the time of sending, not of the first attempt: readers look back only so far."""
+        return rfc3339(self._clock.now_us()).encode()
+
+    def _refusal(self, flight: Flight, position: int, verdict: Verdict) -> Refusal:
+        read = self._read(flight, position)
+        if isinstance(read, Refusal):
+            return read
+        return Refusal(verdict.reason, verdict.detail, read.event_id, read.dataset, read.index)
+
+    def _set_aside(self, flight: Flight, refused: _Refused, patience: Patience) -> None:
         """Return when the dead-letter topic has acknowledged all of them."""
-        for start in range(0, len(refused), _LETTERS_AT_ONCE):
-            pending = list(refused[start : start + _LETTERS_AT_ONCE])
+        letters = [(flight.batch.record(position), refusal) for position, refusal in refused]
+        for start in range(0, len(letters), _LETTERS_AT_ONCE):
+            pending = letters[start : start + _LETTERS_AT_ONCE]
             while pending:
                 outcomes = self._dead_letters.write(pending)
                 for error in outcomes:
@@ -169,7 +245,3 @@ class Settlement:
                 if pending:
                     patience.wait(str(next(error for error in outcomes if error is not None)))
             patience.progressed()
-
-
-def _refusal(document: Document, verdict: Verdict) -> Refusal:
-    return Refusal(verdict.reason, verdict.detail, document.event_id, document.dataset, document.index)

@@ -33,10 +33,27 @@ class KafkaRecord(Protocol):
         """Its headers by name."""
 
 
+class RecordBatch(Protocol):
+    """Records as the consumer hands them out together."""
+
+    @property
+    def values(self) -> Sequence[bytes | None]:
+        """The value of each; None for a tombstone."""
+
+    def __len__(self) -> int:
+        """How many these are."""
+
+    def record(self, position: int) -> KafkaRecord:
+        """Return one of them whole."""
+
+    def ends(self) -> Mapping[tuple[str, int], int]:
+        """Return the offset behind the last record of each (topic, partition)."""
+
+
 class RecordSource(Protocol):
     """What is needed of a Kafka consumer here."""
 
-    def poll(self, timeout_s: float) -> Sequence[KafkaRecord]:
+    def take(self, timeout_s: float) -> RecordBatch:
         """Wait for records, at most `timeout_s`."""
 
     def keep_alive(self) -> None:

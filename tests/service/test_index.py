@@ -83,7 +83,7 @@ def test_good_and_bad_records_in_one_request(stage: KafkaStage) -> None:
         "dataset": stage.value(
             event={"id": f"{stage.producer_id}-d", "sequence": 1, "dataset": "nobody.knows"}
         ),
-        "id": ("somebody-else-1", stage.value()[1]),
+        "id": stage.value(event={"id": "x" * 513, "sequence": 1, "dataset": "ml.app"}),
     }
     bad["dataset"] = (f"{stage.producer_id}-d", bad["dataset"][1])
     good = [stage.value() for _ in range(20)]

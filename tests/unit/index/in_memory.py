@@ -14,6 +14,7 @@ from shipper.clock import ManualClock
 from shipper.elastic.answers import ItemAnswer
 from shipper.errors import ShipperError, StoreUnavailable
 from shipper.index.document import Refusal
+from shipper.index.flight import Senders
 from shipper.index.indexer import Indexer
 from shipper.index.settle import IndexPolicy
 from shipper.index.stream import KafkaRecord
@@ -39,6 +40,7 @@ def value(number: int, **changes: object) -> bytes:
         "event": {"id": f"p-{number}", "sequence": number, "dataset": "ml.app"},
         "message": "hello",
         "log": {"level": "info"},
+        "data_stream": {"namespace": "default"},
     }
     return orjson.dumps(document | changes)
 
@@ -46,6 +48,29 @@ def value(number: int, **changes: object) -> bytes:
 def record(offset: int, content: bytes | None = None, *, partition: int = 0) -> MemoryRecord:
     """Return a record whose value is event number `offset` unless said otherwise."""
     return MemoryRecord("t", partition, offset, value(offset) if content is None else content, {})
+
+
+@dataclass(frozen=True)
+class MemoryBatch:
+    """A batch of them."""
+
+    records: Sequence[MemoryRecord]
+
+    @property
+    def values(self) -> Sequence[bytes | None]:
+        """The value of each."""
+        return [record.value for record in self.records]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def record(self, position: int) -> MemoryRecord:
+        """Return one."""
+        return self.records[position]
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """Return where to commit."""
+        return {(record.topic, record.partition): record.offset + 1 for record in self.records}
 
 
 @dataclass
@@ -60,15 +85,15 @@ class MemorySource:
     clock: ManualClock | None = None
     unassigned_polls: int = 0
 
-    def poll(self, timeout_s: float) -> Sequence[MemoryRecord]:
+    def take(self, timeout_s: float) -> MemoryBatch:
         """Hand out the next batch; nothing takes the whole time out."""
         if self.poll_errors:
             raise self.poll_errors.pop(0)
         if self.batches:
-            return self.batches.pop(0)
+            return MemoryBatch(self.batches.pop(0))
         if self.clock is not None:
             self.clock.advance(timeout_s)
-        return ()
+        return MemoryBatch(())
 
     def keep_alive(self) -> None:
         """Count the calls."""
@@ -100,7 +125,7 @@ class MemoryStore:
     requests: list[list[str]] = field(default_factory=list)
     attempts: dict[str, int] = field(default_factory=dict)
 
-    def bulk(self, body: bytes) -> list[ItemAnswer]:
+    def create(self, body: bytes, count: int) -> Sequence[ItemAnswer] | None:
         """Answer as Elasticsearch does."""
         if self.errors:
             raise self.errors.pop(0)
@@ -115,7 +140,8 @@ class MemoryStore:
             document_id = json.loads(action)["create"]["_id"]
             self.requests[-1].append(document_id)
             answers.append(self._create(document_id, source))
-        return answers
+        assert len(answers) == count
+        return None if all(answer.status == 201 for answer in answers) else answers
 
     def _create(self, document_id: str, source: bytes) -> ItemAnswer:
         attempt = self.attempts[document_id] = self.attempts.get(document_id, 0) + 1
@@ -157,7 +183,7 @@ class Bench:
         self.ready_errors: list[ShipperError] = []
         self.indexer = Indexer(
             self.source,
-            self.store,
+            Senders(self.store, 0),
             self.dead_letters,
             policy or IndexPolicy(),
             clock=self.clock,
