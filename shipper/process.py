@@ -10,11 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shipper.clock import Clock, SystemClock
-from shipper.ecs.constants import Constants
-from shipper.ecs.document import Tree
-from shipper.ecs.encode import Encoder
-from shipper.ecs.event import LEVELS, Event
-from shipper.ecs.limits import Limits
+from shipper.ecs.event import LEVELS
 from shipper.emit.level_watch import WATCHER
 from shipper.emit.levels import LEVELS as LOGGER_LEVELS
 from shipper.emit.outlet import REGISTRY, Outlet
@@ -23,9 +19,8 @@ from shipper.enrich.git import GitFacts, git_facts
 from shipper.enrich.model import make_model
 from shipper.enrich.service import main_folder
 from shipper.errors import ConfigurationError, ShipperError
-from shipper.observe.report import Reporter
+from shipper.no_outlet import NoOutlet
 from shipper.pipeline import RESET_IN_CHILD, Pipeline
-from shipper.redaction import default_redactor
 from shipper.shipping import Destination
 
 if TYPE_CHECKING:
@@ -157,6 +152,11 @@ def close(timeout_s: float | None = None) -> int:
     return sum(pipeline.close(max(0.0, deadline_s - _SYSTEM.monotonic_s())) for pipeline in pipelines)
 
 
+def pipelines() -> list[Pipeline]:
+    """Return all pipelines of this process."""
+    return list(_PIPELINES.all)
+
+
 def forget() -> None:
     """Close all pipelines within a second and forget them, as if nothing had been configured: for tests."""
     close(1.0)
@@ -182,7 +182,7 @@ def outlet_for(groups: Mapping[str, object]) -> Outlet:
         try:
             pipeline = _pipeline(_load(_groups(groups)), None, None, refresh_git=False)
         except (ShipperError, OSError, TypeError, ValueError) as error:
-            answer: Outlet = _NoOutlet(str(error))
+            answer: Outlet = NoOutlet(str(error))
             _PIPELINES.answers[id(groups)] = (groups, answer)
             return answer
         if not groups:
@@ -190,40 +190,6 @@ def outlet_for(groups: Mapping[str, object]) -> Outlet:
         else:
             _PIPELINES.answers[id(groups)] = (groups, pipeline.emitter)
         return pipeline.emitter
-
-
-class _NoOutlet:
-    """Answers for settings that are not usable: each event is refused, and a person is told why."""
-
-    fused = None
-    has_own_time = False
-    revision = 0
-
-    def __init__(self, problem: str) -> None:
-        self._problem = problem
-        self._reporter = Reporter()
-
-    @property
-    def route(self) -> int:
-        return id(self)
-
-    def now_us(self) -> int:
-        return _SYSTEM.now_us()
-
-    def encoder(self, producer_id: str) -> Encoder:
-        # A formatter must put out something: the document without the facts that settings would have given.
-        self._reporter.report("configuration", self._problem)
-        identity: dict[str, Tree] = {"agent": {"type": "shipper", "ephemeral_id": producer_id}}
-        return Encoder(Constants({}, identity, "default", Limits()), Limits(), default_redactor())
-
-    def emit(self, event: Event) -> None:
-        self.refuse("configuration", f"a record of {event.logger} was dropped")
-
-    def refuse(self, reason: str, detail: str, count: int = 1) -> None:
-        self._reporter.report(reason, f"{detail}. {self._problem}", count)
-
-    def report(self, sentence: str) -> None:
-        self._reporter.report("log", sentence)
 
 
 def _groups(groups: Mapping[str, object], **named: object) -> dict[str, object]:

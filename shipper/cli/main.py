@@ -40,6 +40,7 @@ COMMANDS: Final[dict[str, str]] = {
 _EXTRAS: Final = {
     "elasticsearch": "index",
     "elastic_transport": "index",
+    "prometheus_client": "metrics",
     "pandas": "detect",
     "numpy": "detect",
     "yaml": "detect",
