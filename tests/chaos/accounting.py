@@ -139,7 +139,8 @@ def _close(life: str, accounts: Sequence[Account], found: set[str], torn: int, r
         result.missing += absent
         return
     result.dropped += len(absent)
-    if len(absent) < refused:
+    own = max(account.own for account in accounts)
+    if len(absent) < refused - own:
         result.miscounted.append(
             f"{life}: {refused} refused, {evicted} evicted, but only {len(absent)} are missing"
         )

@@ -4,7 +4,7 @@ A token names one logging call: `<life>.<thread>/<number>`, where a life is one 
 token, so that a stored record can be compared to the byte with what was logged. A ledger is a file per thread; a line
 is written to it (by one `write`, so that it is with the operating system) after the call with its number returned:
 
-    <number> <records that this process had refused so far> <records that it had evicted so far>
+    <number> <records that this process had refused so far> <evicted> <made by shipper itself, such as heartbeats>
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class Ledger:
         self.number += 1
         return f"{self.writer}/{self.number}"
 
-    def returned(self, refused: int = 0, evicted: int = 0) -> None:
-        """Note that the call returned, and how many the process has dropped."""
-        os.write(self._descriptor, b"%d %d %d\n" % (self.number, refused, evicted))
+    def returned(self, refused: int = 0, evicted: int = 0, own: int = 0) -> None:
+        """Note that the call returned, and what the process has counted."""
+        os.write(self._descriptor, b"%d %d %d %d\n" % (self.number, refused, evicted, own))
 
 
 class StateFile:
@@ -80,12 +80,14 @@ class Account:
     Attributes:
         returned: calls 1 to this number returned; the one behind it may have been made.
         refused, evicted: drops of its whole process, as of its last line.
+        own: records that shipper itself made in the process; they may be among its drops.
     """
 
     writer: str
     returned: int
     refused: int = 0
     evicted: int = 0
+    own: int = 0
 
     @property
     def life(self) -> str:
@@ -104,5 +106,5 @@ def read_ledgers(folder: Path) -> Iterator[Account]:
         numbers = [line.split() for line in lines]
         if [int(fields[0]) for fields in numbers] != list(range(1, len(lines) + 1)):
             raise ValueError(f"{path} is not a ledger")
-        refused, evicted = (max((int(fields[n]) for fields in numbers), default=0) for n in (1, 2))
-        yield Account(path.name.removesuffix(SUFFIX), len(lines), refused, evicted)
+        counts = (max((int(fields[n]) for fields in numbers), default=0) for n in (1, 2, 3))
+        yield Account(path.name.removesuffix(SUFFIX), len(lines), *counts)

@@ -69,9 +69,13 @@ class Program:
                 structured.warning(message, chaos=token)
             else:
                 plain.warning(message, extra={"chaos": token})
-            dropped = {} if pipeline is None else dict(pipeline.counts().dropped)
-            evicted = dropped.pop("evicted", 0)
-            ledger.returned(sum(dropped.values()), evicted)
+            if pipeline is None:
+                ledger.returned()
+            else:
+                counts = pipeline.counts()
+                evicted = counts.dropped.get("evicted", 0)
+                refused = sum(counts.dropped.values()) - evicted
+                ledger.returned(refused, evicted, max(0, counts.emitted - ledger.number))
             self.state.set("between calls")
 
         return say

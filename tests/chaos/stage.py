@@ -93,7 +93,6 @@ class Stage:
             "kafka_dead_letter_topic": self.kafka.dead_letter_topic,
             "kafka_request_timeout_s": 3,
             "elasticsearch_url": self.elasticsearch.url,
-            "elasticsearch_request_timeout_s": 5,
             "spool_directory": self.spool,
             "ship_retry_max_s": 2,
             "ship_close_timeout_s": 1,
@@ -117,6 +116,7 @@ class Stage:
                 "kafka_bootstrap_servers": f"127.0.0.1:{index_port}",
                 "kafka_client": client,
                 "elasticsearch_url": f"http://127.0.0.1:{store_port}",
+                "elasticsearch_request_timeout_s": 5,
             }
             return self.environment(**hops)
         if kind == "agent":

@@ -83,6 +83,12 @@ def test_counted_drops_are_accounted_for() -> None:
     assert books(account, [found(n) for n in (1, 2, 3, 4)]).miscounted
 
 
+def test_records_of_shipper_itself_may_be_among_the_drops() -> None:
+    """A heartbeat that found no room is counted, and no ledger misses it."""
+    assert books(Account(WRITER, 3, refused=2, own=1), [found(1), found(2)]).is_balanced
+    assert not books(Account(WRITER, 3, refused=2, own=1), [found(n) for n in (1, 2, 3)]).is_balanced
+
+
 def test_evictions_are_an_upper_bound() -> None:
     """An evicted record may have been delivered before; those of an eviction in the last instant are on tombstones."""
     account = Account(WRITER, 5, evicted=2)

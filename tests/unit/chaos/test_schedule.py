@@ -31,17 +31,17 @@ def test_ledgers_hold_what_returned(tmp_path: Path) -> None:
     """A line per returned call; the one that did not return has none."""
     ledger = Ledger(tmp_path, "short-0001.main")
     assert ledger.next_token() == "short-0001.main/1"
-    ledger.returned(2, 3)
+    ledger.returned(2, 3, 4)
     ledger.next_token()
     Ledger(tmp_path, "forks-0001c2.main")
     empty, written = read_ledgers(tmp_path)
     assert (empty, empty.life) == (Account("forks-0001c2.main", 0), "forks-0001c2")
-    assert written == Account("short-0001.main", 1, 2, 3)
+    assert written == Account("short-0001.main", 1, 2, 3, 4)
 
 
 def test_a_ledger_that_cannot_be_is_refused(tmp_path: Path) -> None:
     """A ledger with a gap would excuse a loss: the harness stops."""
-    (tmp_path / "x.main.ledger").write_text("1 0 0\n3 0 0\n")
+    (tmp_path / "x.main.ledger").write_text("1 0 0 0\n3 0 0 0\n")
     with pytest.raises(ValueError, match="not a ledger"):
         list(read_ledgers(tmp_path))
 
