@@ -46,6 +46,7 @@ def run(
         if is_short
         else make_schedule(seed, rounds, ROUND_S, _ACTIONS_PER_ROUND)
     )
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "schedule.txt").write_text("".join(f"{action}\n" for action in actions), "utf-8")
     outcome: Outcome | None = None
     try:
