@@ -1,0 +1,1 @@
+"""What `benchmarks/index.py` is made of: the documents, the roads into Elasticsearch, and the runs."""
