@@ -53,6 +53,9 @@ def agent(
         bool, typer.Option("--any-destination", help="Also send spools that were meant for another Kafka.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Status as JSON, one object per line.")] = False,
+    metrics: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Serve metrics for Prometheus there, at /metrics.")
+    ] = "",
 ) -> None:
     """Ship all spools under spool.directory: of processes with ship.mode = agent, and of dead ones.
 
@@ -70,9 +73,12 @@ def agent(
     before = {
         number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)
     }
+    from shipper.cli.metrics import agent_metrics_served
+
     try:
         if not once:
-            runner.run(stop)
+            with agent_metrics_served(metrics, runner, settings):
+                runner.run(stop)
             _print(runner.status(), as_json=as_json)
             return
         is_done = runner.run_once(stop, timeout)

@@ -28,12 +28,16 @@ def index(
     ] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts at the end as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress lines.")] = False,
+    metrics: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Serve metrics for Prometheus there, at /metrics.")
+    ] = "",
 ) -> None:
     """Store the records of the Kafka topic in Elasticsearch, each once, whatever crashed on the way.
 
     While Kafka or Elasticsearch is away the indexer waits and says so; nothing is lost. Several of them share the
     partitions of the topic. Ends cleanly on SIGTERM and Ctrl-C.
     """
+    from shipper.cli.metrics import index_metrics_served
     from shipper.clock import SystemClock
     from shipper.config import load_settings
     from shipper.index.assemble import open_indexer
@@ -58,6 +62,7 @@ def index(
             indexer = found
         opened.enter_context(_progress(indexer, is_on=not quiet))
         opened.enter_context(_mirror(settings))
+        opened.enter_context(index_metrics_served(metrics, indexer, settings))
         if once:
             indexer.run_until_idle(idle_s, stop)
         else:

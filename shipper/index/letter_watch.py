@@ -38,11 +38,9 @@ def open_letters(client: ElasticClient, namespace: str) -> OpenLetters:
         "size": 0,
         "query": {"term": {"dead_letter.state": "open"}},
         "aggs": {
-            "kinds": {
-                "multi_terms": {
-                    "terms": [{"field": "dead_letter.hop"}, {"field": "dead_letter.reason"}],
-                    "size": _KINDS_MAX,
-                }
+            "hops": {
+                "terms": {"field": "dead_letter.hop", "size": _KINDS_MAX},
+                "aggs": {"reasons": {"terms": {"field": "dead_letter.reason", "size": _KINDS_MAX}}},
             },
             "bytes": {"sum": {"field": "dead_letter.payload_bytes"}},
             "oldest": {"min": {"field": "@timestamp"}},
@@ -52,8 +50,10 @@ def open_letters(client: ElasticClient, namespace: str) -> OpenLetters:
     if not found:
         return OpenLetters({}, 0, None)
     oldest_ms = found["oldest"]["value"]
-    return OpenLetters(
-        {(row["key"][0], row["key"][1]): int(row["doc_count"]) for row in found["kinds"]["buckets"]},
-        int(found["bytes"]["value"]),
-        None if oldest_ms is None else round(oldest_ms * 1000),
-    )
+    counts = {
+        (str(hop["key"]), str(reason["key"])): int(reason["doc_count"])
+        for hop in found["hops"]["buckets"]
+        for reason in hop["reasons"]["buckets"]
+    }
+    size = int(found["bytes"]["value"])
+    return OpenLetters(counts, size, None if oldest_ms is None else round(oldest_ms * 1000))
