@@ -53,13 +53,13 @@ def main() -> int:
     text = as_markdown(outcome)
     print(text)
     if arguments.report is not None:
-        _put_into(arguments.report, text)
+        put_into(arguments.report, text)
     if not outcome.is_good:
         print(f"Ledgers, spools and outputs are kept in {folder}.", file=sys.stderr)
     return 0 if outcome.is_good else 1
 
 
-def _put_into(page: Path, text: str) -> None:
+def put_into(page: Path, text: str) -> None:
     """Replace what stands between the two marks of a page."""
     head, _, rest = page.read_text("utf-8").partition(_BEGIN)
     _, _, tail = rest.partition(_END)
