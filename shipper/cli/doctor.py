@@ -46,7 +46,7 @@ def _checks() -> Iterator[Check]:
         yield Check("configuration", "fail", str(error), "correct it; the other checks need it")
         return
     yield Check("configuration", "ok", str(path.resolve()) if path else "no file; environment and defaults")
-    yield from spool_checks(settings.spool)
+    yield from spool_checks(settings.spool, SystemClock().now_us())
     yield from kafka_checks(settings.kafka, settings.index)
     try:
         from shipper.cli.doctor_store import elasticsearch_checks

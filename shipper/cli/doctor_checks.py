@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,8 @@ from shipper.kafka.admin import Admin
 State = Literal["ok", "warn", "fail"]
 
 _MIB = 1 << 20
+_UNSENT_WARN_S = 300.0
+_NEAR_RETENTION = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,9 @@ def host_checks() -> Iterator[Check]:
     yield Check("git", "ok", answer.stdout.strip())
 
 
-def spool_checks(settings: SpoolSettings) -> Iterator[Check]:
-    """The folder of the local buffer: writable, with room, how much waits in it."""
-    from shipper.spool.directory import list_segments, scan, segment_path, writer_is_alive
+def spool_checks(settings: SpoolSettings, now_us: int) -> Iterator[Check]:
+    """The folder of the local buffer: writable, with room, how much waits in it and how long."""
+    from shipper.spool.survey import survey
 
     root = settings.directory
     try:
@@ -69,17 +71,11 @@ def spool_checks(settings: SpoolSettings) -> Iterator[Check]:
         )
         return
     free = shutil.disk_usage(root).free
-    folders = scan(root)
-    waiting = sum(
-        segment_path(folder, number).stat().st_size
-        for folder in folders
-        for number in list_segments(folder)
-        if segment_path(folder, number).exists()
-    )
-    alive = sum(writer_is_alive(folder) for folder in folders)
+    folders = list(survey(root, only_first=True))
+    alive = sum(folder.is_alive for folder in folders)
     found = (
-        f"{root}: {len(folders)} processes ({alive} alive), {waiting / _MIB:.1f} MiB on disk, "
-        f"{free // _MIB} MiB free"
+        f"{root}: {len(folders)} processes ({alive} alive), "
+        f"{sum(folder.size_bytes for folder in folders) / _MIB:.1f} MiB on disk, {free // _MIB} MiB free"
     )
     if free < settings.free_space_floor_bytes:
         yield Check(
@@ -102,6 +98,30 @@ def spool_checks(settings: SpoolSettings) -> Iterator[Check]:
         )
     else:
         yield Check("spool", "ok", found)
+    yield _oldest_unsent([one.oldest_us for one in folders if one.oldest_us is not None], now_us)
+
+
+def _oldest_unsent(oldest_us: Sequence[int], now_us: int) -> Check:
+    if not oldest_us:
+        return Check("oldest unsent", "ok", "nothing waits in a spool here")
+    age_s = max(0.0, (now_us - min(oldest_us)) / 1e6)
+    found = f"{len(oldest_us)} processes have records that wait, the oldest {said_age(age_s)} old"
+    if age_s < _UNSENT_WARN_S:
+        return Check("oldest unsent", "ok", found)
+    return Check(
+        "oldest unsent",
+        "warn",
+        found,
+        "see whether Kafka takes records, and whether `shipper agent` runs where ship.mode = agent",
+    )
+
+
+def said_age(age_s: float) -> str:
+    """Return an age in the largest unit that it has two of: `90 s`, `3 min`, `50 h`, `4 days`."""
+    for unit, seconds in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if age_s >= 2 * seconds:
+            return f"{age_s / seconds:.0f} {unit}"
+    return f"{age_s:.0f} s"
 
 
 def kafka_checks(kafka: KafkaSettings, index: IndexSettings) -> Iterator[Check]:
@@ -150,11 +170,23 @@ def _lag(starts: dict[int, int], ends: dict[int, int], committed: dict[int, int]
             f"{lag} records wait and no indexer of this group has ever committed",
             "run `shipper index` (or Logstash, whose group is its own)",
         )
-    return Check("indexer lag", "ok", f"{lag} records wait to be indexed")
+    found = f"{lag} records wait to be indexed"
+    if any(
+        starts.get(part, 0) > 0
+        and offset < end
+        and offset - starts[part] < _NEAR_RETENTION * (end - starts[part])
+        for part, end in ends.items()
+        if (offset := committed.get(part)) is not None
+    ):
+        return Check(
+            "indexer lag",
+            "warn",
+            f"{found}, and the topic's retention is close behind the first of them",
+            "raise retention.ms of the topic, and run more indexers (`shipper index`)",
+        )
+    return Check("indexer lag", "ok", found)
 
 
 def _dead_letters(starts: dict[int, int], ends: dict[int, int]) -> Check:
     count = sum(end - starts.get(part, 0) for part, end in ends.items())
-    if count:
-        return Check("dead letters", "warn", f"{count} dead letters", "read them with `shipper dlq list`")
-    return Check("dead letters", "ok", "none")
+    return Check("dead-letter topic", "ok", f"{count} letters, settled ones included" if count else "empty")

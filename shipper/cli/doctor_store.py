@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from shipper.assets import asset
-from shipper.cli.doctor_checks import Check
+from shipper.cli.doctor_checks import Check, said_age
 from shipper.clock import Clock
 from shipper.config import ElasticsearchSettings
 from shipper.datasets import DEFAULT_DATASET, index_pattern
 from shipper.elastic.client import ElasticClient, connect
 from shipper.errors import RequestRefused, ShipperError
+from shipper.index.letter_watch import OpenLetters, open_letters
 from shipper.index.templates import PROBE_PERIOD, differences, packaged_templates, simulation_problems
 
 _CLOCK_WARN_S = 2.0
@@ -42,6 +43,9 @@ def elasticsearch_checks(settings: ElasticsearchSettings, namespace: str, clock:
         yield from _guarded("templates", lambda: _templates(client))
         yield from _guarded("template proof", lambda: _proof(client))
         yield from _guarded("indices", lambda: _indices(client, namespace))
+        yield from _guarded(
+            "dead letters", lambda: letters_check(open_letters(client, namespace), clock.now_us())
+        )
 
 
 def _clock(ahead_s: float) -> Check:
@@ -107,6 +111,21 @@ def _indices(client: ElasticClient, namespace: str) -> Check:
             advice = "it was made before the templates: index it anew under them, or delete it"
             return Check("indices", "fail", f"{name} {problem}", advice)
     return Check("indices", "ok", f"{len(definitions)} of namespace {namespace}, all made by our templates")
+
+
+def letters_check(letters: OpenLetters, now_us: int) -> Check:
+    """Judge what is open: a dead letter is never silent."""
+    if not letters.total or letters.oldest_us is None:
+        return Check("dead letters", "ok", "none is open")
+    kinds = ", ".join(
+        f"{hop} {reason} {count}"
+        for (hop, reason), count in sorted(letters.counts.items(), key=lambda row: -row[1])
+    )
+    age = said_age(max(0.0, (now_us - letters.oldest_us) / 1e6))
+    found = f"{letters.total} open ({kinds}), {letters.size_bytes} bytes, the oldest {age} old"
+    return Check(
+        "dead letters", "warn", found, "see `shipper dlq list`; mend the cause, then `shipper dlq replay`"
+    )
 
 
 def _definition_problem(definition: Mapping[str, Any]) -> str:
