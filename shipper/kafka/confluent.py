@@ -106,22 +106,28 @@ class Troubles:
     def note(self, error: KafkaError) -> None:
         """Take one; this is the client's `error_cb`."""
         self._last = error
-        if error.code() in _ACCESS:
+        # A certificate that the broker does not want comes as an alert on a connection that stood already (TLS 1.3).
+        if error.code() in _ACCESS or "SSL alert" in error.str():
             self._access = error
 
     def take_access(self) -> TransportError | None:
         """Return why the broker did not let us in since the last call, or None."""
         error, self._access = self._access, None
-        return None if error is None else confluent_error(error, bootstrap_servers=self._bootstrap_servers)
+        return None if error is None else AccessRefused(self._bootstrap_servers, _words(error.str()))
 
     def explain(self, error: Exception | KafkaError, **about: Any) -> TransportError:
         """Return our error; where the client knows only that time is up, the reason that it gave on the side."""
         found = confluent_error(error, bootstrap_servers=self._bootstrap_servers, **about)
         if isinstance(found, BrokerUnavailable):
-            said = self._access or self._last
-            if said is not None:
-                return confluent_error(said, bootstrap_servers=self._bootstrap_servers)
+            if self._access is not None:
+                return AccessRefused(self._bootstrap_servers, _words(self._access.str()))
+            if self._last is not None:
+                return confluent_error(self._last, bootstrap_servers=self._bootstrap_servers)
         return found
+
+    def forget(self) -> None:
+        """What was said is about a connection that is given up."""
+        self._access = self._last = None
 
 
 def confluent_error(

@@ -62,10 +62,19 @@ class ConfluentConsumer:
             )
         try:
             with self._mapped():
-                self._client.list_topics(self._topic, timeout=settings.request_timeout_s)
+                self._ask_for(settings.request_timeout_s)
                 self._client.subscribe(list(topics), on_revoke=self._drop_pending, on_lost=self._drop_pending)
         except TransportError:
             self.close(1.0)
+            raise
+
+    def _ask_for(self, timeout_s: float) -> None:
+        """Wait until a broker answers. Raises what the client raises."""
+        try:
+            self._client.list_topics(self._topic, timeout=timeout_s)
+        except Exception:
+            with suppress(Exception):
+                self._client.poll(0)  # why: it comes by the callback
             raise
 
     @contextmanager

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka import Producer as Client
 
 from shipper.config import KafkaSettings
-from shipper.errors import RecordTooLarge, TopicMissing, TransportError
+from shipper.errors import AccessRefused, RecordTooLarge, TopicMissing, TransportError
 from shipper.kafka.confluent import Troubles, confluent_options
 from shipper.kafka.headers import (
     DATASET,
@@ -81,6 +81,7 @@ class ConfluentProducer:
             except (KafkaException, ValueError) as error:  # certificates that cannot be read
                 raise self._troubles.explain(error) from error
             self._known_topics = set()
+            self._troubles.forget()
         return self._client
 
     def _require(self, topics: set[str]) -> dict[str, TransportError]:
@@ -93,7 +94,10 @@ class ConfluentProducer:
                 found = client.list_topics(topic, timeout=wait_s).topics.get(topic)
             except KafkaException as error:
                 client.poll(0)  # why: it comes by the callback
-                raise self._troubles.explain(error, topic=topic) from error
+                ours = self._troubles.explain(error, topic=topic)
+                if isinstance(ours, AccessRefused):
+                    self.close(0.0)  # the next attempt reads passwords and certificates anew
+                raise ours from error
             if found is None or found.error is not None:
                 error_of = None if found is None else found.error
                 missing[topic] = (

@@ -8,9 +8,12 @@ from typing import Any, Final
 
 from kafka.net.compat import KafkaNetClient
 from kafka.net.inet import KafkaNetSocket
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
 
 from shipper.config import KafkaSettings
-from shipper.kafka.failure import to_transport_error
+from shipper.errors import AccessRefused, BrokerUnavailable
+from shipper.kafka.failure import reason, says_no_entry, to_transport_error
 from shipper.kafka.secrets import key_password, sasl_password
 
 _RECONNECT_MAX_S: Final = 2.0
@@ -33,6 +36,25 @@ class _ClosingSocket(KafkaNetSocket):  # type: ignore[misc]  # the client is not
         except BaseException:  # cancelling is one
             sock.close()
             raise
+
+
+class _TellingManager(KafkaConnectionManager):  # type: ignore[misc]  # the client is not annotated
+    """Keeps why brokers did not let us in. The client tries again until time is up, and then knows only that."""
+
+    def __init__(self, net: Any, refusals: list[Exception], **configuration: Any) -> None:
+        super().__init__(net, **configuration)
+        self._refusals = refusals
+
+    def get_connection(self, *arguments: Any, **options: Any) -> Any:
+        """Return the connection to a node."""
+        connection = super().get_connection(*arguments, **options)
+        if not connection.init_future.is_done:
+            connection.init_future.add_errback(self._note)
+        return connection
+
+    def _note(self, error: Exception) -> None:
+        if says_no_entry(error):
+            self._refusals[:] = [error]
 
 
 def client_options(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
@@ -72,9 +94,13 @@ def open_client(make: Callable[..., Any], settings: KafkaSettings, options: dict
         TransportError: it could not connect; its sockets are closed.
     """
     networks: list[Any] = []
+    refusals: list[Exception] = []
 
     def make_network(**configuration: Any) -> Any:
-        network = KafkaNetClient(**configuration)
+        network = KafkaNetClient(
+            net=(net := NetworkSelector(**configuration)),
+            manager=_TellingManager(net, refusals, **configuration),
+        )
         networks.append(network)
         return network
 
@@ -87,4 +113,7 @@ def open_client(make: Callable[..., Any], settings: KafkaSettings, options: dict
                 network.close()
             with suppress(Exception):  # consumer and admin client run it in a thread
                 network._net.stop()  # noqa: SLF001
-        raise to_transport_error(error, bootstrap_servers=settings.bootstrap_servers) from error
+        ours = to_transport_error(error, bootstrap_servers=settings.bootstrap_servers)
+        if isinstance(ours, BrokerUnavailable) and refusals:
+            raise AccessRefused(settings.bootstrap_servers, reason(refusals[-1])) from refusals[-1]
+        raise ours from error

@@ -65,14 +65,20 @@ def to_transport_error(
     if isinstance(error, _TOO_LARGE):
         return RecordTooLarge(size_bytes, limit_bytes)
     if isinstance(error, _ABOUT_THE_RECORD):
-        return RecordRefused(_reason(error))
+        return RecordRefused(reason(error))
     if isinstance(error, _NO_TOPIC) and topic:
         return TopicMissing(topic)
     if isinstance(error, _ACCESS):
-        return AccessRefused(bootstrap_servers, _reason(error))
+        return AccessRefused(bootstrap_servers, reason(error))
     if isinstance(error, _GROUP) and group:
-        return GroupRebalanced(group, _reason(error))
-    return BrokerUnavailable(bootstrap_servers, _reason(error))
+        return GroupRebalanced(group, reason(error))
+    return BrokerUnavailable(bootstrap_servers, reason(error))
+
+
+def says_no_entry(error: Exception) -> bool:
+    """Return whether a connection failed over who we are, or who the broker is: password, certificate, right."""
+    text = str(error).lower()
+    return isinstance(error, _ACCESS) or "[ssl" in text or "certificate" in text
 
 
 def needs_new_client(error: Exception) -> bool:
@@ -86,7 +92,7 @@ def needs_new_client(error: Exception) -> bool:
     return not getattr(error, "retriable", False)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Return one short line: the broker's name of the error, or the client's words."""
     name = getattr(error, "message", None)
     words = " ".join(str(argument) for argument in error.args) if error.args else ""
