@@ -32,8 +32,8 @@ _SECOND_US: Final = 1_000_000
 _PREFIX_BYTES: Final = 64
 _STANDARD_NAMES: Final = frozenset(makeLogRecord({}).__dict__)
 
-_Call = tuple[Site, Plans, str, Mapping[str, object], int | None]
-"""Where an event comes from, its plans, message, fields, and its own time in microseconds."""
+_Call = tuple[Site, str, Mapping[str, object], int | None]
+"""Where an event comes from, message, fields, and its own time in microseconds."""
 
 
 def _system_us() -> int:
@@ -122,11 +122,12 @@ class FusedRoad:
                 call = self._read(record, state)
                 if call is None:
                     return False
-                if was_seen(self._route, record):
+                if (state.older or state.last() is record) and was_seen(self._route, record):
                     return True
+                site, message, fields, moment_us = call
             except Exception:  # noqa: BLE001 - as above
                 return False
-            if not self._take(state, *call):
+            if not self._take(state, site, self._record_plans, message, fields, moment_us):
                 return False
             remember(self._route, record)
             return True
@@ -154,7 +155,7 @@ class FusedRoad:
         place = (record.pathname, record.lineno, record.funcName, record.levelno, record.name)
         site = self._sites.of_records.get(place) or self._sites.learn_record(place)
         moment_us = None if self._has_own_time else round(record.created * _SECOND_US)
-        return site, self._record_plans, message, fields, moment_us
+        return site, message, fields, moment_us
 
     def _take(
         self,

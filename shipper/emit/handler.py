@@ -34,6 +34,7 @@ class ShipperHandler(logging.Handler):
     def __init__(self, level: int | str = _THRESHOLD_IS_OURS, **groups: object) -> None:
         super().__init__(level)
         self._groups = groups
+        self._filters_itself = type(self).filter is not logging.Handler.filter
 
     def createLock(self) -> None:  # noqa: N802 - the name is Python's
         """Make no lock: the spool has its own, and one here could only deadlock (at a fork, in `dictConfig`)."""
@@ -41,7 +42,10 @@ class ShipperHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]
         """Filter and emit without a lock."""
-        verdict: bool | logging.LogRecord = self.filter(record)
+        # Most handlers have no filters, and to ask for their verdict costs as much as to find the plan of a record.
+        verdict: bool | logging.LogRecord = True
+        if self.filters or self._filters_itself:
+            verdict = self.filter(record)
         if verdict:
             self.emit(verdict if isinstance(verdict, logging.LogRecord) else record)
         return verdict

@@ -8,6 +8,7 @@ be for ever. Records of our threads, and of the Kafka client's network threads, 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any, Final
 from weakref import ref
 
@@ -19,7 +20,11 @@ CLIENT_THREADS: Final = ("kafka-io-shipper", "shipper-network-thread", "shipper-
 application's own clients have theirs."""
 
 CLIENT_LOGGERS: Final = frozenset({"kafka", "elastic_transport", "elasticsearch", "urllib3"})
-_MOST_RECENT: Final = 8
+_MOST_OPEN: Final = 8
+
+
+def _nothing() -> None:
+    """A reference to nothing, as one to an object that is gone."""
 
 
 class ThreadState:
@@ -31,9 +36,21 @@ class ThreadState:
         native_id: the operating system's number of the thread.
         thread: Python's object for it.
         here: what the quick way keeps of it.
+        last: a weak reference to the last record that passed one of our handlers on this thread.
+        routes: the roads that it passed.
+        older: the same of records before it that still live.
     """
 
-    __slots__ = ("here", "is_inside", "native_id", "recent", "refused", "thread")
+    __slots__ = (
+        "here",
+        "is_inside",
+        "last",
+        "native_id",
+        "older",
+        "refused",
+        "routes",
+        "thread",
+    )
 
     def __init__(self) -> None:
         self.is_inside = False
@@ -41,7 +58,9 @@ class ThreadState:
         self.native_id = threading.get_native_id()
         self.thread = threading.current_thread()
         self.here: tuple[object, str, Any] | None = None
-        self.recent: dict[tuple[int, int], ref[object]] = {}
+        self.last: Callable[[], object | None] = _nothing
+        self.routes: tuple[int, ...] = ()
+        self.older: list[tuple[Callable[[], object | None], tuple[int, ...]]] = []
 
 
 class _Threads(threading.local):
@@ -67,16 +86,28 @@ def was_seen(route: int, record: object) -> bool:
 
     One record object reaches several handlers (a logger's and its parent's) one after the other.
     """
-    known = THREADS.state.recent.get((route, id(record)))
-    return known is not None and known() is record
+    state = THREADS.state
+    if state.last() is record:
+        return route in state.routes
+    # Between its handlers, another handler may log records of its own.
+    return any(known() is record and route in routes for known, routes in state.older)
 
 
 def remember(route: int, record: object) -> None:
     """Note that `record` passes the road `route` on this thread."""
-    recent = THREADS.state.recent
-    if len(recent) >= _MOST_RECENT:
-        del recent[next(iter(recent))]
-    recent[route, id(record)] = ref(record)
+    state = THREADS.state
+    last = state.last()
+    if last is record:
+        state.routes += (route,)
+        return
+    if last is not None:
+        state.older = [
+            (state.last, state.routes),
+            *(entry for entry in state.older if entry[0]() is not None),
+        ]
+        del state.older[_MOST_OPEN:]
+    state.last = ref(record)
+    state.routes = (route,)
 
 
 def after_fork_in_child() -> None:

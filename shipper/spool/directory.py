@@ -22,7 +22,7 @@ from shipper.spool.lock import FolderLock, is_held, try_lock
 WRITER_LOCK: Final = "writer.lock"
 READER_LOCK: Final = "reader.lock"
 META: Final = "meta.json"
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 PRODUCER_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _BEING_MADE: Final = ".new-"
 _BEING_REMOVED: Final = ".gone-"

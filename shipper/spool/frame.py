@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
+
+from crc32c import crc32c
 
 from shipper.errors import CorruptFrame, TornFrame
 
@@ -28,8 +31,15 @@ _LENGTH_MAX: Final = HEADER_BYTES - HEAD_BYTES + DATASET_MAX_BYTES + PAYLOAD_MAX
 _VERSION_1: Final = struct.Struct("<4sIIBBBBQq")
 _VERSION_1_CHECKED_FROM: Final = 8
 
+_FIRST_WITH_CRC32C: Final = 3
+
 pack_head: Final = _HEAD.pack
 pack_order: Final = _ORDER.pack
+
+
+def checksum_of(version: int) -> Callable[[bytes | memoryview], int]:
+    """Return the checksum of frames in segments of this version: CRC-32C, before version 3 CRC-32."""
+    return crc32c if version >= _FIRST_WITH_CRC32C else zlib.crc32
 
 
 class FrameKind(IntEnum):
@@ -84,9 +94,9 @@ def encode_frame(
     dataset: str,
     kind: FrameKind = FrameKind.RECORD,
 ) -> bytes:
-    """Return the bytes of one frame. `SpoolWriter.put` makes the same ones, piece by piece."""
+    """Return the bytes of one frame of the present version. `SpoolWriter.put` makes the same ones, piece by piece."""
     rest = b"".join((pack_order(sequence, timestamp_us), frame_tag(level, dataset, kind), payload))
-    return pack_head(MAGIC, len(rest), zlib.crc32(rest)) + rest
+    return pack_head(MAGIC, len(rest), crc32c(rest)) + rest
 
 
 def tombstone_payload(first: int, reason: str) -> bytes:
@@ -151,7 +161,7 @@ def parse_frame(data: bytes, offset: int, segment: str, base: int = 0, *, versio
         _, _, checksum = _HEAD.unpack_from(data, offset)
         sequence, timestamp_us = _ORDER.unpack_from(data, offset + HEAD_BYTES)
         kind, level, name_length, _ = _TAG.unpack_from(data, offset + HEADER_BYTES - _TAG_BYTES)
-    if zlib.crc32(view[offset + checked_from : end]) != checksum:
+    if checksum_of(version)(view[offset + checked_from : end]) != checksum:
         raise CorruptFrame(segment, base + offset)
     name_end = offset + HEADER_BYTES + name_length
     return Frame(

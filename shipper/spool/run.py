@@ -7,13 +7,12 @@ asked for what comes there.
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass
 from typing import Final
 
 from shipper.record import Row
 from shipper.spool.checkpoint import Position
-from shipper.spool.frame import HEAD_BYTES, HEADER_BYTES, MAGIC
+from shipper.spool.frame import HEAD_BYTES, HEADER_BYTES, MAGIC, checksum_of
 
 _HEADER: Final = struct.Struct("<4sIIQq")
 _TAG_AT: Final = _HEADER.size
@@ -63,16 +62,17 @@ class SpooledRun:
 
 
 def scan(
-    data: bytes, offset: int, base: int, sequence: int, max_records: int, max_bytes: int
+    data: bytes, offset: int, base: int, sequence: int, max_records: int, max_bytes: int, *, version: int
 ) -> tuple[list[Row], list[int], int]:
-    """Return the rows that start at `offset` of `data` (layout version 2), the ends of their frames, and their size.
+    """Return the rows that start at `offset` of `data` (not of version 1), the ends of their frames, and their size.
 
     Args:
         base: where `data` starts in the file; it is added to the ends.
         sequence: that of the record before.
         max_records, max_bytes: it ends with the record that reaches one of them.
+        version: of the segment.
     """
-    unpack, crc32, view, size = _HEADER.unpack_from, zlib.crc32, memoryview(data), len(data)
+    unpack, checksum_for, view, size = _HEADER.unpack_from, checksum_of(version), memoryview(data), len(data)
     rows: list[Row] = []
     ends: list[int] = []
     # Of a frame of level 0 without a dataset.
@@ -94,7 +94,7 @@ def scan(
             magic != MAGIC
             or number != sequence
             or not start <= end <= size
-            or crc32(view[offset + HEAD_BYTES : end]) != checksum
+            or checksum_for(view[offset + HEAD_BYTES : end]) != checksum
         ):
             break
         rows.append((number, timestamp_us, level, dataset, data[start:end]))

@@ -21,8 +21,8 @@ from shipper.spool.lock import is_same_file
 from shipper.spool.run import scan
 
 _MAGIC: Final = b"\x89SHIPSEG"
-VERSION: Final = 2
-READABLE: Final = (2, 1)
+VERSION: Final = 3
+READABLE: Final = (3, 2, 1)
 """Versions that are still read."""
 _PREALLOCATED: Final = 1
 _LAYOUT: Final = struct.Struct("<8sHH32sQQQI")
@@ -133,7 +133,7 @@ class SegmentReader:
         relative = offset - self._start
         if self.version == 1 or not 0 <= relative < len(self._data):
             return [], [], 0
-        return scan(self._data, relative, self._start, sequence, max_records, max_bytes)
+        return scan(self._data, relative, self._start, sequence, max_records, max_bytes, version=self.version)
 
     def _parse(self, offset: int) -> Frame | None:
         relative = offset - self._start
@@ -204,6 +204,17 @@ class SegmentReader:
                     return version
             at = data.find(FRAME_MAGIC, at + 1)
         return VERSION
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether somebody else has the file open: its writer, who holds a shared lock on it as we do. Raises OSError."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return True
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
 
     def release_buffer(self) -> None:
         """Free the read buffer; the segment stays held."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Final
+
+from crc32c import crc32c
 
 from shipper.clock import Clock
 from shipper.spool.directory import PRODUCER_ID_PATTERN, SpoolMeta
@@ -32,7 +33,6 @@ from shipper.spool.tail import Tail
 _TURN_STEP_S: Final = 0.00005
 _RANKS: Final = bytes(map(rank_of, range(256)))  # by level: a refusal must stay cheap
 
-_crc32 = zlib.crc32
 _join = b"".join
 _tag = lru_cache(maxsize=1024)(frame_tag)
 
@@ -171,7 +171,7 @@ class SpoolWriter:
                     if refusal is None:
                         at, buffer = tail.at, tail.buffer
                         start, end = at + HEAD_BYTES, at + size
-                        head = _pack_head(MAGIC, len(rest), _crc32(rest))
+                        head = _pack_head(MAGIC, len(rest), crc32c(rest))
                         buffer[start:end] = rest
                         # The head makes it a record. One statement, no call: nothing comes between, see `Tail`.
                         buffer[at:start], tail.at, tail.next_sequence = head, end, sequence + 1

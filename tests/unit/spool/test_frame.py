@@ -14,6 +14,7 @@ from shipper.spool.frame import (
     tombstone_first,
     tombstone_payload,
 )
+from shipper.spool.segment import VERSION
 
 
 def frame(payload: bytes = b"payload", sequence: int = 7) -> bytes:
@@ -23,7 +24,7 @@ def frame(payload: bytes = b"payload", sequence: int = 7) -> bytes:
 
 def parse(data: bytes, offset: int = 0) -> Frame | None:
     """Parse a frame of the present version."""
-    return parse_frame(data, offset, "1", version=2)
+    return parse_frame(data, offset, "1", version=VERSION)
 
 
 def test_a_frame_reads_back_as_written() -> None:

@@ -16,7 +16,7 @@ from shipper.spool.directory import META, list_segments, read_meta, scan, segmen
 from shipper.spool.disk import Disk
 from shipper.spool.frame import FrameKind, encode_frame, tombstone_payload
 from shipper.spool.reader import SpoolReader
-from shipper.spool.segment import HEADER_BYTES, SegmentHeader
+from shipper.spool.segment import HEADER_BYTES, VERSION, SegmentHeader
 from tests.unit.spool.bench import Bench
 
 FRAME_BYTES = len(encode_frame(b"<#1#1#body>", sequence=1, timestamp_us=0, level=20, dataset="ml.app"))
@@ -213,7 +213,7 @@ def test_an_append_that_never_came_to_its_end_is_no_record(bench: Bench) -> None
     rest = encode_frame(b"lost", sequence=2, timestamp_us=-1, level=20, dataset="")[12:]
     damage(path, HEADER_BYTES + FRAME_BYTES + 12, rest)
     with bench.reader() as reader:
-        writer._supply.folder._lock.release()  # type: ignore[union-attr]  # as its death would
+        writer.abandon_in_child()  # as its death would, it lets go of everything
         assert [record.sequence for record in bench.drain(reader)] == [1]
         assert (reader.damage.torn_tails, reader.damage.torn_bytes) == (1, 12 + len(rest))
         assert path.stat().st_size == HEADER_BYTES + FRAME_BYTES
@@ -230,7 +230,7 @@ def test_what_a_dead_writer_had_allocated_is_given_back(bench: Bench) -> None:
         assert reader.read() is not None
         assert reader.read() is None
         assert path.stat().st_size >= 1 << 18, "its writer lives"
-        writer._supply.folder._lock.release()  # type: ignore[union-attr]  # as its death would
+        writer.abandon_in_child()  # as its death would, it lets go of everything
         assert reader.read() is None
         assert path.stat().st_size == HEADER_BYTES + FRAME_BYTES
         assert reader.damage.is_none
@@ -279,14 +279,16 @@ def test_the_end_of_a_segment_is_looked_at_with_a_small_read(
     writer.close()
 
 
-def test_records_of_version_1_are_read_and_shipped(tmp_path: Path) -> None:
-    """A folder that the former version left is read whole, with all that its records carry, and removed."""
+@pytest.mark.parametrize(("version", "size"), [(1, 200), (2, 4000)])
+def test_records_of_former_versions_are_read_and_shipped(tmp_path: Path, version: int, size: int) -> None:
+    """A folder that a former version left is read whole, with all that its records carry, and removed."""
     bench = Bench(tmp_path / "spool")
-    shutil.copytree(Path(__file__).parents[2] / "golden" / "spool_v1", bench.root)
+    shutil.copytree(Path(__file__).parents[2] / "golden" / f"spool_v{version}", bench.root)
     with bench.reader() as reader:
         found = bench.drain(reader)
         assert [record.payload for record in found] == [
-            b"<#%d#body %d %s>" % (number, number, b"x" * 200) for number in range(1, 11)
+            b"<%sbody %d %s>" % (b"#%d" % number * version + b"#", number, b"x" * size)
+            for number in range(1, 11)
         ]
         assert [(record.sequence, record.timestamp_us, record.level) for record in found] == [
             (number, number, 10 * number) for number in range(1, 11)
@@ -298,11 +300,13 @@ def test_records_of_version_1_are_read_and_shipped(tmp_path: Path) -> None:
     assert list(bench.root.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [1, 4])
-def test_a_damaged_header_of_version_1_costs_nothing(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize(("version", "number"), [(1, 1), (1, 4), (2, 1), (2, 3)])
+def test_a_damaged_header_of_a_former_version_costs_nothing(
+    tmp_path: Path, version: int, number: int
+) -> None:
     """Which layout the frames behind a damaged header have is found out from the frames."""
     bench = Bench(tmp_path / "spool")
-    shutil.copytree(Path(__file__).parents[2] / "golden" / "spool_v1", bench.root)
+    shutil.copytree(Path(__file__).parents[2] / "golden" / f"spool_v{version}", bench.root)
     damage(segment_path(bench.folder(), number), 8, b"\xff\xff")
     with bench.reader() as reader:
         assert [record.sequence for record in bench.drain(reader)] == list(range(1, 11))
@@ -413,10 +417,10 @@ def test_a_later_format_is_left_alone(bench: Bench) -> None:
     writer = bench.writer()
     bench.append(writer)
     writer.close()
-    header = SegmentHeader(bench.folder().name, 1, 1, 0, version=3)
+    header = SegmentHeader(bench.folder().name, 1, 1, 0, version=VERSION + 1)
     damage(segment_path(bench.folder(), 1), 0, header.encode())
     with bench.reader() as reader:
-        with pytest.raises(SpoolUnreadable, match="format 3"):
+        with pytest.raises(SpoolUnreadable, match=f"format {VERSION + 1}"):
             reader.read()
         assert not reader.is_finished()
 
@@ -492,4 +496,17 @@ def test_scan_ignores_what_is_no_folder_of_a_producer(bench: Bench) -> None:
     (bench.root / "link").symlink_to(bench.root / "p")
     (bench.root / ".hidden").mkdir()
     assert [path.name for path in scan(bench.root)] == ["p"]
+    writer.close()
+
+
+def test_a_segment_in_use_is_not_cut(bench: Bench) -> None:
+    """Somebody removes the lock file of a living writer: its segment is not cut, for a store behind would kill it."""
+    writer = bench.writer("p")
+    bench.append(writer)
+    (bench.root / "p" / "writer.lock").unlink()
+    with bench.reader() as reader:
+        assert len(bench.drain(reader)) == 1
+        assert segment_path(bench.root / "p", 1).stat().st_size >= 1 << 18
+        for _ in range(100):
+            assert bench.append(writer, bytes(1000)) is not None
     writer.close()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-import zlib
 
+from crc32c import crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.spool.frame import FrameKind, encode_frame
 from shipper.spool.run import scan
+from shipper.spool.segment import VERSION
 
 FRAMES = st.lists(
     st.tuples(
@@ -50,14 +51,14 @@ def test_a_run_ends_before_whatever_is_not_ordinary(
         encoded += frame
         if is_ordinary:
             whole.append(((sequence, step, level, dataset, payload), len(encoded)))
-    rows, ends, size = scan(encoded + bytes(64), 0, 100, 4, 1000, 1 << 20)
+    rows, ends, size = scan(encoded + bytes(64), 0, 100, 4, 1000, 1 << 20, version=VERSION)
     assert list(zip(rows, ends, strict=True)) == [(row, 100 + end) for row, end in whole]
     assert size == sum(len(row[4]) for row in rows)
     if encoded:
         at = data.draw(st.integers(0, len(encoded) - 1))
         damaged = bytearray(encoded)
         damaged[at] ^= 1 << data.draw(st.integers(0, 7))
-        found, _, _ = scan(bytes(damaged), 0, 100, 4, 1000, 1 << 20)
+        found, _, _ = scan(bytes(damaged), 0, 100, 4, 1000, 1 << 20, version=VERSION)
         assert found == [row for row, end in whole if end <= at]
 
 
@@ -66,8 +67,8 @@ def test_a_kind_that_nobody_knows_is_no_record() -> None:
     for kind in range(1, 256):
         frame = bytearray(encode_frame(b"x", sequence=1, timestamp_us=0, level=0, dataset=""))
         frame[28] = kind
-        frame[8:12] = struct.pack("<I", zlib.crc32(frame[12:]))
-        assert scan(bytes(frame), 0, 0, 0, 10, 100)[0] == []
+        frame[8:12] = struct.pack("<I", crc32c(frame[12:]))
+        assert scan(bytes(frame), 0, 0, 0, 10, 100, version=VERSION)[0] == []
 
 
 def test_a_run_is_bounded() -> None:
@@ -75,6 +76,6 @@ def test_a_run_is_bounded() -> None:
     data = b"".join(
         encode_frame(bytes(10), sequence=n, timestamp_us=0, level=0, dataset="") for n in range(1, 9)
     )
-    assert len(scan(data, 0, 0, 0, 3, 1000)[0]) == 3
-    assert len(scan(data, 0, 0, 0, 100, 25)[0]) == 3
-    assert scan(data, 0, 0, 0, 100, 0)[0] == []
+    assert len(scan(data, 0, 0, 0, 3, 1000, version=VERSION)[0]) == 3
+    assert len(scan(data, 0, 0, 0, 100, 25, version=VERSION)[0]) == 3
+    assert scan(data, 0, 0, 0, 100, 0, version=VERSION)[0] == []
