@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 GROUP = ConfigDict(frozen=True, extra="forbid")
 """What all groups share."""
@@ -131,11 +131,20 @@ class SamplingSettings(BaseModel):
 
 
 class ShipSettings(BaseModel):
-    """From the spool to Kafka."""
+    """From the spool to Kafka, or to a file."""
 
     model_config = GROUP
     mode: Literal["thread", "agent"] = Field(
         "thread", description="thread: this process ships; agent: `shipper agent` does"
+    )
+    to: Literal["kafka", "stdout", "file"] = Field(
+        "kafka", description="where records go; stdout and file: one JSON document a line"
+    )
+    file: Path | None = Field(
+        None, description="for to = file; dead letters stand beside it, in *.dead-letters"
+    )
+    file_fsync: bool = Field(
+        True, description="whether a batch waits for the disk before the spool gives it up; for to = file"
     )
     batch_max_records: int = Field(1000, ge=1, le=100_000, description="records of one batch at the most")
     batch_max_bytes: int = Field(
@@ -149,6 +158,14 @@ class ShipSettings(BaseModel):
     close_timeout_s: float = Field(
         3.0, ge=0, le=600, description="whole budget of a shutdown; what is left stays in the spool"
     )
+
+    @model_validator(mode="after")
+    def _a_file_has_a_name(self) -> Self:
+        if (self.to == "file") != (self.file is not None):
+            raise ValueError("file names the file where to = file, and only there")
+        if self.retry_initial_s > self.retry_max_s:
+            raise ValueError("retry_initial_s must not be larger than retry_max_s")
+        return self
 
 
 class ElasticsearchSettings(BaseModel):

@@ -12,8 +12,8 @@ from shipper.observe.health import Health
 from shipper.observe.report import Reporter
 from shipper.ship.batch import BatchLimits
 from shipper.ship.dead_letter import DeadLetters
+from shipper.ship.destination import destination_name, open_sink
 from shipper.ship.fleet import Adoption
-from shipper.ship.kafka_sink import KafkaSink, destination_name
 from shipper.ship.retry import Backoff
 from shipper.ship.shipment import Shipping
 from shipper.ship.sink import Sink
@@ -35,7 +35,7 @@ def own_destination(settings: Settings, destination: Destination | None) -> str:
     """Return the name of where a pipeline's records go; equal names mean the same place."""
     if destination is not None:
         return f"object:{os.getpid()}:{id(destination)}"
-    return destination_name(settings.kafka)
+    return destination_name(settings.ship, settings.kafka)
 
 
 def make_worker(
@@ -48,7 +48,7 @@ def make_worker(
 ) -> ShipWorker:
     """Return the worker, which starts with the first record, that ships a spool and what crashed others left."""
     ship = settings.ship
-    target = destination or KafkaSink(settings.kafka, settings.namespace, _SYSTEM)
+    target = destination or open_sink(ship, settings.kafka, settings.namespace, _SYSTEM)
     name = own_destination(settings, destination)
 
     def accepts(meta: SpoolMeta) -> bool:

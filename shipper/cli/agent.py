@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from shipper.config import Settings
     from shipper.ship.agent import Agent, AgentStatus
     from shipper.ship.kafka_sink import KafkaSink
+    from shipper.ship.line_sink import LineSink
     from shipper.ship.shipment import Shipping
     from shipper.spool.directory import SpoolMeta
 
@@ -96,13 +97,13 @@ def _make(settings: Settings, status_every_s: float, *, any_destination: bool, a
 
     from shipper.clock import SystemClock
     from shipper.ship.agent import MAX_FOLDERS, Agent
+    from shipper.ship.destination import destination_name, open_sink
     from shipper.ship.fleet import Adoption
-    from shipper.ship.kafka_sink import KafkaSink, destination_name
 
     clock = SystemClock()
-    sink = KafkaSink(settings.kafka, settings.namespace, clock)
+    sink = open_sink(settings.ship, settings.kafka, settings.namespace, clock)
     shipping = _shipping(settings, sink, clock)
-    here = destination_name(settings.kafka)
+    here = destination_name(settings.ship, settings.kafka)
 
     def accepts(meta: SpoolMeta) -> bool:
         return any_destination or meta.destination in ("", here)
@@ -120,7 +121,7 @@ def _make(settings: Settings, status_every_s: float, *, any_destination: bool, a
     )
 
 
-def _shipping(settings: Settings, sink: KafkaSink, clock: Clock) -> Shipping:
+def _shipping(settings: Settings, sink: KafkaSink | LineSink, clock: Clock) -> Shipping:
     from shipper.observe.health import Health
     from shipper.observe.report import Reporter
     from shipper.ship.batch import BatchLimits

@@ -102,11 +102,11 @@ def _look(settings: Settings) -> _Looked:
 def _spools(settings: Settings, notes: list[str]) -> dict[str, SpoolLook]:
     from shipper.index.books import EVICTED, SpoolLook
     from shipper.index.ranges import Ranges
-    from shipper.ship.kafka_sink import destination_name
+    from shipper.ship.destination import destination_name
     from shipper.spool.survey import survey
 
     root = settings.spool.directory
-    here = destination_name(settings.kafka)
+    here = destination_name(settings.ship, settings.kafka)
     found: dict[str, SpoolLook] = {}
     foreign = 0
     try:
