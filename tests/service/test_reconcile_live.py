@@ -1,0 +1,166 @@
+"""`shipper reconcile` against a stack in motion and at rest, with processes that drop, die and leave spools behind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from shipper.assets import asset
+from shipper.cli.main import app
+from shipper.config import ElasticsearchSettings
+from shipper.datasets import dead_letter_index
+from shipper.elastic.client import connect
+from shipper.index.templates import install, packaged_templates
+from tests.service.kafka_stage import KafkaStage
+from tests.service.running_stack import RunningStack
+
+_STEADY = """
+import shipper, sys, time
+shipper.configure(service="steady", ship={"linger_s": 0.05}, health={"heartbeat_s": 0.5})
+log = shipper.get_logger("app")
+print("ready", flush=True)
+number = 0
+end = time.monotonic() + float(sys.argv[1])
+while time.monotonic() < end:
+    for _ in range(20):
+        number += 1
+        log.info("number %d", number)
+    time.sleep(0.01)
+shipper.close(20)
+print(number, flush=True)
+"""
+
+_FLOODING = """
+import os, shipper, sys
+pipeline = shipper.configure(
+    service="flooding", spool={"max_bytes": 1 << 20, "free_space_floor_bytes": 0, "when_full": sys.argv[1]},
+    ship={"mode": "agent"},
+)
+log = shipper.get_logger("app")
+for _ in range(1500):
+    log.info("x" * 1000)
+shipper.close()
+counts = pipeline.counts()  # the heartbeat at the close, which tells of the drops, is among them
+print(counts.emitted, counts.dropped.get("spool_full", 0), counts.dropped.get("evicted", 0))
+"""
+
+_DYING = """
+import os, shipper
+shipper.configure(service="dying", ship={"mode": "agent"})
+log = shipper.get_logger("app")
+for number in range(100):
+    log.info("number %d", number)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture
+def stage(stack: RunningStack) -> Iterator[KafkaStage]:
+    """Topics and a namespace for one test."""
+    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
+        install(client, packaged_templates(asset("es_templates")))
+        stage = KafkaStage(stack, client)
+        stage.make_topics()
+        yield stage
+        stage.remove()
+        client.delete_index(dead_letter_index(stage.namespace))
+
+
+class Host:
+    """A host with a spool root on a stage."""
+
+    def __init__(self, stage: KafkaStage, root: Path) -> None:
+        self.environment = {**stage.environment, "SHIPPER_SPOOL_DIRECTORY": str(root)}
+
+    def start(self, program: str, *arguments: str) -> subprocess.Popen[str]:
+        """Start a program that logs."""
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def books(self, *arguments: str) -> dict[str, Any]:
+        """Return what `shipper reconcile --json` says."""
+        done = CliRunner().invoke(app, ["reconcile", "--json", *arguments], env=self.environment)
+        assert done.stdout, repr(done.exception)
+        found: dict[str, Any] = json.loads(done.stdout)
+        assert (done.exit_code == 0) == found["balanced"]
+        return found
+
+
+def test_in_motion_it_is_bounded_and_at_rest_exact(stage: KafkaStage, tmp_path: Path) -> None:
+    """U19: while two processes log, ship and are indexed each look balances; in the end it agrees with their own counts."""
+    host = Host(stage, tmp_path)
+    indexer = stage.run_index("--quiet")
+    processes = [host.start(_STEADY, "8") for _ in range(2)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    looks = 0
+    while any(process.poll() is None for process in processes):
+        found = host.books("--since", "1h")
+        assert found["balanced"], found
+        totals = found["totals"]
+        assert totals["emitted"] == totals["stored"] + totals["waiting"], found
+        looks += 1
+    assert looks >= 2
+    emitted = sum(int(process.communicate()[0]) for process in processes)
+    deadline_s = time.monotonic() + 60
+    while not (found := host.books())["at_rest"]:
+        assert found["balanced"], found
+        assert time.monotonic() < deadline_s, found
+    indexer.terminate()
+    beats = stage.client.count(f"logs-ml.health-{stage.namespace}-*", {"term": {"event.action": "heartbeat"}})
+    assert beats > 0
+    assert found["balanced"], found
+    assert found["totals"]["emitted"] == found["totals"]["stored"] == emitted + beats
+    assert host.books("--at-rest")["not_seen"] == []
+
+
+def test_drops_spools_and_the_dead_are_in_the_books(stage: KafkaStage, tmp_path: Path) -> None:
+    """U19 U25: refused and evicted records by reason, and what a killed process left in its spool: before and after shipping."""
+    host = Host(stage, tmp_path)
+    told = []
+    for when_full in ("drop_newest", "drop_oldest"):
+        process = host.start(_FLOODING, when_full)
+        output, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        told.append([int(number) for number in output.split()])
+    host.start(_DYING).communicate(timeout=60)
+    (emitted, refused, _), (emitted_too, _, evicted) = told
+    assert refused > 0
+    assert evicted > 0
+    before = host.books()
+    assert before["balanced"], before
+    # The refused ones are told by a heartbeat that waits in the spool as well, so they are not known yet.
+    waiting = emitted - refused + emitted_too - evicted + 100
+    assert before["totals"]["waiting"] == waiting, before
+    assert before["totals"]["dropped"] == {"evicted": evicted}
+    done = CliRunner().invoke(app, ["agent", "--once"], env=host.environment)
+    assert done.exit_code == 0, done.output
+    assert host.books()["totals"]["waiting"] == waiting
+    with stage.indexer() as indexer:
+        indexer.run_until_idle(0.3)
+    after = host.books("--at-rest")
+    assert after["balanced"], after
+    assert after["totals"] == {
+        "emitted": emitted + emitted_too + 100,
+        "stored": waiting,
+        "dead_lettered": 0,
+        "dropped": {"spool_full": refused, "evicted": evicted},
+        "waiting": 0,
+        "missing": 0,
+        "doubled": 0,
+        "moving": 0,
+    }
