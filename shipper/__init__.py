@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from shipper.emit.outlet import REGISTRY
+from shipper.loading import LOADING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,15 +70,17 @@ if not TYPE_CHECKING:  # a type checker sees the imports above, and refuses othe
 
     def __getattr__(name: str) -> object:
         """Load a public name when it is first used (PEP 562)."""
-        if name == "events":
-            return import_module("shipper.emit.events")
-        if name not in _HOMES:
+        if name != "events" and name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_HOMES[name]), name)
+        with LOADING:
+            if name == "events":
+                return import_module("shipper.emit.events")
+            return getattr(import_module(_HOMES[name]), name)
 
 
 def _load_outlets() -> Callable[[Mapping[str, object]], Outlet]:
-    from shipper.process import outlet_for
+    with LOADING:
+        from shipper.process import outlet_for
 
     return outlet_for
 

@@ -19,6 +19,7 @@ from shipper.enrich.git import GitFacts, git_facts
 from shipper.enrich.model import make_model
 from shipper.enrich.service import main_folder
 from shipper.errors import ConfigurationError, ShipperError
+from shipper.loading import LOADING
 from shipper.no_outlet import NoOutlet
 from shipper.pipeline import RESET_IN_CHILD, Pipeline
 from shipper.shipping import Destination
@@ -93,7 +94,8 @@ def configure(  # noqa: PLR0913 - the public entry: each is a word that a user t
         pipeline = _pipeline(chosen, clock, sink, refresh_git=git is not None)
         _make_current(pipeline)
     if structlog:
-        from shipper.emit.logger import configure_structlog  # noqa: PLC0415 - structlog is loaded where used
+        with LOADING:
+            from shipper.emit.logger import configure_structlog  # noqa: PLC0415 - structlog is loaded where used
 
         configure_structlog()
     return pipeline
@@ -209,7 +211,8 @@ def _groups(groups: Mapping[str, object], **named: object) -> dict[str, object]:
 
 
 def _load(groups: Mapping[str, object]) -> Settings:
-    from shipper.config import load_settings  # noqa: PLC0415 - pydantic is loaded where it is needed
+    with LOADING:
+        from shipper.config import load_settings  # noqa: PLC0415 - pydantic is loaded where it is needed
 
     return load_settings(**groups)
 

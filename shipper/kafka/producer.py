@@ -10,6 +10,7 @@ from shipper.errors import RecordTooLarge, TransportError
 from shipper.kafka.choice import Client, writing_client
 from shipper.kafka.message import Acknowledged, Failures, Message, Outcome
 from shipper.kafka.wire import BlockLimits
+from shipper.loading import LOADING
 from shipper.record import RecordBatch
 
 __all__ = ["Acknowledged", "Message", "Outcome", "Producer", "ProducerClient"]
@@ -141,9 +142,11 @@ def _halves(places: list[int]) -> tuple[list[int], list[int]]:
 def _make(client: Client, settings: KafkaSettings, client_id: str, max_message_bytes: int) -> ProducerClient:
     """Make the producer of a library; the other library is not even loaded."""
     if client == "confluent-kafka":
-        from shipper.kafka.confluent_producer import ConfluentProducer  # noqa: PLC0415
+        with LOADING:
+            from shipper.kafka.confluent_producer import ConfluentProducer  # noqa: PLC0415
 
         return ConfluentProducer(settings, client_id, max_message_bytes)
-    from shipper.kafka.python_producer import PythonProducer  # noqa: PLC0415
+    with LOADING:
+        from shipper.kafka.python_producer import PythonProducer  # noqa: PLC0415
 
     return PythonProducer(settings, client_id, max_message_bytes)

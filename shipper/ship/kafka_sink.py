@@ -12,6 +12,7 @@ from shipper.clock import Clock
 from shipper.config import KafkaSettings
 from shipper.datasets import index_name
 from shipper.errors import ShipperError
+from shipper.loading import LOADING
 from shipper.record import Record, RecordBatch
 from shipper.ship.dead_letter import Refusal
 from shipper.ship.sink import ACCEPTED, Delivery
@@ -37,14 +38,16 @@ class _Connections:
 
     def producer(self) -> Producer:
         if self._producer is None:
-            from shipper.kafka.producer import Producer  # noqa: PLC0415  # see the module's docstring
+            with LOADING:
+                from shipper.kafka.producer import Producer  # noqa: PLC0415  # see the module's docstring
 
             self._producer = Producer(self._settings)
         return self._producer
 
     def letters(self) -> DeadLetterTopic:
         if self._letters is None:
-            from shipper.kafka.dead_letters import DeadLetterTopic  # noqa: PLC0415  # likewise
+            with LOADING:
+                from shipper.kafka.dead_letters import DeadLetterTopic  # noqa: PLC0415  # likewise
 
             self._letters = DeadLetterTopic(self._settings)
         return self._letters
@@ -115,7 +118,8 @@ class KafkaSink:
             return None
 
     def _letter(self, refusal: Refusal) -> DeadLetter:
-        from shipper.kafka.dead_letters import DeadLetter  # noqa: PLC0415  # likewise
+        with LOADING:
+            from shipper.kafka.dead_letters import DeadLetter  # noqa: PLC0415  # likewise
 
         record = refusal.record
         return DeadLetter(

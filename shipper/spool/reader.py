@@ -166,7 +166,8 @@ class SpoolReader:
         """Give back what a dead writer had allocated and not written."""
         if self._is_writer_dead and segment.version > 1 and self._next.offset < segment.size_bytes:
             with contextlib.suppress(OSError):
-                self._disk.trim(segment_path(self.directory, segment.number), self._next.offset)
+                if not segment.is_in_use:
+                    self._disk.trim(segment_path(self.directory, segment.number), self._next.offset)
 
     def _check_writer(self) -> bool:
         """Return whether the writer is dead; the dead stay dead."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import mmap
 import os
 import sys
@@ -107,6 +108,8 @@ class SegmentTail(Tail):
         self._descriptor = disk.create(self._path)
         try:
             self._inode = os.fstat(self._descriptor).st_ino
+            # Says that it is in use, should somebody remove the lock file: cut now, a map of it would kill us.
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             self._begin(header.encode(), size_bytes)
         except BaseException:
             self.release()

@@ -13,7 +13,7 @@ import shipper
 
 ROOT = Path(shipper.__file__).parent
 
-ROOTS = {"errors", "record", "clock", "dataset_table", "treatment"}
+ROOTS = {"errors", "record", "clock", "dataset_table", "loading", "treatment"}
 SECOND_ROOTS = ROOTS | {"datasets", "assets"}
 APPLICATION = {"emit", "enrich", "ecs", "spool", "ship"}
 ELASTIC_SIDE = {"index", "detect", "alert"}
@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "record": set(),
     "clock": set(),
     "dataset_table": set(),
+    "loading": set(),
     "treatment": set(),
     "datasets": {"dataset_table"},
     "assets": {"errors"},
