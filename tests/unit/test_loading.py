@@ -66,11 +66,13 @@ def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     thread.start()
     try:
         assert is_inside.wait(20)
+        inherited = loading._lock
         loading.before_fork()
         loading.after_fork_in_child()
         with loading:
             pass
     finally:
+        loading._lock = inherited  # the thread is not there in a real child, and is in this one
         may_go.set()
     thread.join()
 
