@@ -8,7 +8,9 @@ import random
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -67,9 +69,13 @@ def agent(
     settings = load_settings()
     # The client's own words are said by us, once and in ours.
     logging.getLogger("kafka").addHandler(logging.NullHandler())
+    # Standard output belongs to the records where they go there.
+    out = sys.stderr if settings.ship.to == "stdout" else sys.stdout
     # Two threads take turns for each batch: by default one waits 5 ms until the other lets go of the interpreter.
     sys.setswitchinterval(_SWITCH_S)
-    runner = _make(settings, status_every, any_destination=any_destination, as_json=as_json)
+    runner = _make(
+        settings, status_every, any_destination=any_destination, say=partial(_print, out, as_json=as_json)
+    )
     stop = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)
@@ -80,11 +86,11 @@ def agent(
         if not once:
             with agent_metrics_served(metrics, runner, settings):
                 runner.run(stop)
-            _print(runner.status(), as_json=as_json)
+            _print(out, runner.status(), as_json=as_json)
             return
         is_done = runner.run_once(stop, timeout)
         status = runner.status()
-        _print(status, as_json=as_json)
+        _print(out, status, as_json=as_json)
         if not is_done and not stop.is_set():
             raise RecordsLeft(str(settings.spool.directory), timeout, status.health.trouble)
     finally:
@@ -92,7 +98,9 @@ def agent(
             signal.signal(number, handler)
 
 
-def _make(settings: Settings, status_every_s: float, *, any_destination: bool, as_json: bool) -> Agent:
+def _make(
+    settings: Settings, status_every_s: float, *, any_destination: bool, say: Callable[[AgentStatus], None]
+) -> Agent:
     from dataclasses import replace
 
     from shipper.clock import SystemClock
@@ -116,7 +124,7 @@ def _make(settings: Settings, status_every_s: float, *, any_destination: bool, a
         shipping,
         Adoption(settings.spool.directory, accepts, is_agent=True, max_folders=MAX_FOLDERS, interval_s=1.0),
         shipping_for=shipping_for,
-        on_status=lambda status: _print(status, as_json=as_json),
+        on_status=say,
         status_interval_s=status_every_s,
     )
 
@@ -144,7 +152,7 @@ def _shipping(settings: Settings, sink: KafkaSink | LineSink, clock: Clock) -> S
     )
 
 
-def _print(status: AgentStatus, *, as_json: bool) -> None:
+def _print(out: TextIO, status: AgentStatus, *, as_json: bool) -> None:
     if as_json:
         line = json.dumps(status.as_dict())
     else:
@@ -158,5 +166,5 @@ def _print(status: AgentStatus, *, as_json: bool) -> None:
             line += f", {status.foreign_folders} meant for another Kafka (--any-destination sends them)"
         if status.health.trouble:
             line += f". {status.health.trouble}"
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    out.write(line + "\n")
+    out.flush()
