@@ -20,7 +20,7 @@ from shipper.ecs.plans import Plans
 from shipper.ecs.timestamps import LAST_US, iso_timestamp
 from shipper.emit.message import merge
 from shipper.emit.outlet import QuickWriter
-from shipper.emit.reentry import THREADS, ThreadState, remember, was_seen
+from shipper.emit.reentry import THREADS, ThreadState
 from shipper.emit.road import settle_refused
 from shipper.emit.sites import Site, Sites
 from shipper.emit.stdlib import RECORD_ATTRIBUTES
@@ -122,14 +122,14 @@ class FusedRoad:
                 call = self._read(record, state)
                 if call is None:
                     return False
-                if (state.older or state.last() is record) and was_seen(self._route, record):
+                if (state.older or state.last() is record) and state.has_passed(self._route, record):
                     return True
                 site, message, fields, moment_us = call
             except Exception:  # noqa: BLE001 - as above
                 return False
             if not self._take(state, site, self._record_plans, message, fields, moment_us):
                 return False
-            remember(self._route, record)
+            state.note_passed(self._route, record)
             return True
         finally:
             if state.refused:

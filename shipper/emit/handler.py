@@ -7,7 +7,7 @@ from typing import Final
 
 from shipper.ecs.event import Event
 from shipper.emit.outlet import REGISTRY, Outlet
-from shipper.emit.reentry import remember, was_seen
+from shipper.emit.reentry import THREADS
 from shipper.emit.road import travel
 from shipper.emit.stdlib import event_from_record
 
@@ -62,7 +62,8 @@ class ShipperHandler(logging.Handler):
 
 
 def _make_event(outlet: Outlet, record: logging.LogRecord) -> Event | None:
-    if was_seen(outlet.route, record):
+    thread = THREADS.state
+    if thread.has_passed(outlet.route, record):
         return None
-    remember(outlet.route, record)
+    thread.note_passed(outlet.route, record)
     return event_from_record(record, use_created=not outlet.has_own_time)

@@ -62,6 +62,28 @@ class ThreadState:
         self.routes: tuple[int, ...] = ()
         self.older: list[tuple[Callable[[], object | None], tuple[int, ...]]] = []
 
+    def has_passed(self, route: int, record: object) -> bool:
+        """Tell whether `record` already passed the road `route` on this thread.
+
+        One record object reaches several handlers (a logger's and its parent's) one after the other.
+        """
+        if self.last() is record:
+            return route in self.routes
+        # Between its handlers, another handler may log records of its own.
+        return any(known() is record and route in routes for known, routes in self.older)
+
+    def note_passed(self, route: int, record: object) -> None:
+        """Note that `record` passes the road `route` on this thread."""
+        last = self.last()
+        if last is record:
+            self.routes += (route,)
+            return
+        if last is not None:
+            living = [entry for entry in self.older if entry[0]() is not None]
+            self.older = [(self.last, self.routes), *living][:_MOST_OPEN]
+        self.last = ref(record)
+        self.routes = (route,)
+
 
 class _Threads(threading.local):
     def __init__(self) -> None:
@@ -79,35 +101,6 @@ def is_ours(logger: str) -> bool:
     if name in OWN_THREADS:
         return True
     return name.startswith(CLIENT_THREADS) and logger.partition(".")[0] in CLIENT_LOGGERS
-
-
-def was_seen(route: int, record: object) -> bool:
-    """Tell whether `record` already passed the road `route` on this thread.
-
-    One record object reaches several handlers (a logger's and its parent's) one after the other.
-    """
-    state = THREADS.state
-    if state.last() is record:
-        return route in state.routes
-    # Between its handlers, another handler may log records of its own.
-    return any(known() is record and route in routes for known, routes in state.older)
-
-
-def remember(route: int, record: object) -> None:
-    """Note that `record` passes the road `route` on this thread."""
-    state = THREADS.state
-    last = state.last()
-    if last is record:
-        state.routes += (route,)
-        return
-    if last is not None:
-        state.older = [
-            (state.last, state.routes),
-            *(entry for entry in state.older if entry[0]() is not None),
-        ]
-        del state.older[_MOST_OPEN:]
-    state.last = ref(record)
-    state.routes = (route,)
 
 
 def after_fork_in_child() -> None:

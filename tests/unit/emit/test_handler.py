@@ -20,6 +20,7 @@ import pytest
 import shipper
 from shipper.emit import ShipperHandler, extra
 from shipper.testing import CapturedRecords, capture
+from tests.unit.emit.spooled import documents_under
 
 
 @pytest.fixture
@@ -92,6 +93,79 @@ def test_a_record_passing_two_handlers_is_emitted_once(
         child.removeHandler(second)
         child.removeHandler(third)
     assert len(records) == 2
+
+
+class _Chatty(logging.Handler):
+    """Logs something of its own for each record that it gets, and may keep the record."""
+
+    def __init__(self, own: logging.Logger, kept: list[logging.LogRecord] | None) -> None:
+        super().__init__()
+        self._own = own
+        self._kept = kept
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._kept is not None:
+            self._kept.append(record)
+        if not record.args:
+            self._own.info("about %s", record.msg)
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_records_logged_between_two_handlers_hide_nothing(
+    spool_root: Path, logger: logging.Logger, is_kept: bool
+) -> None:
+    """U29: a record is emitted once though others are logged on its way, whether records are kept or go at once."""
+    child = logging.getLogger("handler-test.child")
+    kept: list[logging.LogRecord] = []
+    handlers = [ShipperHandler(), _Chatty(child, kept if is_kept else None), ShipperHandler()]
+    for handler in handlers:
+        child.addHandler(handler)
+    try:
+        for number in range(30):
+            child.warning(f"hello {number}")
+    finally:
+        for handler in handlers:
+            child.removeHandler(handler)
+        shipper.close()
+    messages = [document["message"] for document in documents_under(spool_root)]
+    assert sorted(messages) == sorted(
+        [f"hello {number}" for number in range(30)] + [f"about hello {number}" for number in range(30)]
+    )
+
+
+class _Quiet(ShipperHandler):
+    """Filters by a method of its own."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno > logging.INFO
+
+
+def test_filters_are_asked(spool_root: Path) -> None:
+    """A handler's filters, those of a subclass's own method included, decide what is emitted."""
+    own = logging.getLogger("handler-test.filtered")
+    own.propagate = False
+    own.setLevel(logging.DEBUG)
+    filtered, quiet = ShipperHandler(service={"name": "a"}), _Quiet(service={"name": "b"})
+    filtered.addFilter(lambda record: "secret" not in record.msg)
+    own.addHandler(filtered)
+    own.addHandler(quiet)
+    try:
+        for message in ("open", "secret"):
+            own.info(message)
+            own.warning(message)
+    finally:
+        own.handlers.clear()
+        shipper.close()
+    found = [
+        (document["service"]["name"], document["log"]["level"], document["message"])
+        for document in documents_under(spool_root)
+    ]
+    assert sorted(found) == [
+        ("a", "info", "open"),
+        ("a", "warning", "open"),
+        ("b", "warning", "open"),
+        ("b", "warning", "secret"),
+    ]
 
 
 @pytest.mark.parametrize(
