@@ -1,0 +1,42 @@
+"""What the page on watching shipper tells is true of the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from prometheus_client.core import Metric
+
+from shipper.detect.rule_file import parse_rules
+from shipper.ecs.fields import FIELDS
+from shipper.index.letter_watch import OpenLetters
+from shipper.index.tally import IndexCounts
+from shipper.integrations.prometheus import agent_metrics, indexer_metrics
+from shipper.observe.counters import Snapshot
+from shipper.observe.health import HealthReport
+from shipper.ship.agent import AgentStatus
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "watch.md"
+
+
+def families() -> list[Metric]:
+    """Return all metrics that there are."""
+    status = AgentStatus(0, 0, 0, Snapshot(), HealthReport(None, None, 0.0, ""))
+    letters = OpenLetters({("index", "json"): 1}, 1, 0)
+    return [*agent_metrics(status, 0, 0.0), *indexer_metrics(IndexCounts(), 0, letters, 0)]
+
+
+def test_each_metric_of_the_page_exists() -> None:
+    """A name on the page is a name that is served (a trailing _total included)."""
+    served = {name for one in families() for name in (one.name, f"{one.name}_total")}
+    text = PAGE.read_text("utf-8").replace("{consumed,indexed,duplicate}", "consumed")
+    told = set(re.findall(r"shipper_[a-z_]+", text)) - {"shipper_"}
+    assert told
+    assert told <= served
+
+
+def test_the_rule_of_the_page_is_valid() -> None:
+    """The silence rule on heartbeats can be put into a rules file as it stands."""
+    (snippet,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    rules = parse_rules(snippet, known_fields=FIELDS)
+    assert "process-silence" in repr(rules)
