@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
+from kafka.errors import SaslAuthenticationFailedError
 from kafka.net.compat import KafkaNetClient
 from kafka.net.inet import KafkaNetSocket
 from kafka.net.manager import KafkaConnectionManager
@@ -14,7 +16,8 @@ from kafka.net.selector import NetworkSelector
 from shipper.config import KafkaSettings
 from shipper.errors import AccessRefused, BrokerUnavailable
 from shipper.kafka.failure import reason, says_no_entry, to_transport_error
-from shipper.kafka.secrets import key_password, sasl_password
+from shipper.kafka.secrets import sasl_password
+from shipper.kafka.tls import tls_context
 
 _RECONNECT_MAX_S: Final = 2.0
 """Longest pause between attempts to reconnect: a broker that is back is used at once."""
@@ -49,19 +52,24 @@ class _TellingManager(KafkaConnectionManager):  # type: ignore[misc]  # the clie
         """Return the connection to a node."""
         connection = super().get_connection(*arguments, **options)
         if not connection.init_future.is_done:
-            connection.init_future.add_errback(self._note)
+            connection.init_future.add_errback(partial(self._note, connection))
         return connection
 
-    def _note(self, error: Exception) -> None:
+    def _note(self, connection: Any, error: Exception) -> None:
         if says_no_entry(error):
             self._refusals[:] = [error]
+        elif self.config["sasl_mechanism"] and connection.broker_version is not None and not self._refusals:
+            # A broker answers and hangs up; the client may see only the latter.
+            self._refusals.append(
+                SaslAuthenticationFailedError("the broker closed the connection while we said who we are")
+            )
 
 
 def client_options(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
     """Return the options that producer, consumer and admin client share. Times of the client are milliseconds.
 
     Raises:
-        AccessRefused: the file of a secret cannot be read.
+        AccessRefused: the file of a secret or a certificate cannot be used.
     """
     timeout_ms = round(settings.request_timeout_s * 1000)
     options: dict[str, Any] = {
@@ -79,11 +87,8 @@ def client_options(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
         options["sasl_mechanism"] = settings.sasl_mechanism
         options["sasl_plain_username"] = settings.sasl_username
         options["sasl_plain_password"] = sasl_password(settings)
-    for key in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
-        path = getattr(settings, key)
-        if path is not None:
-            options[key] = str(path)
-    options["ssl_password"] = key_password(settings) or None
+    if settings.security_protocol.endswith("SSL"):
+        options["ssl_context"] = tls_context(settings)
     return options
 
 

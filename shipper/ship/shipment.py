@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shipper.clock import Clock
-from shipper.errors import BrokerUnavailable, ShipperError, SpoolUnreadable
+from shipper.errors import AccessRefused, BrokerUnavailable, ShipperError, SpoolUnreadable
 from shipper.observe.counters import Counters
 from shipper.observe.health import Health
 from shipper.observe.report import Reporter
@@ -62,8 +62,8 @@ class Shipment:
 
     @property
     def is_cut_off(self) -> bool:
-        """Whether the last attempt reached no broker: other shipments would fare no better."""
-        return isinstance(self._trouble, BrokerUnavailable)
+        """Whether the last attempt reached no broker that lets us in: other shipments would fare no better."""
+        return isinstance(self._trouble, BrokerUnavailable | AccessRefused)
 
     @property
     def waiting_records(self) -> int:

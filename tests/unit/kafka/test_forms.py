@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import ssl
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from shipper.config import KafkaSettings
-from shipper.errors import BrokerUnavailable, RecordTooLarge
+from shipper.config import KafkaSettings, load_settings
+from shipper.errors import AccessRefused, BrokerUnavailable, ConfigurationError, RecordTooLarge
 from shipper.kafka.connection import client_options
 from shipper.kafka.dead_letters import DeadLetter, decode, is_truncated, max_letter_bytes, topic_config
 from shipper.kafka.headers import record_headers
@@ -90,7 +91,6 @@ def test_security_settings_reach_the_client() -> None:
         sasl_mechanism="SCRAM-SHA-512",
         sasl_username="u",
         sasl_password=SecretStr("secret"),
-        ssl_cafile=Path("/ca.pem"),
     )
     options = client_options(settings, "me")
     assert options["bootstrap_servers"] == ["a:1", "b:2"]
@@ -101,9 +101,34 @@ def test_security_settings_reach_the_client() -> None:
         "u",
         "secret",
     )
-    assert options["ssl_cafile"] == "/ca.pem"
-    assert "ssl_keyfile" not in options
+    assert options["ssl_context"].verify_mode == ssl.CERT_REQUIRED
+    assert options["ssl_context"].check_hostname
     assert "sasl_mechanism" not in client_options(KafkaSettings(), "me")
+
+
+def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    """A certificate that is absent or none is a retriable refusal which names the file: it may be put right."""
+    nonsense = tmp_path / "ca.pem"
+    nonsense.write_text("no certificate")
+    for path in (nonsense, tmp_path / "absent.pem"):
+        settings = KafkaSettings(security_protocol="SSL", ssl_cafile=path)
+        with pytest.raises(AccessRefused, match=path.name) as caught:
+            client_options(settings, "me")
+        assert caught.value.retriable
+
+
+def test_half_an_identity_is_refused_at_start() -> None:
+    """SASL without a mechanism, a user or exactly one password, and a certificate without its key, do not start."""
+    sasl = {"security_protocol": "SASL_SSL", "sasl_mechanism": "PLAIN", "sasl_username": "u"}
+    for values in (
+        {"security_protocol": "SASL_SSL"},
+        {"sasl_mechanism": "PLAIN"},
+        sasl,
+        {**sasl, "sasl_password": "p", "sasl_password_file": "/p"},
+        {"security_protocol": "SSL", "ssl_certfile": "/c"},
+    ):
+        with pytest.raises(ConfigurationError):
+            load_settings(kafka=values)
 
 
 def test_nobody_answers_is_an_outcome() -> None:
