@@ -48,8 +48,8 @@ def main() -> int:
     def say(sentence: str) -> None:
         print(f"[{time.monotonic() - began_s:6.1f}] {sentence}", file=sys.stderr, flush=True)
 
-    with _stack(arguments.stack, folder) as stack:
-        outcome = run(stack, folder, seed, arguments.rounds, say, is_short=arguments.short)
+    with _stacks(arguments.stack, folder) as stacks:
+        outcome = run(*stacks, folder, seed, arguments.rounds, say, is_short=arguments.short)
     text = as_markdown(outcome)
     print(text)
     if arguments.report is not None:
@@ -67,20 +67,27 @@ def put_into(page: Path, text: str) -> None:
 
 
 @contextmanager
-def _stack(directory: Path | None, folder: Path) -> Iterator[EmbeddedStack]:
+def _stacks(directory: Path | None, folder: Path) -> Iterator[tuple[EmbeddedStack, EmbeddedStack]]:
+    """Yield who runs Kafka, and who Elasticsearch: two, so that they can start at the same time."""
     if directory is not None:
-        yield EmbeddedStack.attach(directory)
+        one = EmbeddedStack.attach(directory)
+        yield one, one
         return
     names = ("kafka_port", "kafka_controller_port", "elasticsearch_port", "elasticsearch_transport_port")
     values: dict[str, object] = dict(zip(names, free_ports(4), strict=True))
-    values |= {"directory": folder / "stack", "cache": load_settings().stack.cache}
-    own = EmbeddedStack(StackSettings.model_validate(values))
+    values["cache"] = load_settings().stack.cache
+    kafka, elasticsearch = (
+        EmbeddedStack(StackSettings.model_validate({**values, "directory": folder / name}))
+        for name in ("stack-kafka", "stack-elasticsearch")
+    )
     try:
-        own.up()
-        yield own
+        kafka.start_server("kafka")
+        elasticsearch.start_server("elasticsearch")
+        yield kafka, elasticsearch
     finally:
-        own.down()
-        own.wipe()
+        for own in (kafka, elasticsearch):
+            own.down()
+            own.wipe()
 
 
 if __name__ == "__main__":

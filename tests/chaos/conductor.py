@@ -40,8 +40,8 @@ class Conductor:
         self.sprung: Counter[str] = Counter()
         self.laid: Counter[str] = Counter()
         self.weather: Counter[str] = Counter()
-        kafka_port = int(stage.stack.kafka_bootstrap.rpartition(":")[2])
-        store_port = int(stage.stack.elasticsearch_url.rpartition(":")[2])
+        kafka_port = int(stage.kafka.bootstrap_servers.rpartition(":")[2])
+        store_port = int(stage.elasticsearch.url.rpartition(":")[2])
         self.proxies = {
             hop: Proxy(hop, kafka_port, lambda own: KafkaWire(kafka_port, own), self._watch)
             for hop in ("ship", "index")
@@ -50,7 +50,7 @@ class Conductor:
         self.victims = Victims(
             stage, seed, self.proxies["ship"], self.proxies["index"], self.proxies["store"], self.deaths
         )
-        self.servers = Servers(stage.stack, self.proxies, self.deaths)
+        self.servers = Servers(stage.stacks, self.proxies, self.deaths)
 
     def play(self, actions: Sequence[Action], length_s: float, programs: Sequence[str] = PROGRAMS) -> None:
         """Run everything for so long."""

@@ -22,12 +22,13 @@ from tests.chaos.victims import end_of
 
 ROUND_S: Final = 40.0
 SHORT_ROUND_S: Final = 16.0
-_ACTIONS_PER_ROUND: Final = 9
+_ACTIONS_PER_ROUND: Final = 8
 _DRAIN_S: Final = 240.0
 
 
 def run(
-    stack: EmbeddedStack,
+    kafka: EmbeddedStack,
+    elasticsearch: EmbeddedStack,
     folder: Path,
     seed: int,
     rounds: int,
@@ -37,9 +38,12 @@ def run(
 ) -> Outcome:
     """Play, drain, balance, replay twice, balance again; return everything that is to be told.
 
+    Args:
+        kafka, elasticsearch: who runs these; may be one.
+
     The folder is kept if something is wrong.
     """
-    stage = Stage(folder, stack)
+    stage = Stage(folder, kafka, elasticsearch)
     length_s = SHORT_ROUND_S if is_short else rounds * ROUND_S
     actions = (
         short_schedule(seed, length_s)

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,28 +20,35 @@ from shipper.stack.process import find_marked
 from tests.chaos.proxy import Proxy
 from tests.chaos.victims import Deaths
 
+Stacks = Mapping[ServerName, EmbeddedStack]
+"""Who runs each server. A stack starts one server at a time: with one for each, neither waits for the other."""
+
 _LOOK_S: Final = 0.5
 _HOPS: Final[dict[ServerName, tuple[str, ...]]] = {"kafka": ("ship", "index"), "elasticsearch": ("store",)}
 
 
 class Servers:
-    """Brings back what is down, in a thread of its own."""
+    """Brings back what is down, in a thread each."""
 
-    def __init__(self, stack: EmbeddedStack, proxies: dict[str, Proxy], deaths: Deaths) -> None:
-        self._stack = stack
+    def __init__(self, stacks: Stacks, proxies: dict[str, Proxy], deaths: Deaths) -> None:
+        self._stacks = stacks
         self._proxies = proxies
         self._deaths = deaths
         self._away_until_s: dict[ServerName, float] = dict.fromkeys(SERVER_NAMES, 0.0)
         self._held_until_s: dict[ServerName, float] = dict.fromkeys(SERVER_NAMES, 0.0)
         self._is_ready: dict[ServerName, bool] = dict.fromkeys(SERVER_NAMES, True)
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="servers", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._keep, args=(name,), name=f"keep-{name}", daemon=True)
+            for name in SERVER_NAMES
+        ]
         self.failed_starts: list[str] = []
         self._pids: dict[ServerName, list[int]] = {name: self._find(name) for name in SERVER_NAMES}
 
     def start(self) -> None:
         """Begin to look after them."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
         """Wake and bring up everything, then let go."""
@@ -48,8 +56,9 @@ class Servers:
             self._wake(name)
             self._away_until_s[name] = 0.0
         self._end.set()
-        self._thread.join(300)
-        self._stack.up()
+        for name, thread in zip(SERVER_NAMES, self._threads, strict=True):
+            thread.join(300)
+            self._stacks[name].start_server(name)
 
     def tend(self) -> None:
         """Wake what was held long enough."""
@@ -107,35 +116,24 @@ class Servers:
                 return state
         return "idle"
 
-    def _keep(self) -> None:
+    def _keep(self, name: ServerName) -> None:
         while not self._end.wait(_LOOK_S):
-            now_s = time.monotonic()
-            for name, pids in self._pids.items():
-                if pids and not any(psutil.pid_exists(pid) for pid in pids):
-                    self._pids[name] = []  # it ended by itself, which is a fault of its own
-                    self.failed_starts.append(f"{name} ended by itself")
-            missing = [
-                name for name in SERVER_NAMES if not self._pids[name] and now_s >= self._away_until_s[name]
-            ]
-            for name in missing:
-                with contextlib.suppress(StackError):
-                    # One that is still ending is in the way of the next.
-                    self._stack.stop_server(name)
+            if self._pids[name] and not any(psutil.pid_exists(pid) for pid in self._pids[name]):
+                self._pids[name] = []  # it ended by itself, which is a fault of its own
+                self.failed_starts.append(f"{name} ended by itself")
+            if self._pids[name] or time.monotonic() < self._away_until_s[name]:
+                continue
             try:
-                if len(missing) == len(SERVER_NAMES):
-                    self._stack.up()
-                else:
-                    for name in missing:
-                        self._stack.start_server(name)
+                self._stacks[name].stop_server(name)  # one that is still ending is in the way of the next
+                self._stacks[name].start_server(name)
             except StackError as error:
                 self.failed_starts.append(str(error).splitlines()[0][:200])
                 continue
-            for name in missing:
-                self._pids[name] = self._find(name)
-                self._is_ready[name] = bool(self._pids[name])
+            self._pids[name] = self._find(name)
+            self._is_ready[name] = bool(self._pids[name])
 
     def _find(self, name: ServerName) -> list[int]:
-        root: Path = self._stack.home / name
+        root: Path = self._stacks[name].home / name
         return [process.pid for process in find_marked(root)]
 
     def _signal(self, pids: list[int], number: signal.Signals) -> None:

@@ -15,6 +15,7 @@ from shipper.kafka.admin import Admin
 from shipper.kafka.choice import is_confluent_installed
 from shipper.kafka.dead_letters import topic_config
 from shipper.stack import EmbeddedStack
+from shipper.stack.artifacts import ServerName
 from tests.chaos.ledger import SHIPPED_BY_AGENT
 
 ROOT: Final = Path(__file__).parents[2]
@@ -35,18 +36,18 @@ class Stage:
         is_small_disk_real: whether the small spool lies on a file system of its own, else only its cap is small.
     """
 
-    def __init__(self, folder: Path, stack: EmbeddedStack) -> None:
+    def __init__(self, folder: Path, kafka: EmbeddedStack, elasticsearch: EmbeddedStack) -> None:
         unique = uuid.uuid4().hex[:10]
         self.folder = folder
-        self.stack = stack
+        self.stacks: dict[ServerName, EmbeddedStack] = {"kafka": kafka, "elasticsearch": elasticsearch}
         self.namespace = f"chaos{unique}"
         self.kafka = KafkaSettings(
-            bootstrap_servers=stack.kafka_bootstrap,
+            bootstrap_servers=kafka.kafka_bootstrap,
             topic=f"chaos-{unique}",
             dead_letter_topic=f"chaos-dead-{unique}",
         )
         self.group = f"chaos-{unique}"
-        self.elasticsearch = ElasticsearchSettings(url=stack.elasticsearch_url)
+        self.elasticsearch = ElasticsearchSettings(url=elasticsearch.elasticsearch_url)
         self.index = IndexSettings(group=self.group, session_timeout_s=6)
         self.ledgers = folder / "ledgers"
         self.outputs = folder / "outputs"
