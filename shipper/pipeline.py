@@ -124,8 +124,11 @@ class Pipeline:
     def _tell(self, pulse: Pulse) -> None:
         level = logging.WARNING if pulse.is_news else logging.INFO
         event = Event(level, pulse.message, LOGGER, dict(pulse.fields.items()))
-        with inside():
-            self.emitter.take(event)
+        try:
+            with inside():
+                self.emitter.take(event)
+        except Exception as error:  # noqa: BLE001 - called where the application ends, among others
+            self.emitter.refuse("emit_failed", f"a heartbeat failed ({type(error).__name__})")
 
     @property
     def spool_directory(self) -> Path | None:

@@ -22,7 +22,7 @@ from shipper.emit.message import merge
 from shipper.emit.outlet import QuickWriter
 from shipper.emit.reentry import THREADS, ThreadState
 from shipper.emit.road import settle_refused
-from shipper.emit.sites import Site, Sites
+from shipper.emit.sites import Fragment, Site, Sites
 from shipper.emit.stdlib import RECORD_ATTRIBUTES
 from shipper.enrich.context import bound_fields
 from shipper.observe.counters import Counters
@@ -32,8 +32,8 @@ _SECOND_US: Final = 1_000_000
 _PREFIX_BYTES: Final = 64
 _STANDARD_NAMES: Final = frozenset(makeLogRecord({}).__dict__)
 
-_Call = tuple[Site, str, Mapping[str, object], int | None]
-"""Where an event comes from, message, fields, and its own time in microseconds."""
+_Call = tuple[Site, Fragment, str, Mapping[str, object], int | None]
+"""Where an event comes from, its root `process`, message, fields, and its own time in microseconds."""
 
 
 def _system_us() -> int:
@@ -103,9 +103,14 @@ class FusedRoad:
                 site = self._sites.of_calls.get((id(frame.f_code), frame.f_lasti, level, logger))
                 if site is None:
                     site = self._sites.learn_call(level, logger, frame)
+                here = state.here
+                if here is None or here[0] is not self._sites or here[1] != state.thread.name:
+                    here = self._sites.learn_thread(state)
+                    if here is None:
+                        return False
             except Exception:  # noqa: BLE001 - the general way finds out what is wrong, and says so
                 return False
-            return self._take(state, site, self._plans, message, fields, None)
+            return self._take(site, self._plans, here[2], message, fields, None)
         finally:
             if state.refused:
                 settle_refused(f"a logging call of {logger}")
@@ -122,14 +127,17 @@ class FusedRoad:
                 call = self._read(record, state)
                 if call is None:
                     return False
-                if (state.older or state.last() is record) and state.has_passed(self._route, record):
+                if (state.open or state.held is record) and state.has_passed(self._route, record):
                     return True
-                site, message, fields, moment_us = call
+                site, process, message, fields, moment_us = call
             except Exception:  # noqa: BLE001 - as above
                 return False
-            if not self._take(state, site, self._record_plans, message, fields, moment_us):
+            if not self._take(site, self._record_plans, process, message, fields, moment_us):
                 return False
-            state.note_passed(self._route, record)
+            if record.args:
+                state.note_passed(self._route, record)
+            else:
+                state.hold_passed(self._route, record)
             return True
         finally:
             if state.refused:
@@ -141,8 +149,13 @@ class FusedRoad:
         # Without even an empty tuple it was prepared by a `QueueHandler`, and its message may hold a traceback.
         if record.exc_info or record.exc_text or record.stack_info or record.args is None:
             return None
-        if record.thread != get_ident() or record.threadName != state.thread.name:
+        if record.thread != get_ident():
             return None
+        here = state.here
+        if here is None or here[0] is not self._sites or here[1] != record.threadName:
+            here = None if record.threadName != state.thread.name else self._sites.learn_thread(state)
+            if here is None:
+                return None
         message = merge(record.msg, record.args) if record.args else record.msg
         if type(message) is not str:
             return None
@@ -155,33 +168,31 @@ class FusedRoad:
         place = (record.pathname, record.lineno, record.funcName, record.levelno, record.name)
         site = self._sites.of_records.get(place) or self._sites.learn_record(place)
         moment_us = None if self._has_own_time else round(record.created * _SECOND_US)
-        return site, message, fields, moment_us
+        return site, here[2], message, fields, moment_us
 
     def _take(
         self,
-        state: ThreadState,
         site: Site,
         plans: Plans,
+        process: Fragment,
         message: str,
         fields: Mapping[str, object],
         moment_us: int | None,
     ) -> bool:
         """Encode by the plan and store; return whether that was done. Without a moment the clock is asked."""
         try:
-            log, here = site.log, state.here
-            if here is None or here[0] is not self._sites or here[1] != state.thread.name:
-                here = self._sites.learn_thread(state)
-            if log is None or here is None:
+            log = site.log
+            if log is None:
                 return False
             plan, tag = site.known
-            suffix = MISS if plan is None else plan.encode(log, here[2], message, fields)
+            suffix = MISS if plan is None else plan.encode(log, process, message, fields)
             if suffix is MISS:
                 plan = plans.find(fields)
                 if plan is None:
                     return False
                 tag = frame_tag(site.level, plan.dataset)
                 site.known = plan, tag
-                suffix = plan.encode(log, here[2], message, fields)
+                suffix = plan.encode(log, process, message, fields)
             if not suffix or len(suffix) > self._largest:
                 return False
             if moment_us is None:

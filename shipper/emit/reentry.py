@@ -7,8 +7,9 @@ be for ever. Records of our threads, and of the Kafka client's network threads, 
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable
+from sys import getrefcount
 from typing import Any, Final
 from weakref import ref
 
@@ -21,10 +22,7 @@ application's own clients have theirs."""
 
 CLIENT_LOGGERS: Final = frozenset({"kafka", "elastic_transport", "elasticsearch", "urllib3"})
 _MOST_OPEN: Final = 8
-
-
-def _nothing() -> None:
-    """A reference to nothing, as one to an object that is gone."""
+_REFERENCES_TO_HELD = sys.maxsize  # until it is measured, below
 
 
 class ThreadState:
@@ -36,17 +34,17 @@ class ThreadState:
         native_id: the operating system's number of the thread.
         thread: Python's object for it.
         here: what the quick way keeps of it.
-        last: a weak reference to the last record that passed one of our handlers on this thread.
+        held: the last record of plain values that passed one of our handlers on this thread.
         routes: the roads that it passed.
-        older: the same of records before it that still live.
+        open: weak references to others that still live, and the roads that they passed.
     """
 
     __slots__ = (
+        "held",
         "here",
         "is_inside",
-        "last",
         "native_id",
-        "older",
+        "open",
         "refused",
         "routes",
         "thread",
@@ -58,31 +56,55 @@ class ThreadState:
         self.native_id = threading.get_native_id()
         self.thread = threading.current_thread()
         self.here: tuple[object, str, Any] | None = None
-        self.last: Callable[[], object | None] = _nothing
+        self.held: object = None
         self.routes: tuple[int, ...] = ()
-        self.older: list[tuple[Callable[[], object | None], tuple[int, ...]]] = []
+        self.open: list[tuple[ref[object], tuple[int, ...]]] = []
 
     def has_passed(self, route: int, record: object) -> bool:
         """Tell whether `record` already passed the road `route` on this thread.
 
         One record object reaches several handlers (a logger's and its parent's) one after the other.
         """
-        if self.last() is record:
+        if self.held is record:
             return route in self.routes
-        # Between its handlers, another handler may log records of its own.
-        return any(known() is record and route in routes for known, routes in self.older)
+        return any(known() is record and route in routes for known, routes in self.open)
 
     def note_passed(self, route: int, record: object) -> None:
         """Note that `record` passes the road `route` on this thread."""
-        last = self.last()
-        if last is record:
+        if self.held is record:
             self.routes += (route,)
             return
-        if last is not None:
-            living = [entry for entry in self.older if entry[0]() is not None]
-            self.older = [(self.last, self.routes), *living][:_MOST_OPEN]
-        self.last = ref(record)
+        # Between two handlers of a record, another one may log records of its own.
+        living = [entry for entry in self.open if entry[0]() is not None]
+        self.open = [(ref(record), (route,)), *living][:_MOST_OPEN]
+
+    def hold_passed(self, route: int, record: object) -> None:
+        """As `note_passed`, for a record that holds nothing but plain values: it is kept until the next one.
+
+        A weak reference costs a tenth of a logging call. A record with arguments or an exception must not be kept:
+        who knows how much hangs on it.
+        """
+        if self.held is record:
+            self.routes += (route,)
+            return
+        if self.open or getrefcount(self.held) > _REFERENCES_TO_HELD:
+            # The one before is still on its way, or somebody keeps it.
+            living = [entry for entry in self.open if entry[0]() is not None]
+            before = [] if self.held is None else [(ref(self.held), self.routes)]
+            self.open = [*before, *living][:_MOST_OPEN]
+        self.held = record
         self.routes = (route,)
+
+
+def _references_to_held() -> int:
+    """Return how many references this Python counts to a record that only its thread's state holds."""
+    state = ThreadState()
+    state.hold_passed(0, _Plain())
+    return getrefcount(state.held)
+
+
+class _Plain:
+    """Something of which there can be weak references."""
 
 
 class _Threads(threading.local):
@@ -91,6 +113,7 @@ class _Threads(threading.local):
         self.state = ThreadState()
 
 
+_REFERENCES_TO_HELD = _references_to_held()
 THREADS: Final = _Threads()
 """`THREADS.state` is the state of the running thread."""
 
