@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Final, Literal
 from shipper.dataset_table import EXPECTED, REQUIRED, ROWS
 
 DEFAULT_DATASET: Final = "ml.app"
+
+_INDEX: Final = re.compile(r"logs-[^-]+-([a-z0-9_]{1,100})-[^-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,8 @@ def expiry_us(index: str) -> int | None:
 
 def namespace_of(index: str) -> str:
     """Return the namespace in the name of an index of ours, or "" where it is none."""
-    parts = index.split("-")
-    return parts[2] if len(parts) == 4 and parts[0] == "logs" else ""
+    match = _INDEX.fullmatch(index)
+    return "" if match is None else match[1]
 
 
 def dead_letter_index(namespace: str) -> str:

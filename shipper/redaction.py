@@ -53,7 +53,8 @@ def shown(payload: bytes, by: Redactor | None, *, indent: int | None = None) -> 
         if isinstance(found, dict):
             # As a document first, then as text: names that no schema of ours knows are judged there.
             chosen.apply(found)
-            return chosen.scan(json.dumps(found, ensure_ascii=False, indent=indent))
+            text = json.dumps(found, ensure_ascii=False, indent=indent)
+            return chosen.scan(text.encode("utf-8", "backslashreplace").decode())
     except (ValueError, RecursionError):
         pass
     return chosen.scan(payload.decode("utf-8", "backslashreplace"))

@@ -27,6 +27,8 @@ Redact = Callable[[bytes], str]
 """Turns original bytes into a text that may be shown."""
 
 SHOWN_CHARACTERS: Final = 32 << 10
+REDACTED_BYTES: Final = 1 << 20
+"""Larger payloads are not redacted, so nothing of them is shown: a part could end in the middle of a secret."""
 _DETAIL_CHARACTERS: Final = 2000
 _OF_ACTS: Final = ("replays", "acted", "acted_to")
 
@@ -207,7 +209,8 @@ class LetterMirror:
     def _document(self, stored: StoredLetter) -> dict[str, Any]:
         letter = stored.letter
         assert letter is not None  # noqa: S101  # callers pass letters only
-        shown = self._redact(letter.payload)
+        is_large = len(letter.payload) > REDACTED_BYTES
+        shown = "Too large to be shown here." if is_large else self._redact(letter.payload)
         is_short = len(shown) <= SHOWN_CHARACTERS
         return {
             "@timestamp": rfc3339(letter.at_us),

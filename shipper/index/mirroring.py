@@ -70,6 +70,11 @@ class Mirroring:
                     patience.progressed()
                 except ShipperError as error:
                     patience.wait(str(error))
+                except Interrupted:
+                    raise
+                except Exception as error:  # noqa: BLE001 - top of the thread: it must outlive a bug, and say so
+                    self._close()
+                    patience.wait(f"it failed and tries again: {error!r}")
         except Interrupted:
             pass
         finally:

@@ -120,22 +120,31 @@ def decode(line: bytes) -> DeadLetter | None:
         found = json.loads(line)
         about = found["dead_letter"]
         at = datetime.fromisoformat(about["at"])
-        texts = (about["reason"], about["detail"], about["hop"], about["position"])
-        ids = (found["event_id"], found["dataset"], found["index"])
-        if not all(isinstance(text, str) for text in (*texts, *ids)):
-            return None
+        reason, detail, hop, position = (
+            _clean(about[key]) for key in ("reason", "detail", "hop", "position")
+        )
+        event_id, dataset, index = (_clean(found[key]) for key in ("event_id", "dataset", "index"))
         return DeadLetter(
-            *texts[:3],
+            reason,
+            detail,
+            hop,
             (at - _EPOCH) // datetime.resolution,
-            texts[3],
-            *ids,
+            position,
+            event_id,
+            dataset,
+            index,
             base64.b64decode(found["payload_base64"], validate=True),
             bool(about.get("payload_truncated", False)),
             int(about["payload_bytes"]) if "payload_bytes" in about else None,
-            str(about.get("payload_sha256", "")),
+            _clean(about.get("payload_sha256", "")),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _clean(text: str) -> str:
+    """Return text that can be encoded: JSON may hold half of a surrogate pair. Raises AttributeError: it is none."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def is_truncated(line: bytes) -> bool:

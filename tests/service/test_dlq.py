@@ -161,6 +161,33 @@ class TestMirror:
         (found,) = mirrored(stage)
         assert found["dead_letter"]["reason"] == "json"
 
+    def test_hostile_letters_are_mirrored_or_told_and_hold_up_nobody(self, stage: KafkaStage) -> None:
+        """U35: half surrogates, strange names, odd times and great sizes: each has a document, and so has the next."""
+        hostile = [
+            letter(stage, payload=b'{"message": "\\ud800 half", "a": {"password": "hunter2"}}'),
+            letter(stage, event_id="\ud83d", detail="\udfff", position="\ud800"),
+            letter(stage, index="logs-ml.app-UPPER/../x-2026.01.01"),
+            letter(stage, index="logs-a-b-c-d-e", dataset="x" * 5000, reason="r" * 5000),
+            letter(stage, at_us=-1_000_000),
+            letter(stage, payload=b'{"a":' * 5000),
+            letter(stage, payload=b"x" * (2 << 20)),
+            letter(stage, event_id="p-" + "9" * 400),
+        ]
+        write(stage, *hostile, letter(stage))
+        letters = list(read_dead_letters(stage.kafka))
+        assert mirror_of(stage).store(letters) == []
+        found = mirrored(stage)
+        assert len(found) == len(hostile) + 1
+        assert "hunter2" not in json.dumps(found)
+        assert max(len(one["dead_letter"]["payload"]) for one in found) < 40_000
+        shown_ones = run(stage, "dlq", "list")
+        assert shown_ones.exit_code == 0, shown_ones.exception
+        for place in range(len(hostile)):
+            assert run(stage, "dlq", "show", f"0@{place}").exit_code == 0
+        # Kafka does not take two megabytes, and that index of January is past its retention.
+        counts = {"refused": 1, "expired": 1, "replayed": len(hostile) - 1}
+        assert replay(stage, "--all") == counts
+
 
 class TestReplay:
     """`shipper dlq replay`."""
