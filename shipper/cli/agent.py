@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -49,6 +49,15 @@ def agent(
     timeout: Annotated[
         float, typer.Option(min=0.1, max=86_400, metavar="SECONDS", help="Longest run with --once.")
     ] = 300.0,
+    drain: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=86_400,
+            metavar="SECONDS",
+            help="When told to end, first send what is there; longest time for it.",
+        ),
+    ] = 0.0,
     status_every: Annotated[
         float, typer.Option(min=0.1, max=86_400, metavar="SECONDS", help="Print a status line this often.")
     ] = 30.0,
@@ -62,7 +71,8 @@ def agent(
 ) -> None:
     """Ship all spools under spool.directory: of processes with ship.mode = agent, and of dead ones.
 
-    It runs until SIGTERM or Ctrl-C; what is not sent then stays in the spools. Several agents may run on one folder.
+    It runs until SIGTERM or Ctrl-C; what is not sent then stays in the spools. With --drain a second signal ends it at
+    once. Several agents may run on one folder.
     """
     from shipper.config import load_settings
 
@@ -77,15 +87,17 @@ def agent(
         settings, status_every, any_destination=any_destination, say=partial(_print, out, as_json=as_json)
     )
     stop = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)
-    }
+    before = _stop_by_signals(stop)
     from shipper.cli.metrics import agent_metrics_served
 
     try:
         if not once:
             with agent_metrics_served(metrics, runner, settings):
                 runner.run(stop)
+                if drain:
+                    again = threading.Event()
+                    _stop_by_signals(again)
+                    runner.run_once(again, drain)
             _print(out, runner.status(), as_json=as_json)
             return
         is_done = runner.run_once(stop, timeout)
@@ -96,6 +108,13 @@ def agent(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _stop_by_signals(stop: threading.Event) -> dict[signal.Signals, Any]:
+    """Let SIGTERM and Ctrl-C set `stop`; return what they did before."""
+    return {
+        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)
+    }
 
 
 def _make(

@@ -171,3 +171,26 @@ def test_wrong_settings_are_one_sentence(tmp_path: Path) -> None:
     assert run.returncode == 2
     assert "retry_max_s" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_told_to_end_it_first_sends_what_is_there(stack: RunningStack, tmp_path: Path) -> None:
+    """--drain: what a dying application leaves after SIGTERM is still sent; the agent then ends with exit code 0."""
+    root = tmp_path / "spool"
+    with own_topics(stack) as kafka:
+        append(root, "one", 200)
+        command = [sys.executable, "-m", "shipper", "agent", "--drain", "30", "--status-every", "0.2"]
+        with subprocess.Popen(
+            command, env=environment(kafka, root), stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            while not process.stdout.readline().startswith("200 delivered"):
+                pass
+            process.send_signal(signal.SIGSTOP)  # so that it learns of both at the same time
+            append(root, "two", 300)
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGCONT)
+            output = process.communicate(timeout=60)[0]
+        assert process.returncode == 0
+        assert output.splitlines()[-1].startswith("500 delivered")
+        assert list(root.iterdir()) == []
+        assert len(ids_on(kafka)) == 500
