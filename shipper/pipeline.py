@@ -86,7 +86,6 @@ class Pipeline:
         self._worker: ShipWorker | None = None
         self._is_closed = False
         self._heart = Heart(settings.health.heartbeat_s, _SYSTEM, self, self._tell)
-        RESET_IN_CHILD.add(self)
         self.emitter = Emitter(
             self._facts,
             Model(**settings.model.model_dump()),
@@ -98,6 +97,7 @@ class Pipeline:
             reporter=self._reporter,
             sampler=make_sampler(settings.sampling.model_dump(), _SYSTEM, self._counters),
         )
+        RESET_IN_CHILD.add(self)  # last: a child that was forked before this line never meets a half-made one
 
     def matches(self, settings: Settings, clock: Clock | None, destination: Destination | None) -> bool:
         """Tell whether these settings describe this pipeline."""

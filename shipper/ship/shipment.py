@@ -214,9 +214,11 @@ class Shipment:
 
     def remove_if_finished(self) -> bool:
         """Delete the folder if its writer is dead and everything in it is settled; return whether it is so."""
-        if len(self._window) or self._settled is not None or not self.reader.is_finished():
+        if len(self._window) or self._settled is not None:
             return False
         try:
+            if not self.reader.is_finished():
+                return False
             self.reader.remove()
         except SpoolUnreadable as error:
             self._shipping.reporter.report("spool.remove", str(error))

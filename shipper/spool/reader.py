@@ -64,9 +64,9 @@ class SpoolReader:
         Raises:
             SpoolUnreadable: the folder cannot be read.
         """
-        if not directory.is_dir():
-            return None
         try:
+            if not directory.is_dir():
+                return None
             lease = try_lock(directory / READER_LOCK)
         except FileNotFoundError:
             return None
@@ -240,7 +240,7 @@ class SpoolReader:
                 acknowledged for this reader, and the next call stores it.
         """
         self._acknowledged = max(self._acknowledged, position)
-        passed = [number for number in list_segments(self.directory) if number < position.segment]
+        passed = [number for number in self._segments() if number < position.segment]
         try:
             self._checkpoint.store(self._acknowledged, durable=bool(passed))
             for number in passed:
@@ -257,11 +257,17 @@ class SpoolReader:
     def is_finished(self) -> bool:
         """Return whether the writer is dead and every record was returned and acknowledged: nothing comes any more.
 
-        True only after `read` has returned None behind the last record.
+        True only after `read` has returned None behind the last record. Raises SpoolUnreadable.
         """
         if self.has_unacknowledged or not self._is_writer_dead:
             return False
-        return list_segments(self.directory)[-1:] < [self._next.segment]
+        return self._segments()[-1:] < [self._next.segment]
+
+    def _segments(self) -> list[int]:
+        try:
+            return list_segments(self.directory)
+        except OSError as error:
+            raise SpoolUnreadable(str(self.directory), error.strerror or str(error)) from error
 
     def remove(self) -> None:
         """Delete the finished folder and let go of it. Raises SpoolUnreadable."""

@@ -162,3 +162,44 @@ def test_formatter_in_a_child_is_another_producer(spool_root: Path) -> None:
     path = spool_root.parent / "child"
     in_child(lambda: path.write_text(json.loads(formatter.format(record))["event"]["id"]) and None)
     assert path.read_text().partition("-")[0] != parent.partition("-")[0]
+
+
+@pytest.mark.parametrize("line", range(1, 40, 2))
+def test_a_fork_while_a_pipeline_is_made(line: int, spool_root: Path) -> None:
+    """U07: whatever line of its making another thread had reached, the child's fork hook meets no half-made pipeline."""
+    import sys
+
+    from shipper.pipeline import Pipeline
+
+    seen, ends = 0, list[int]()
+
+    def trace(frame: object, event: str, _argument: object) -> object:
+        nonlocal seen
+        code = frame.f_code  # type: ignore[attr-defined]
+        if code is not Pipeline.__init__.__code__:
+            return None
+        if event == "line":
+            seen += 1
+            if seen == line:
+                sys.settrace(None)
+                child = os.fork()
+                if child == 0:
+                    signal.alarm(20)
+                    shipper.get_logger().info("child")
+                    os._exit(0)
+                ends.append(os.waitpid(child, 0)[1])
+        return trace
+
+    def unraisable(problem: object) -> None:
+        os._exit(7)
+
+    before, sys.unraisablehook = sys.unraisablehook, unraisable
+    shipper.get_logger()
+    sys.settrace(trace)  # type: ignore[arg-type]
+    try:
+        shipper.configure(service=f"line{line}")
+    finally:
+        sys.settrace(None)
+        sys.unraisablehook = before
+    assert ends in ([0], [])
+    assert line > 25 or ends
