@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean stop test-logstash bench-emit costs chaos
+.PHONY: demo test check format clean stop test-logstash bench-emit bench-ship costs chaos
 .DEFAULT_GOAL := help
 
 help:
@@ -11,6 +11,7 @@ help:
 	@echo "make stop    stop the servers that the demo left up"
 	@echo "make test    every test, those on the real servers included"
 	@echo "make check   format, lint, types, import rules, fast tests"
+	@echo "make bench-ship  what bringing records to Kafka costs, ours and others'; fails beyond a promise"
 	@echo "make bench-emit  what a logging call costs, ours and others'; fails beyond a promise"
 	@echo "make costs   the same, written to docs/reference/costs.md"
 	@echo "make chaos   kill everything, again and again, then balance the books (ROUNDS=5 of 40 s, SEED=any number)"
@@ -54,6 +55,10 @@ bench-emit: $(VENV)/.installed-bench
 costs: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/emit.py --markdown $(BENCH) > docs/reference/costs.md.new
 	mv docs/reference/costs.md.new docs/reference/costs.md
+
+# Needs a broker, kcat, rsyslog and rsyslog-kafka; what is missing is skipped. BENCH='--kafka HOST:PORT' names it.
+bench-ship: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/ship.py --check $(BENCH)
 
 # CHAOS='--report docs/explanation/chaos.md' puts the report into that page.
 chaos: $(VENV)/.installed

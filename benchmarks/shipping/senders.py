@@ -55,7 +55,7 @@ def confluent(servers: str, topic: str, path: Path) -> int:
     for number, (line, headers) in enumerate(messages(path)):
         while True:
             try:
-                producer.produce(topic, line, _KEY, on_delivery=report, headers=headers)
+                producer.produce(topic, line, _KEY, on_delivery=report, headers=[*headers])
                 break
             except BufferError:
                 producer.poll(0.05)
