@@ -133,7 +133,7 @@ class Indexer:
 
     def _launch(self, patience: Patience) -> None:
         """Have as many requests under way as the policy says and records are there."""
-        while len(self._under_way) < self._policy.requests_at_once:
+        while len(self._under_way) < self._policy.requests_at_once and not patience.is_over:
             if any(flight.has_failed for flight in self._under_way):
                 return  # the server may be away, or come back empty: the oldest one finds out
             if not self._waiting:

@@ -77,6 +77,11 @@ class Patience:
                 raise Interrupted
             left_s -= _STEP_S
 
+    @property
+    def is_over(self) -> bool:
+        """Whether a stop was asked for: nothing new is to be begun."""
+        return self._stop.is_set()
+
     def stay(self) -> None:
         """Do what has to be done at least once a second while waiting for something else than time."""
         self._keep_alive()
