@@ -18,6 +18,8 @@ from shipper.ship.shipment import Shipping
 _IDLE_S = 0.1
 """With nothing to do, the spool is looked at this often."""
 _RETRY_START_S = 5.0
+_START_S = 0.2
+"""Longest wait, at the end, for a start that is under way."""
 _STEP_S = 0.02
 
 
@@ -96,22 +98,29 @@ class ShipWorker:
         if self._is_stopping or not self._start_lock.acquire(blocking=False):
             return False
         try:
-            now_s = self._clock.monotonic_s()
-            if now_s < self._not_before_s:
-                return False
-            thread = threading.Thread(target=self._run, name="shipper-ship", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:
-                self._not_before_s = now_s + _RETRY_START_S
-                self._shipping.reporter.report(
-                    "ship.thread", f"no shipping thread ({error}); records wait in the spool."
-                )
-                return False
-            self._thread = thread
-            return True
+            return self._start()
         finally:
             self._start_lock.release()
+
+    def _start(self) -> bool:
+        # Asked again with the lock: another thread may have started it meanwhile, or stopped all of this.
+        if self._thread is not None or self._is_stopping:
+            return self._thread is not None
+        now_s = self._clock.monotonic_s()
+        if now_s < self._not_before_s:
+            return False
+        # Noted before it runs: an exception from a signal handler behind the start must not lead to a second one.
+        self._thread = threading.Thread(target=self._run, name="shipper-ship", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._thread = None
+            self._not_before_s = now_s + _RETRY_START_S
+            self._shipping.reporter.report(
+                "ship.thread", f"no shipping thread ({error}); records wait in the spool."
+            )
+            return False
+        return True
 
     def flush(self, deadline_s: float) -> int:
         """Wait until all records stored by now are settled, or `deadline_s` of the monotonic clock has come.
@@ -143,7 +152,11 @@ class ShipWorker:
         self._deadline_s = min(self._deadline_s, deadline_s)
         self._is_stopping = True
         self._wake.set()
-        thread = self._thread
+        # A start that is under way ends first; but where a signal handler stops what it interrupted, nothing waits.
+        lock, thread = self._start_lock, None
+        if lock.acquire(timeout=max(0.0, min(_START_S, deadline_s - self._clock.monotonic_s()))):
+            thread = self._thread
+            lock.release()
         if thread is not None and thread is not threading.current_thread():
             thread.join(max(0.0, deadline_s - self._clock.monotonic_s()))
         return self.unsent

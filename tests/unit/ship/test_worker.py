@@ -195,3 +195,54 @@ def test_abandoned_in_a_child_it_holds_nothing(service: Service) -> None:
     assert service.rig.sink.is_abandoned
     assert not service.worker.start()
     assert not service.worker.is_running
+
+
+def test_only_one_thread_however_many_start_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that log their first record at the same time start one shipping thread between them."""
+    rig = Rig(tmp_path / "spool", SystemClock())
+    writer = rig.bench.writer("p", clock=SystemClock())
+    rig.bench.append(writer)
+    worker = ShipWorker(writer, rig.shipping, rig.counters)
+    runs: list[int] = []
+    monkeypatch.setattr(worker, "_run", lambda: runs.append(1))
+    barrier = threading.Barrier(8)
+
+    def start() -> None:
+        barrier.wait(20)
+        worker.start()
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert worker.stop(time.monotonic() + 20) >= 0
+    assert runs == [1]
+    writer.close()
+
+
+def test_a_stop_meets_a_start_that_is_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """U02: a stop waits for a thread that is just being started, and none is started behind its back."""
+    rig = Rig(tmp_path / "spool", SystemClock())
+    writer = rig.bench.writer("p", clock=SystemClock())
+    rig.bench.append(writer)
+    worker = ShipWorker(writer, rig.shipping, rig.counters)
+    is_starting, may_go = threading.Event(), threading.Event()
+    start = threading.Thread.start
+
+    def slow(thread: threading.Thread) -> None:
+        if thread.name == "shipper-ship":
+            is_starting.set()
+            may_go.wait(20)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", slow)
+    starter = threading.Thread(target=worker.start)
+    starter.start()
+    assert is_starting.wait(20)
+    threading.Timer(0.05, may_go.set).start()
+    writer.close()
+    worker.stop(time.monotonic() + 20)
+    starter.join()
+    assert not worker.is_running, "the stop waited for it"
+    assert not worker.start() or not worker.is_running
