@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 KafkaClient = Literal["auto", "kafka-python", "confluent-kafka"]
-"""Which library speaks to the brokers; see docs/decisions/0011-transports.md for what `auto` takes."""
+"""Which library speaks to the brokers; see docs/decisions/0013-transports.md for what `auto` takes."""
 
 
 class KafkaSettings(BaseModel):

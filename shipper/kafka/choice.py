@@ -2,7 +2,7 @@
 
 `auto` takes the faster one of those that are installed, for each job by itself: confluent-kafka for reading, and
 for writing kafka-python with record batches of our own making (`wire.py`), which costs half of what
-confluent-kafka's calls cost per record. The figures: docs/decisions/0011-transports.md, `benchmarks/ship.py`.
+confluent-kafka's calls cost per record. The figures: docs/decisions/0013-transports.md, `benchmarks/ship.py`.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from shipper.config import KafkaSettings
+from shipper.kafka import allow_import
 from shipper.kafka.choice import Client, reading_client
 from shipper.kafka.consumed import Batch, ConsumedRecord
 
@@ -39,6 +40,7 @@ class ConsumerClient(Protocol):
 
 def _maker(client: Client) -> Callable[..., ConsumerClient]:
     """Return what makes a consumer; the other library is not even loaded."""
+    allow_import()
     if client == "confluent-kafka":
         from shipper.kafka.confluent_consumer import ConfluentConsumer  # noqa: PLC0415
 

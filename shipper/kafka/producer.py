@@ -7,6 +7,7 @@ from typing import Protocol
 
 from shipper.config import KafkaSettings
 from shipper.errors import RecordTooLarge, TransportError
+from shipper.kafka import allow_import
 from shipper.kafka.choice import Client, writing_client
 from shipper.kafka.message import Acknowledged, Failures, Message, Outcome
 from shipper.kafka.wire import BlockLimits
@@ -141,6 +142,7 @@ def _halves(places: list[int]) -> tuple[list[int], list[int]]:
 
 def _make(client: Client, settings: KafkaSettings, client_id: str, max_message_bytes: int) -> ProducerClient:
     """Make the producer of a library; the other library is not even loaded."""
+    allow_import()
     if client == "confluent-kafka":
         with LOADING:
             from shipper.kafka.confluent_producer import ConfluentProducer  # noqa: PLC0415
