@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from shipper.index.letters import Selection, StoredLetter
 from shipper.index.mirror import Act, LetterMirror, Mirrored
 
-_LETTERS_AT_ONCE = 200
+_LETTERS_AT_ONCE = 1000
 
 
 def purge(

@@ -20,7 +20,7 @@ from shipper.kafka.dead_letters import DeadLetter
 from shipper.kafka.headers import DATASET, EVENT_ID, INDEX, SCHEMA, SCHEMA_VERSION
 from shipper.kafka.producer import Message, Outcome
 
-_LETTERS_AT_ONCE: Final = 200
+_LETTERS_AT_ONCE: Final = 1000
 _BYTES_AT_ONCE: Final = 8 << 20
 
 

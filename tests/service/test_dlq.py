@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,13 +21,16 @@ from shipper.config import ElasticsearchSettings
 from shipper.datasets import dead_letter_index
 from shipper.elastic.client import connect
 from shipper.errors import ConfigurationError, StoreUnavailable
-from shipper.index.letters import read_dead_letters
-from shipper.index.mirror import LetterMirror
+from shipper.index.letters import Selection, read_dead_letters
+from shipper.index.mirror import Act, LetterMirror
 from shipper.index.mirroring import mirroring
+from shipper.index.replay import ReplayPlan
+from shipper.index.replay import replay as put_back
 from shipper.index.search import read_all
 from shipper.index.templates import install, packaged_templates
 from shipper.kafka.admin import Admin
 from shipper.kafka.dead_letters import DeadLetter, DeadLetterTopic
+from shipper.kafka.producer import Producer
 from shipper.redaction import default_redactor, shown
 from tests.service.kafka_stage import KafkaStage
 from tests.service.running_stack import RunningStack
@@ -226,6 +231,48 @@ class TestReplay:
         first = [next(iter(read_dead_letters(stage.kafka)))]
         mirror_of(stage).store(first)
         assert mirrored(stage) == [found]
+
+    def test_a_death_between_sending_and_marking_doubles_nothing(self, stage: KafkaStage) -> None:
+        """U24 U27: what was sent and not marked is sent again by the next replay, and is stored once."""
+
+        class Dying(LetterMirror):
+            def mark_replayed(self, letters: object, act: object) -> int:
+                raise StoreUnavailable("here", "the process died")
+
+        write(stage, *[letter(stage) for _ in range(3)])
+        plan = ReplayPlan(stage.kafka.topic, Selection(), Act(SystemClock().now_us(), {0: 3}))
+        producer = Producer(stage.kafka)
+        counts: Counter[str] = Counter()
+        mirror = Dying(stage.client, stage.namespace, lambda payload: shown(payload, default_redactor()))
+        with pytest.raises(StoreUnavailable):
+            put_back(read_dead_letters(stage.kafka), mirror, producer, plan, counts)
+        producer.close(5.0)
+        assert counts == {"replayed": 3}
+        assert {one["dead_letter"]["state"] for one in mirrored(stage)} == {"open"}
+        assert replay(stage, "--all") == {"replayed": 3}
+        with stage.indexer() as indexer:
+            indexer.run_until_idle(0.3)
+            assert (indexer.counts().indexed, indexer.counts().duplicates) == (3, 3)
+        assert len(stored_ids(stage)) == 3
+
+    def test_a_refusal_in_the_instant_of_marking_keeps_the_letter_open(self, stage: KafkaStage) -> None:
+        """U34: a record that is refused again before its replay was marked is open, and is not forgotten."""
+        first = letter(stage)
+
+        class Late(LetterMirror):
+            def mark_replayed(self, letters: Any, act: Act) -> int:
+                write(stage, replace(first, at_us=first.at_us + 1))
+                assert mirror_of(stage).store(list(read_dead_letters(stage.kafka))) == []
+                return super().mark_replayed(letters, act)
+
+        write(stage, first)
+        plan = ReplayPlan(stage.kafka.topic, Selection(), Act(SystemClock().now_us(), {0: 1}))
+        producer = Producer(stage.kafka)
+        mirror = Late(stage.client, stage.namespace, lambda payload: shown(payload, default_redactor()))
+        put_back(read_dead_letters(stage.kafka), mirror, producer, plan, Counter())
+        producer.close(5.0)
+        (found,) = mirrored(stage)
+        assert (found["dead_letter"]["state"], found["dead_letter"]["place"]) == ("open", "0@1")
 
     def test_what_must_not_come_back_is_passed_over(self, stage: KafkaStage) -> None:
         """A letter that is not whole, and one whose index retention has deleted, are refused with the reason."""
