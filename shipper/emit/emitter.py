@@ -191,7 +191,7 @@ class Emitter:
 
     def _use(self, producer: _Producer) -> _Producer:
         self._producer = producer
-        if self._sampler is None:  # it judges events, which the quick way does not make
+        if self._sampler is None or not self._sampler.reads_messages:  # the quick way has only finished ones
             self.fused = FusedRoad(
                 producer.encoder,
                 producer.writer,
@@ -199,6 +199,7 @@ class Emitter:
                 self._counters,
                 route=self.route,
                 has_own_time=self.has_own_time,
+                sampler=self._sampler,
             )
         return producer
 

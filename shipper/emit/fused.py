@@ -22,6 +22,7 @@ from shipper.emit.message import merge
 from shipper.emit.outlet import QuickWriter
 from shipper.emit.reentry import THREADS, ThreadState
 from shipper.emit.road import settle_refused
+from shipper.emit.sampling import Sampler
 from shipper.emit.sites import Fragment, Site, Sites
 from shipper.emit.stdlib import RECORD_ATTRIBUTES
 from shipper.enrich.context import bound_fields
@@ -50,11 +51,12 @@ class FusedRoad:
         counters: told of each event that is taken.
         route: identity of the pipeline.
         has_own_time: whether `clock` is a simulated one, by which records of `logging` are stamped, too.
+        sampler: says which events pass as they are; the others are not taken. None: all pass.
     """
 
     __slots__ = (
         "_counters", "_has_own_time", "_largest", "_now_us", "_opening", "_plans", "_record_plans",
-        "_route", "_sites", "_tick", "_writer",
+        "_route", "_sampler", "_sites", "_tick", "_writer",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +68,7 @@ class FusedRoad:
         *,
         route: int,
         has_own_time: bool,
+        sampler: Sampler | None = None,
     ) -> None:
         self._writer = writer
         self._counters = counters
@@ -75,6 +78,7 @@ class FusedRoad:
         self._plans = Plans(encoder)
         self._record_plans = Plans(encoder, _STANDARD_NAMES, RECORD_ATTRIBUTES - _STANDARD_NAMES)
         self._route = route
+        self._sampler = sampler
         self._tick = counters.tick
         self._sites = Sites(encoder)
         self._opening: tuple[int, bytes] = (-1, b"")
@@ -183,6 +187,9 @@ class FusedRoad:
         try:
             log = site.log
             if log is None:
+                return False
+            sampler = self._sampler
+            if sampler is not None and not sampler.is_free(site.logger, site.level, fields):
                 return False
             plan, tag = site.known
             suffix = MISS if plan is None else plan.encode(log, process, message, fields)

@@ -36,6 +36,8 @@ FOLDED: Final = "ml.sample.folded"
 _ERROR: Final = 40
 _SCALE: Final = 1 << 64
 _LONGEST: Final = 512
+_MOST_KINDS: Final = 4096
+_NEVER: Final = float("inf")
 _IDS: Final[Mapping[str, tuple[str, str]]] = {
     "prediction": ("ml.prediction.id", "trace.id"),
     "trace": ("trace.id", "ml.prediction.id"),
@@ -105,6 +107,31 @@ class Sampler:
         self._counters = counters
         self._lock = threading.Lock()
         self._cells = Cells([(rule.max_per_second, rule.burst) for rule in self._rules])
+        self._free: dict[tuple[str, str, str], bool] = {}
+
+    @property
+    def reads_messages(self) -> bool:
+        """Whether a rule looks at messages."""
+        return any(rule.message for rule in self._rules)
+
+    def is_free(self, logger: str, level: int, fields: Mapping[Any, object]) -> bool:
+        """Tell whether an event without an exception may pass as it is: no rule concerns it and no summary is due.
+
+        Only where no rule reads messages. False says nothing: `apply` decides.
+        """
+        due_s = self._cells.next_due_s
+        if self._cells.has_evicted or (due_s != _NEVER and self._clock.monotonic_s() >= due_s):
+            return False  # summaries are sent behind events that go the general way
+        if level >= _ERROR:
+            return True
+        dataset, action = dataset_of(fields), _text(fields, "event", "action")[:_LONGEST]
+        known = self._free.get((logger, dataset, action))
+        if known is None:
+            known = not any(rule.matches(logger, dataset, action, "") for rule in self._rules)
+            if len(self._free) >= _MOST_KINDS:
+                self._free.clear()
+            self._free[logger, dataset, action] = known
+        return known
 
     def apply(self, event: Event) -> Event | None:
         """Return the event, with its weight; None: it is not to be sent, and has been counted.
@@ -136,7 +163,7 @@ class Sampler:
             is_end: of all that was dropped, however recently.
         """
         cells = self._cells
-        if cells.next_due_s == float("inf") and not cells.has_evicted:
+        if cells.next_due_s == _NEVER and not cells.has_evicted:
             return []
         now_s = self._clock.monotonic_s()
         if now_s < cells.next_due_s and not cells.has_evicted and not is_end:

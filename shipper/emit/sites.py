@@ -33,14 +33,16 @@ class Site:
 
     Attributes:
         level: their level.
+        logger: the logger's name.
         log: the root `log`; None if it has to be found out for each event.
         known: plan of the last event and the tag of its frame; most places log one shape.
     """
 
-    __slots__ = ("_code", "known", "level", "log")
+    __slots__ = ("_code", "known", "level", "log", "logger")
 
-    def __init__(self, level: int, log: Fragment | None, code: object) -> None:
+    def __init__(self, level: int, logger: str, log: Fragment | None, code: object) -> None:
         self.level = level
+        self.logger = logger
         self.log = log
         self.known: tuple[Plan | None, bytes] = (None, b"")
         self._code = code  # kept, so that its id stays its own
@@ -82,12 +84,14 @@ class Sites:
     def learn_call(self, level: int, logger: str, frame: FrameType) -> Site:
         """Note a place from which a structlog logger is called; without a name the logger is its module's."""
         log = None  # in machinery the caller has to be looked for, each time
+        name = logger or str(frame.f_globals.get("__name__", "root"))
         if not is_machinery(frame):
-            name = logger or str(frame.f_globals.get("__name__", "root"))
             log = self._fragment(Event(level, "", name, origin=origin(frame)), "log")
         if len(self.of_calls) >= _MOST_SITES:
             self.of_calls.clear()
-        site = self.of_calls[id(frame.f_code), frame.f_lasti, level, logger] = Site(level, log, frame.f_code)
+        site = self.of_calls[id(frame.f_code), frame.f_lasti, level, logger] = Site(
+            level, name, log, frame.f_code
+        )
         return site
 
     def learn_record(self, place: _RecordPlace) -> Site:
@@ -99,7 +103,7 @@ class Sites:
             log = self._fragment(Event(level, "", logger, origin=at), "log")
         if len(self.of_records) >= _MOST_SITES:
             self.of_records.clear()
-        site = self.of_records[place] = Site(level, log, None)
+        site = self.of_records[place] = Site(level, logger, log, None)
         return site
 
     def _fragment(self, event: Event, root: str) -> Fragment:
