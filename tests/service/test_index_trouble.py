@@ -15,7 +15,7 @@ import pytest
 from shipper.assets import asset
 from shipper.config import ElasticsearchSettings
 from shipper.elastic.client import connect
-from shipper.index.indexer import IndexCounts
+from shipper.index.tally import IndexCounts
 from shipper.index.templates import install, packaged_templates
 from shipper.kafka.admin import Admin
 from tests.service.kafka_stage import KafkaStage

@@ -14,6 +14,7 @@ import pytest
 from shipper.assets import asset
 from shipper.clock import SystemClock
 from shipper.config import ElasticsearchSettings
+from shipper.elastic.bulk import connect_bulk
 from shipper.elastic.client import connect
 from shipper.index.bulk import create_documents
 from shipper.index.document import Document, Limits, read_document
@@ -57,7 +58,8 @@ def store(
         )
         assert isinstance(document, Document), document
         documents.append(document)
-    create_documents(stage.client, documents, rfc3339(ingested_us or now_us).encode())
+    with connect_bulk(stage.elasticsearch) as bulk:
+        create_documents(bulk, documents, rfc3339(ingested_us or now_us).encode())
     if refresh:
         stage.client.refresh(f"logs-*-{stage.namespace}-*")
 

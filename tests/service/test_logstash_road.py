@@ -14,6 +14,8 @@ from typing import Any
 import orjson
 import pytest
 
+from shipper.config import ElasticsearchSettings
+from shipper.elastic.bulk import connect_bulk
 from shipper.elastic.client import ElasticClient
 from shipper.index.bulk import create_documents
 from shipper.index.document import Document, Limits, read_document
@@ -113,7 +115,8 @@ def _index(ends: Ground) -> dict[str, Json]:
         )
         for case in CASES
     ]
-    create_documents(ends.client, [each for each in read if isinstance(each, Document)], NOW.encode())
+    with connect_bulk(ElasticsearchSettings(url=ends.client.url)) as bulk:
+        create_documents(bulk, [each for each in read if isinstance(each, Document)], NOW.encode())
     return _documents(ends.client, ends.other_namespace)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from shipper.assets import asset
 from shipper.config import ElasticsearchSettings
+from shipper.elastic.bulk import connect_bulk
 from shipper.elastic.client import ElasticClient, connect
 from shipper.errors import ConfigurationError
 from shipper.index.bulk import create_documents
@@ -74,7 +75,8 @@ class Index:
             )
             assert isinstance(document, Document), document
             documents.append(document)
-        verdicts = create_documents(self.client, documents, b"2026-11-21T11:00:00.000000Z")
+        with connect_bulk(ElasticsearchSettings(url=self.client.url)) as bulk:
+            verdicts = create_documents(bulk, documents, b"2026-11-21T11:00:00.000000Z")
         self.client.refresh(self.name)
         return verdicts
 
