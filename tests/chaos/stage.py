@@ -140,15 +140,20 @@ class Stage:
         """Run a command of shipper on the servers themselves, to its end."""
         import sys
 
-        return subprocess.run(
-            [sys.executable, "-m", "shipper", *arguments],
-            env=self.environment(**settings),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
+        call = [sys.executable, "-m", "shipper", *arguments]
+        try:
+            return subprocess.run(
+                call,
+                env=self.environment(**settings),
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            said = b"".join(part for part in (error.stdout, error.stderr) if isinstance(part, bytes)).decode()
+            return subprocess.CompletedProcess(call, -9, said, f"did not end within {timeout_s:.0f} s")
 
 
 def _mount(folder: Path) -> bool:
