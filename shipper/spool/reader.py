@@ -247,6 +247,8 @@ class SpoolReader:
                 self._let_go(number)
                 self._disk.unlink(segment_path(self.directory, number))
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and not self.directory.exists():
+                return  # somebody took the whole folder away: there is nothing to come back to
             raise SpoolUnreadable(str(self.directory), error.strerror or str(error)) from error
 
     def _let_go(self, number: int) -> None:

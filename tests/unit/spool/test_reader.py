@@ -510,3 +510,51 @@ def test_a_segment_in_use_is_not_cut(bench: Bench) -> None:
         for _ in range(100):
             assert bench.append(writer, bytes(1000)) is not None
     writer.close()
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_a_lease_that_is_lost_on_the_way(bench: Bench, is_alive: bool) -> None:
+    """U25: somebody removes the lock file of a reader, and a second one comes: records may come twice, none is lost."""
+    writer = bench.writer("p", segment_max_bytes=1024)
+    for _ in range(40):
+        bench.append(writer, bytes(100))
+    if not is_alive:
+        writer.close()
+    first = SpoolReader.open(bench.root / "p")
+    assert first is not None
+    (bench.root / "p" / "reader.lock").unlink()
+    second = SpoolReader.open(bench.root / "p")
+    assert second is not None
+    found: set[int] = set()
+    for turn in range(200):
+        reader = (first, second)[turn % 2]
+        record = reader.read()
+        if record is not None:
+            found.add(record.sequence)
+            if turn % 7 < 2:
+                reader.acknowledge(record.position)
+    assert found == set(range(1, 41))
+    writer.close()
+    for reader in (first, second):
+        assert reader.read() is None
+        reader.acknowledge(reader._returned)
+        reader.remove()
+        reader.close()
+    assert not (bench.root / "p").exists()
+
+
+def test_a_folder_that_is_taken_away_under_its_reader(bench: Bench) -> None:
+    """U23: a reader whose whole folder is deleted has nothing to say of it any more: no error, and it is finished."""
+    writer = bench.writer("p", segment_max_bytes=1024)
+    for _ in range(20):
+        bench.append(writer, bytes(100))
+    writer.close()
+    with bench.reader() as reader:
+        record = reader.read()
+        assert record is not None
+        shutil.rmtree(bench.root / "p")
+        bench.drain(reader)
+        reader.acknowledge(reader._returned)
+        assert reader.read() is None
+        assert reader.is_finished()
+        reader.remove()
