@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean stop test-logstash bench-emit bench-ship costs chaos
+.PHONY: demo test check format clean stop test-logstash bench-emit bench-ship bench-recovery costs chaos fuzz
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,8 @@ help:
 	@echo "make test    every test, those on the real servers included"
 	@echo "make check   format, lint, types, import rules, fast tests"
 	@echo "make bench-ship  what bringing records to Kafka costs, ours and others'; fails beyond a promise"
+	@echo "make bench-recovery  a spool of 1 GB after a crash: ready to append, read in bounded memory"
+	@echo "make fuzz        damaged spools at random, ROUNDS=N SEED=S"
 	@echo "make bench-emit  what a logging call costs, ours and others'; fails beyond a promise"
 	@echo "make costs   the same, written to docs/reference/costs.md"
 	@echo "make chaos   kill everything, again and again, then balance the books (ROUNDS=5 of 40 s, SEED=any number)"
@@ -57,6 +59,12 @@ costs: $(VENV)/.installed-bench
 	mv docs/reference/costs.md.new docs/reference/costs.md
 
 # Needs a broker, kcat, rsyslog and rsyslog-kafka; what is missing is skipped. BENCH='--kafka HOST:PORT' names it.
+bench-recovery: $(VENV)/.installed
+	$(BIN)/python benchmarks/recovery.py --check $(BENCH)
+
+fuzz: $(VENV)/.installed
+	ROUNDS=$(or $(ROUNDS),5000) SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q --timeout 3600 tests/fault/test_spool_fuzz.py
+
 bench-ship: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/ship.py --check $(BENCH)
 

@@ -26,6 +26,7 @@ from shipper.spool.frame import Frame, FrameKind, tombstone_first
 from shipper.spool.lock import FolderLock, try_lock
 from shipper.spool.recovery import Damage, missing_between, start_of_frames, step_over
 from shipper.spool.run import SpooledRecord, SpooledRun
+from shipper.spool.sectors import Sectors
 from shipper.spool.segment import HEADER_BYTES, SegmentReader
 
 _REAL: Final = Disk()
@@ -55,6 +56,7 @@ class SpoolReader:
         self._next = self._acknowledged
         self._returned = self._acknowledged
         self._held: list[SegmentReader] = []
+        self._sectors = Sectors()
         self._is_writer_dead = False
 
     @classmethod
@@ -184,7 +186,7 @@ class SpoolReader:
                 continue
             # Asked before the file is looked at, so that what is then found missing stays missing.
             is_final = number != numbers[-1] or self._check_writer()
-            segment = SegmentReader.open(self.directory, number)
+            segment = SegmentReader.open(self.directory, number, self._sectors)
             if segment is None:
                 if segment_path(self.directory, number).exists():
                     return None  # being evicted this very moment; it will be gone at the next turn

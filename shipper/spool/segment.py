@@ -19,6 +19,7 @@ from shipper.spool.frame import MAGIC as FRAME_MAGIC
 from shipper.spool.frame import Frame, frame_length, is_end, parse_frame
 from shipper.spool.lock import is_same_file
 from shipper.spool.run import scan
+from shipper.spool.sectors import Sectors
 
 _MAGIC: Final = b"\x89SHIPSEG"
 VERSION: Final = 3
@@ -75,19 +76,24 @@ class SegmentReader:
         is_sealed: set by the owner once nothing can be appended any more.
     """
 
-    def __init__(self, descriptor: int, number: int) -> None:
+    def __init__(self, descriptor: int, number: int, sectors: Sectors) -> None:
         self._descriptor = descriptor
+        self._sectors = sectors
         self.number = number
         self.is_sealed = False
         self._data = b""
         self._start = 0
         self._searched: tuple[int, int] = (-1, -1)
-        self.header = SegmentHeader.decode(os.pread(descriptor, HEADER_BYTES, 0))
+        self.header = SegmentHeader.decode(self._read(HEADER_BYTES, 0))
         self.version = self._guess_version() if self.header is None else self.header.version
 
     @classmethod
-    def open(cls, directory: Path, number: int) -> SegmentReader | None:
-        """Open and hold a segment; None if it is gone or being evicted. Raises OSError."""
+    def open(cls, directory: Path, number: int, sectors: Sectors | None = None) -> SegmentReader | None:
+        """Open and hold a segment; None if it is gone or being evicted. Raises OSError.
+
+        Args:
+            sectors: what the reader of this folder knows of the disk; None: nothing.
+        """
         path = segment_path(directory, number)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -96,7 +102,7 @@ class SegmentReader:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             if is_same_file(descriptor, path):
-                return cls(descriptor, number)
+                return cls(descriptor, number, sectors or Sectors())
         except BlockingIOError:
             pass
         except BaseException:
@@ -104,6 +110,9 @@ class SegmentReader:
             raise
         os.close(descriptor)
         return None
+
+    def _read(self, size_bytes: int, at: int) -> bytes:
+        return self._sectors.read(self.number, self._descriptor, size_bytes, at)
 
     @property
     def size_bytes(self) -> int:
@@ -144,13 +153,13 @@ class SegmentReader:
     def _load(self, offset: int) -> None:
         self._start = offset
         # A look first: behind the newest frame of a preallocated segment there are only zeros to be read.
-        self._data = os.pread(self._descriptor, FRAME_HEADER_BYTES, offset)
+        self._data = self._read(FRAME_HEADER_BYTES, offset)
         if self.version > 1 and is_end(self._data, 0):
             return
-        self._data = os.pread(self._descriptor, _READ_BYTES, offset)
+        self._data = self._read(_READ_BYTES, offset)
         whole = frame_length(self._data, 0, self.version)
         if whole is not None and whole > len(self._data) == _READ_BYTES:
-            self._data = os.pread(self._descriptor, whole, offset)
+            self._data = self._read(whole, offset)
 
     def frame_after(self, offset: int) -> int | None:
         """Return the offset of the next whole frame behind a damaged place at `offset`, or None.
@@ -162,7 +171,7 @@ class SegmentReader:
             return None
         at = offset + 1
         while at < size:
-            window = os.pread(self._descriptor, _READ_BYTES, at)
+            window = self._read(_READ_BYTES, at)
             relative = window.find(FRAME_MAGIC)
             while relative >= 0:
                 if self.is_whole(at + relative, self.version):
@@ -176,10 +185,10 @@ class SegmentReader:
 
     def is_whole(self, offset: int, version: int) -> bool:
         """Return whether a whole frame with a right checksum stands at `offset`. Raises OSError."""
-        whole = frame_length(os.pread(self._descriptor, FRAME_HEADER_BYTES, offset), 0, version)
+        whole = frame_length(self._read(FRAME_HEADER_BYTES, offset), 0, version)
         if whole is None or offset + whole > self.size_bytes:
             return False
-        data = os.pread(self._descriptor, whole, offset)
+        data = self._read(whole, offset)
         try:
             return parse_frame(data, 0, str(self.number), version=version) is not None
         except (TornFrame, CorruptFrame):
@@ -190,13 +199,13 @@ class SegmentReader:
         size = self.size_bytes
         end = size if self.version == 1 else offset
         for at in range(offset, size if end < size else offset, _READ_BYTES):
-            kept = os.pread(self._descriptor, _READ_BYTES, at).rstrip(b"\0")
+            kept = self._read(_READ_BYTES, at).rstrip(b"\0")
             end = at + len(kept) if kept else end
         return max(0, end - offset)
 
     def _guess_version(self) -> int:
         """Return the version under which the first whole frame behind a damaged header is one."""
-        data = os.pread(self._descriptor, _READ_BYTES, 0)
+        data = self._read(_READ_BYTES, 0)
         at = data.find(FRAME_MAGIC)
         while at >= 0:
             for version in READABLE:

@@ -558,3 +558,45 @@ def test_a_folder_that_is_taken_away_under_its_reader(bench: Bench) -> None:
         assert reader.read() is None
         assert reader.is_finished()
         reader.remove()
+
+
+@pytest.mark.parametrize("page", [0, 1, 3, 9])
+def test_a_bad_sector_does_not_hold_up_what_is_behind_it(
+    bench: Bench, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """U22: a page that cannot be read is told of, asked for again, and in the end costs its own records, which are named."""
+    writer = bench.writer("p", segment_max_bytes=1 << 14)
+    for _ in range(60):
+        bench.append(writer, bytes(1000))
+    writer.close()
+    bad = segment_path(bench.root / "p", 2).stat().st_ino
+    read = os.pread
+
+    def pread(descriptor: int, size: int, at: int) -> bytes:
+        is_bad = os.fstat(descriptor).st_ino == bad and at < (page + 1) * 4096 and at + size > page * 4096
+        if is_bad and page < 4:
+            raise OSError(errno.EIO, "injected")
+        return read(descriptor, size, at)
+
+    monkeypatch.setattr("shipper.spool.sectors.os.pread", pread)
+    found: list[int] = []
+    told = missing = 0
+    with bench.reader() as reader:
+        while True:
+            try:
+                record = reader.read()
+            except SpoolUnreadable:
+                told += 1
+                assert told < 100, "for ever"
+                continue
+            if record is None:
+                break
+            missing += record.missing_before
+            found.append(record.sequence)
+        reader.acknowledge(reader._returned)
+        assert reader.is_finished()
+    assert found == sorted(set(found))
+    assert len(found) + missing == 60
+    # Four records begin in a page, and two reach into it.
+    assert 1 <= missing <= 6 if page < 4 else missing == 0
+    assert (told > 10) == (page < 4)
