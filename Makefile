@@ -58,13 +58,13 @@ costs: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/emit.py --markdown $(BENCH) > docs/reference/costs.md.new
 	mv docs/reference/costs.md.new docs/reference/costs.md
 
-# Needs a broker, kcat, rsyslog and rsyslog-kafka; what is missing is skipped. BENCH='--kafka HOST:PORT' names it.
 bench-recovery: $(VENV)/.installed
 	$(BIN)/python benchmarks/recovery.py --check $(BENCH)
 
 fuzz: $(VENV)/.installed
 	ROUNDS=$(or $(ROUNDS),5000) SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q --timeout 3600 tests/fault/test_spool_fuzz.py
 
+# Needs a broker, kcat, rsyslog and rsyslog-kafka; what is missing is skipped. BENCH='--kafka HOST:PORT' names it.
 bench-ship: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/ship.py --check $(BENCH)
 
