@@ -58,7 +58,7 @@ class Counters:
     """
 
     def __init__(self, redactions: Mapping[str, int] = MappingProxyType({})) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._redactions = redactions
         self._zero()
 
@@ -128,5 +128,5 @@ class Counters:
 
     def reset_in_child(self) -> None:
         """In a forked child: start from zero with a fresh lock; the parent counts its own records."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._zero()
