@@ -50,7 +50,7 @@ class Conductor:
         self.victims = Victims(
             stage, seed, self.proxies["ship"], self.proxies["index"], self.proxies["store"], self.deaths
         )
-        self.servers = Servers(stage.stacks, self.proxies, self.deaths)
+        self.servers = Servers(stage.stacks, self.proxies, self.deaths, say)
 
     def play(self, actions: Sequence[Action], length_s: float, programs: Sequence[str] = PROGRAMS) -> None:
         """Run everything for so long."""
@@ -143,3 +143,4 @@ class Conductor:
             server: ServerName = "kafka" if trap[3] == "kafka" else "elasticsearch"
             self.servers.kill(server, self._random.uniform(0.0, 3.0), state)
         self.sprung[name] += 1
+        self._say(f"           sprung: {name}")

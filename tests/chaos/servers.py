@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +30,10 @@ _HOPS: Final[dict[ServerName, tuple[str, ...]]] = {"kafka": ("ship", "index"), "
 class Servers:
     """Brings back what is down, in a thread each."""
 
-    def __init__(self, stacks: Stacks, proxies: dict[str, Proxy], deaths: Deaths) -> None:
+    def __init__(
+        self, stacks: Stacks, proxies: dict[str, Proxy], deaths: Deaths, say: Callable[[str], None]
+    ) -> None:
+        self._say = say
         self._stacks = stacks
         self._proxies = proxies
         self._deaths = deaths
@@ -123,14 +126,17 @@ class Servers:
                 self.failed_starts.append(f"{name} ended by itself")
             if self._pids[name] or time.monotonic() < self._away_until_s[name]:
                 continue
+            began_s = time.monotonic()
             try:
                 self._stacks[name].stop_server(name)  # one that is still ending is in the way of the next
                 self._stacks[name].start_server(name)
             except StackError as error:
                 self.failed_starts.append(str(error).splitlines()[0][:200])
+                self._say(f"           {name} did not start: {self.failed_starts[-1]}")
                 continue
             self._pids[name] = self._find(name)
             self._is_ready[name] = bool(self._pids[name])
+            self._say(f"           {name} is up again, started in {time.monotonic() - began_s:.1f} s")
 
     def _find(self, name: ServerName) -> list[int]:
         root: Path = self._stacks[name].home / name
