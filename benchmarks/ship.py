@@ -137,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     servers = load_settings().kafka.bootstrap_servers
     add("--contender", action="append", default=[], metavar="NAME", help="only this one; may be repeated")
-    add("--records", type=_positive, default=500_000, help="records of one run (default 500000)")
+    add("--records", type=_positive, default=1_000_000, help="records of one run (default 1000000)")
     add("--bytes", type=_positive, default=690, help="of one record, about (default 690)")
     add("--repeats", type=_positive, default=3, help="runs of each contender (default 3)")
     add("--kafka", default=servers, metavar="HOST:PORT", help=f"the brokers (default {servers})")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
+import pytest
+
 from shipper.kafka.consumer import Consumer
 from shipper.kafka.producer import Message, Producer
 from tests.service.running_stack import RunningStack
@@ -13,9 +15,10 @@ from tests.service.topics import own_topics
 LIMIT_S = 20
 
 
-def test_short_polls_join_the_group(stack: RunningStack) -> None:
+@pytest.mark.parametrize("client", ["kafka-python", "confluent-kafka"])
+def test_short_polls_join_the_group(stack: RunningStack, client: str) -> None:
     """A join that ends between two polls is not lost: five groups in a row get the records with polls of 3 ms."""
-    with own_topics(stack) as kafka:
+    with own_topics(stack, client=client) as kafka:
         producer = Producer(kafka)
         producer.send([Message(topic=kafka.topic, key=b"k", value=b"v")])
         producer.close(5)

@@ -158,9 +158,10 @@ def test_what_was_not_committed_comes_again(stack: RunningStack) -> None:
         second.close()
 
 
-def test_a_group_changes_hands_without_losing_records(stack: RunningStack) -> None:
+@pytest.mark.parametrize("client", ["kafka-python", "confluent-kafka"])
+def test_a_group_changes_hands_without_losing_records(stack: RunningStack, client: str) -> None:
     """A commit that a rebalance overtook is retriable: after a poll it goes through; together they see every record."""
-    with own_topics(stack, partitions=2) as kafka:
+    with own_topics(stack, partitions=2, client=client) as kafka:
         group = "g" + kafka.topic
         first = Consumer(kafka, [kafka.topic], group, session_timeout_s=6)
         producer = Producer(kafka)
