@@ -80,6 +80,8 @@ class Children:
         self._environment |= {
             "SHIPPER_CONFIG": str(config_file),
             "PYTHONDONTWRITEBYTECODE": "1",
+            # The books hold calls against documents, and behind a heartbeat stands no call.
+            "SHIPPER_HEALTH_HEARTBEAT_S": "0",
             # Small matrices: more threads than cores only make the processes wait for each other.
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
