@@ -89,10 +89,20 @@ def app(environ, start_response):
 """
 
 
+@pytest.fixture(params=["agent", "thread"])
+def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let an agent ship, or the process itself: then to a Kafka out of reach, so that all stays where it is counted."""
+    monkeypatch.setenv("SHIPPER_SHIP_MODE", request.param)
+    monkeypatch.setenv("SHIPPER_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("SHIPPER_SHIP_CLOSE_TIMEOUT_S", "0.5")
+    return str(request.param)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("mode")
 @pytest.mark.parametrize("preload", [True, False])
 def test_gunicorn(preload: bool, tmp_path: Path, spool_root: Path) -> None:
-    """U29: under gunicorn, preloaded or not, each line is one record of the worker (or master) that made it."""
+    """U06, U29: under gunicorn, preloaded or not, each line is one record of the worker (or master) that made it."""
     (tmp_path / "service.py").write_text(WSGI)
     (tmp_path / "gunicorn.conf.py").write_text(
         "import shipper\n"
@@ -163,8 +173,9 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("mode")
 def test_celery_prefork(tmp_path: Path, spool_root: Path) -> None:
-    """U29: under Celery's prefork pool each line is one record, with its task; arguments of tasks are in none."""
+    """U06, U29: under Celery's prefork pool each line is one record, with its task; arguments of tasks are in none."""
     (tmp_path / "tasks.py").write_text(CELERY)
     for folder in ("queue", "control", "results"):
         (tmp_path / folder).mkdir()
