@@ -37,8 +37,9 @@ class SpoolAgainstTwin(RuleBasedStateMachine):
     @initialize(
         when_full=st.sampled_from(["drop_newest", "drop_oldest", "block"]),
         segment=st.sampled_from([1024, 4096, 16384]),
+        writes=st.sampled_from(["mapped", "plain"]),
     )
-    def open(self, when_full: str, segment: int) -> None:
+    def open(self, when_full: str, segment: int, writes: str) -> None:
         """Start with an empty folder of a random shape."""
         self.writer: SpoolWriter = self.bench.writer(
             "p",
@@ -46,6 +47,7 @@ class SpoolAgainstTwin(RuleBasedStateMachine):
             segment_max_bytes=segment,
             when_full=when_full,
             block_timeout_s=0,
+            writes=writes,
         )
         self.policy = SpoolPolicy(max_bytes=1 << 16, when_full=when_full)  # type: ignore[arg-type]
 
@@ -67,7 +69,7 @@ class SpoolAgainstTwin(RuleBasedStateMachine):
             else:
                 self.stored.append(b"<#%d#%d#%s>" % (sequence, sequence, body))
                 assert sequence == len(self.stored)
-            if self.policy.when_full != "drop_oldest":
+            if self.policy.when_full != "drop_oldest" and not self.writer.is_closed:
                 self.the_share_of_the_level_decided(level, len(body), is_stored=sequence is not None)
 
     def the_share_of_the_level_decided(self, level: int, body_bytes: int, *, is_stored: bool) -> None:
@@ -119,6 +121,16 @@ class SpoolAgainstTwin(RuleBasedStateMachine):
             self.reader.close()
             self.reader = None
             self.handed_out = []
+
+    @precondition(lambda self: hasattr(self, "writer"))
+    @rule()
+    def writer_dies(self) -> None:
+        """After the death of the writer nothing is stored, all that was stored is there, and its number is noted."""
+        self.writer.abandon_in_child()
+        before = dict(self.writer.drops)
+        assert self.bench.append(self.writer, b"late") is None
+        assert self.writer.drops == {**before, "closed": before.get("closed", 0) + 1}
+        self.refused += 1
 
     @invariant()
     def nothing_exceeds_the_cap(self) -> None:
