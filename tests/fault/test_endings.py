@@ -17,10 +17,10 @@ from tests.unit.emit.spooled import documents_under
 PROGRAM = Path(__file__).with_name("endings.py")
 NAMES = re.findall(r"^@program\ndef (\w+)", PROGRAM.read_text(), re.MULTILINE)
 BADLY = {"sigterm": -signal.SIGTERM, "aborted": -signal.SIGABRT}
-QUICK = {"short", "os_exit", "sigterm", "forked_beside_threads", "threads_that_outlive_main"}
+QUICK = {"short", "sigterm", "threads_that_outlive_main"}
 
 
-@pytest.mark.parametrize("writes", ["mapped", "plain"])
+@pytest.mark.parametrize("writes", ["mapped", pytest.param("plain", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("mode", ["thread", "agent"])
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]

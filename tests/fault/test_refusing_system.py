@@ -69,7 +69,7 @@ def write(bench: Bench, told: list[int], fsync: str) -> Any:
 
 
 @pytest.mark.parametrize("number", [pytest.param(one, id=errno.errorcode[one]) for one in ERRORS])
-@pytest.mark.parametrize("length", [1, 6])
+@pytest.mark.parametrize("length", [pytest.param(1, marks=pytest.mark.slow), 6])
 def test_the_writer(bench: Bench, number: int, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """U26: whichever call is refused, the application gets no exception; what was told is there, the rest is counted."""
     whole = RefusingSystem()
