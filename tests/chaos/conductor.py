@@ -18,7 +18,7 @@ from tests.chaos.victims import Deaths, Victim, Victims
 from tests.chaos.wires import HttpWire, KafkaWire
 
 _TURN_S: Final = 0.03
-_TRAP_WAIT_S: Final = 20.0
+_TRAP_WAIT_S: Final = 45.0
 PROGRAMS: Final = ("steady", "clock", "small", "forks", "short")
 
 

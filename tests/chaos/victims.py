@@ -150,12 +150,13 @@ class Victims:
             self.deaths.stops[place.kind, self.state_of(place)] += 1
             self._end(place, away_s)
 
-    def _end(self, place: Victim, away_s: float) -> None:
-        """SIGTERM, and SIGKILL after ten seconds."""
+    def _end(self, place: Victim, away_s: float, *, is_asked: bool = False) -> None:
+        """SIGTERM unless it was asked already (a second one means "at once"), and SIGKILL after ten seconds."""
         process = place.process
         if process is None or process.poll() is not None:
             return
-        process.terminate()
+        if not is_asked:
+            process.terminate()
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
@@ -196,7 +197,7 @@ class Victims:
                 assert place.process is not None
                 place.process.terminate()
         for place in self.places:
-            self._end(place, 0.0)
+            self._end(place, 0.0, is_asked=True)
         self.places = []
 
     def state_of(self, place: Victim) -> str:

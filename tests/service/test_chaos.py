@@ -22,4 +22,4 @@ def test_a_short_round_of_chaos(stack: RunningStack, tmp_path: Path) -> None:
     assert outcome.is_good, as_markdown(outcome)
     assert outcome.balance.returned > 500
     assert outcome.deaths.by_state.total() >= 4
-    assert outcome.sprung["ship Produce:sent:kafka"] == 1
+    assert outcome.sprung["ship Produce:sent:kafka"] == 1, "the broker died with a batch in flight"
