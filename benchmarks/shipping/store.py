@@ -19,6 +19,7 @@ DATASET: Final = "ml.inference"
 _DAY_US: Final = 1_790_000_000_000_000
 _HEAD: Final = b'{"@timestamp":"2026-09-21T14:13:20.000000Z","event":{'
 _STAMP: Final = b'"id":"' + PRODUCER.encode() + b'-%d","sequence":%d,'
+_DIFFERENT: Final = 2000
 _WORDS: Final = (
     "served",
     "model",
@@ -70,7 +71,10 @@ def write_spool(root: Path, count: int, size: int, seed: int) -> Path:
         clock=SystemClock(),
         service="benchmark",
     )
-    for number, suffix in enumerate(suffixes(count, size, seed)):
+    # Different ones as far as any compression looks back, then the same again: making them takes long.
+    different = list(suffixes(min(count, _DIFFERENT), size, seed))
+    for number in range(count):
+        suffix = different[number % _DIFFERENT]
         if writer.append(_HEAD, suffix, timestamp_us=_DAY_US + number, level=20, dataset=DATASET) is None:
             raise OSError(f"the spool in {root} took only {number} of {count} records")
     writer.close()

@@ -210,7 +210,7 @@ class _MessageBatch:
             found.offset(),
             found.key(),
             found.value(),
-            headers_by_name(found.headers()),
+            _headers(found),
         )
 
     def ends(self) -> dict[tuple[str, int], int]:
@@ -218,3 +218,14 @@ class _MessageBatch:
         partitions = [message.partition() for message in self._messages]
         last = dict(zip(partitions, self._messages, strict=True))
         return {(message.topic(), message.partition()): message.offset() + 1 for message in last.values()}
+
+
+def _headers(message: Any) -> dict[str, bytes]:
+    """Return the headers of a message; none where the client cannot read them.
+
+    A name that is no UTF-8 makes the client raise. The message is out of its queue by then: to raise here would lose it.
+    """
+    try:
+        return headers_by_name(message.headers())
+    except Exception:  # noqa: BLE001  # SystemError, as it happens; the record goes on by what its value says
+        return {}

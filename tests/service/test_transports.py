@@ -53,8 +53,11 @@ def batch_of(*payloads: bytes, first: int = 1) -> RecordBatch:
 
 def sent(kafka: KafkaSettings, batch: RecordBatch) -> dict[int, TransportError]:
     """Send records with a short-lived producer; return what was not stored."""
-    with closing_producer(kafka) as producer:
+    producer = Producer(kafka)
+    try:
         return producer.send_records(kafka.topic, batch, "default")
+    finally:
+        producer.close(5)
 
 
 def closing_producer(kafka: KafkaSettings) -> Any:
@@ -124,7 +127,7 @@ def test_too_large_ones_do_not_harm_their_neighbours(stack: RunningStack, client
         assert sorted(errors) == [7, 23]
         assert all(isinstance(error, RecordTooLarge) and not error.retriable for error in errors.values())
         kept = [payload for n, payload in enumerate(payloads) if n not in errors]
-        values = [record.value for record in read_topic(kafka)]
+        values = [record.value or b"" for record in read_topic(kafka)]
         assert sorted(set(values)) == sorted(kept)
         assert len(values) == len(kept)
 
@@ -277,6 +280,47 @@ def test_offsets_are_committed_by_us_alone(stack: RunningStack, client: str) -> 
             consumer.commit({(kafka.topic, 0): 12})
         with consumer_of(kafka) as consumer:
             assert [record.offset for record in take(consumer, 8)] == list(range(12, 20))
+
+
+def test_headers_that_are_no_text_lose_nothing(stack: RunningStack, client: str) -> None:
+    """Kafka takes header names that are no UTF-8: the record is read without headers, or all of it waits; none is passed over."""
+    from kafka import TopicPartition
+
+    from shipper.kafka.python_producer import PythonProducer
+    from shipper.kafka.raw_batch import RawRecords, enqueue
+    from shipper.kafka.wire import varint
+
+    with own_topics(stack, client=client) as kafka:
+        assert sent(kafka, batch_of(b"first")) == {}
+        writer = PythonProducer(kafka, "test", 10**6)
+        record = (
+            b"\0\0\0"
+            + varint(1)
+            + b"k"
+            + varint(3)
+            + b"odd"
+            + varint(1)
+            + varint(2)
+            + b"\xff\xfe"
+            + varint(0)
+        )
+        body = varint(len(record)) + record
+        connection = writer._connect()
+        assert connection.partitions_for(kafka.topic) == {0}
+        stored = enqueue(connection, TopicPartition(kafka.topic, 0), RawRecords(body, 1, 1, "none"))
+        assert stored.wait(10)
+        writer.close(5)
+        assert sent(kafka, batch_of(b"last", first=2)) == {}
+        with consumer_of(kafka) as consumer:
+            if client == "confluent-kafka":
+                assert [(record.value, len(record.headers)) for record in take(consumer, 3)] == [
+                    (b"first", 5),
+                    (b"odd", 0),
+                    (b"last", 5),
+                ]
+                return
+            with pytest.raises(BrokerUnavailable, match="invalid record structure"):
+                take(consumer, 3)
 
 
 def test_a_poll_ends_with_the_first_records(stack: RunningStack, client: str) -> None:
