@@ -83,28 +83,40 @@ def agent(
     out = sys.stderr if settings.ship.to == "stdout" else sys.stdout
     # Two threads take turns for each batch: by default one waits 5 ms until the other lets go of the interpreter.
     sys.setswitchinterval(_SWITCH_S)
-    runner = _make(
-        settings, status_every, any_destination=any_destination, say=partial(_print, out, as_json=as_json)
-    )
+    say = partial(_print, out, as_json=as_json)
+    runner = _make(settings, status_every, any_destination=any_destination, say=say)
+    _run(runner, settings, say, once_s=timeout if once else None, drain_s=drain, metrics=metrics)
+
+
+def _run(
+    runner: Agent,
+    settings: Settings,
+    say: Callable[[AgentStatus], None],
+    *,
+    once_s: float | None,
+    drain_s: float,
+    metrics: str,
+) -> None:
+    """Ship until told to end; with `once_s` until all is sent. Raises RecordsLeft."""
     stop = threading.Event()
     before = _stop_by_signals(stop)
     from shipper.cli.metrics import agent_metrics_served
 
     try:
-        if not once:
+        if once_s is None:
             with agent_metrics_served(metrics, runner, settings):
                 runner.run(stop)
-                if drain:
+                if drain_s:
                     again = threading.Event()
                     _stop_by_signals(again)
-                    runner.run_once(again, drain)
-            _print(out, runner.status(), as_json=as_json)
+                    runner.run_once(again, drain_s)
+            say(runner.status())
             return
-        is_done = runner.run_once(stop, timeout)
+        is_done = runner.run_once(stop, once_s)
         status = runner.status()
-        _print(out, status, as_json=as_json)
+        say(status)
         if not is_done and not stop.is_set():
-            raise RecordsLeft(str(settings.spool.directory), timeout, status.health.trouble)
+            raise RecordsLeft(str(settings.spool.directory), once_s, status.health.trouble)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -42,21 +42,11 @@ class ConfluentConsumer:
         self._paused: list[Any] = []
         self._error: KafkaError | None = None
         self._troubles = Troubles(settings.bootstrap_servers)
-        session_ms = round(session_timeout_s * 1000)
         with self._mapped():
             self._client: Any = Client(
                 {
                     **confluent_options(settings, client_id),
-                    "group.id": group,
-                    "enable.auto.commit": False,
-                    "enable.auto.offset.store": False,
-                    "auto.offset.reset": "earliest",
-                    "allow.auto.create.topics": False,
-                    "session.timeout.ms": session_ms,
-                    "heartbeat.interval.ms": round(session_ms / 5),
-                    "max.poll.interval.ms": max(300_000, session_ms),
-                    "max.partition.fetch.bytes": _FETCH_BYTES,
-                    "queued.max.messages.kbytes": _QUEUE_KIB,
+                    **_group_options(group, session_timeout_s),
                     "error_cb": self._troubles.note,
                 }
             )
@@ -189,6 +179,22 @@ class ConfluentConsumer:
         leaving = threading.Thread(target=leave, name="shipper-leave-group", daemon=True)
         leaving.start()
         leaving.join(timeout_s)
+
+
+def _group_options(group: str, session_timeout_s: float) -> dict[str, Any]:
+    session_ms = round(session_timeout_s * 1000)
+    return {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "allow.auto.create.topics": False,
+        "session.timeout.ms": session_ms,
+        "heartbeat.interval.ms": round(session_ms / 5),
+        "max.poll.interval.ms": max(300_000, session_ms),
+        "max.partition.fetch.bytes": _FETCH_BYTES,
+        "queued.max.messages.kbytes": _QUEUE_KIB,
+    }
 
 
 class _MessageBatch:

@@ -73,8 +73,7 @@ def scan(
         version: of the segment.
     """
     unpack, checksum_for, view, size = _HEADER.unpack_from, checksum_of(version), memoryview(data), len(data)
-    rows: list[Row] = []
-    ends: list[int] = []
+    rows, ends = list[Row](), list[int]()
     # Of a frame of level 0 without a dataset.
     tag, body, level, dataset, left_bytes = bytes(_TAG_BYTES), HEADER_BYTES, 0, "", max_bytes
     while offset + HEADER_BYTES <= size and left_bytes > 0 and len(rows) < max_records:
