@@ -13,10 +13,11 @@ from benchmarks.result import Figures
 from shipper.clock import SystemClock
 from shipper.config import ElasticsearchSettings, IndexSettings, KafkaSettings
 from shipper.index.assemble import open_indexer
+from shipper.index.indexer import Indexer
 from shipper.kafka.consumer import Batch, Consumer
 
 _LOOK_S: Final = 0.01
-_LIMIT_S: Final = 900.0
+_LIMIT_S: Final = 600.0
 
 
 class _Stopwatch:
@@ -64,7 +65,7 @@ def index_topic(
 
         def until_stored() -> None:
             deadline = time.monotonic() + _LIMIT_S
-            while indexer.counts().indexed < records and time.monotonic() < deadline:
+            while _stored(indexer) < records and time.monotonic() < deadline:
                 time.sleep(_LOOK_S)
             stop.set()
 
@@ -73,6 +74,12 @@ def index_topic(
         indexer.run(stop)
         took_s, cpu_s = time.perf_counter() - watch.wall_s, time.process_time() - watch.cpu_s
         looking.join()
-    if indexer.counts().indexed < records:
-        raise TimeoutError(f"{indexer.counts().indexed} of {records} records were stored")
+    if _stored(indexer) < records:
+        raise TimeoutError(f"{_stored(indexer)} of {records} records were stored")
     return {"rate": records / took_s, "cpu": cpu_s / records * 1e5}
+
+
+def _stored(indexer: Indexer) -> int:
+    """A request that is repeated for its lost answer finds its documents there."""
+    counts = indexer.counts()
+    return counts.indexed + counts.duplicates
