@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from shipper.errors import CorruptFrame, TornFrame
 from shipper.spool.checkpoint import START, Position, read_checkpoint
@@ -23,9 +24,15 @@ from shipper.spool.directory import (
     writer_is_alive,
 )
 from shipper.spool.end import read_end
-from shipper.spool.frame import Frame, FrameKind
+from shipper.spool.frame import FrameKind
 from shipper.spool.segment import HEADER_BYTES, READABLE, SegmentReader
 from shipper.spool.tombstones import Tombstone, read_tombstones
+
+_Run = tuple[int, int, int]
+"""First and last sequence of records that stand one behind the other, and the event time of the first."""
+
+_ROWS: Final = 5000
+_ROWS_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +83,22 @@ def survey_folder(directory: Path, *, only_first: bool = False) -> FolderSurvey:
     """Return what is in one folder; see `survey`. Raises OSError."""
     is_alive = writer_is_alive(directory)
     start = read_checkpoint(directory) or START
-    tombstones = read_tombstones(directory)
     waiting: list[tuple[int, int]] = []
     oldest_us: int | None = None
-    for frame in _frames(directory, start):
-        if frame.kind != FrameKind.RECORD or frame.sequence <= start.sequence:
+    for first, last, timestamp_us in _runs(directory, start):
+        if last <= start.sequence:
             continue
         if oldest_us is None:
-            oldest_us = frame.timestamp_us
-        if waiting and waiting[-1][1] + 1 == frame.sequence:
-            waiting[-1] = (waiting[-1][0], frame.sequence)
+            oldest_us = timestamp_us
+        if waiting and waiting[-1][1] + 1 == first:
+            waiting[-1] = (waiting[-1][0], last)
         else:
-            waiting.append((frame.sequence, frame.sequence))
+            waiting.append((first, last))
         if only_first:
+            waiting = [(first, first)]
             break
+    # After the frames: what made room while we looked has been noted by now.
+    tombstones = read_tombstones(directory)
     noted = read_end(directory / WRITER_LOCK) - 1
     seen = max((last for _, last in waiting), default=0)
     buried = max((tombstone.last for tombstone in tombstones), default=0)
@@ -105,8 +114,8 @@ def survey_folder(directory: Path, *, only_first: bool = False) -> FolderSurvey:
     )
 
 
-def _frames(directory: Path, start: Position) -> Iterator[Frame]:
-    """Yield the whole frames behind `start`; damage is stepped over."""
+def _runs(directory: Path, start: Position) -> Iterator[_Run]:
+    """Yield the whole records behind `start`; damage is stepped over."""
     for number in list_segments(directory):
         if number < start.segment:
             continue
@@ -115,12 +124,12 @@ def _frames(directory: Path, start: Position) -> Iterator[Frame]:
             continue
         try:
             if segment.header is None or segment.header.version in READABLE:
-                yield from _frames_of(segment, start.offset if number == start.segment else 0)
+                yield from _runs_of(segment, start.offset if number == start.segment else 0)
         finally:
             segment.close()
 
 
-def _frames_of(segment: SegmentReader, offset: int) -> Iterator[Frame]:
+def _runs_of(segment: SegmentReader, offset: int) -> Iterator[_Run]:
     at: int | None = max(offset, HEADER_BYTES)
     while at is not None:
         try:
@@ -132,8 +141,12 @@ def _frames_of(segment: SegmentReader, offset: int) -> Iterator[Frame]:
             # The end, unless something was zeroed in the middle.
             at = segment.frame_after(at) if at < segment.size_bytes else None
             continue
-        yield frame
         at = frame.end
+        if frame.kind == FrameKind.RECORD:
+            # What was read from the disk along with it is looked at many at a time.
+            rows, ends, _ = segment.run_at(frame.end, frame.sequence, _ROWS, _ROWS_BYTES)
+            yield frame.sequence, frame.sequence + len(rows), frame.timestamp_us
+            at = ends[-1] if ends else at
 
 
 def folder_bytes(directory: Path) -> int:
