@@ -14,7 +14,7 @@ class Found:
     """One stored document, or one dead letter.
 
     Attributes:
-        place: index and `_id`, or the place on the dead-letter topic.
+        place: `<index>/<_id>`, or the place on the dead-letter topic, a space, and the letter's event id.
         event_id: what it says itself.
         token, message: of the logging call; "" where it has none.
     """
@@ -116,7 +116,7 @@ def _is_true(found: Found, by_writer: Mapping[str, Account], result: Balance) ->
         )
     elif found.message != message_of(found.token):
         result.false.append(f"{found.place}: {found.token} has another message: {found.message[:120]!r}")
-    elif found.event_id not in found.place:
+    elif not found.place.endswith((f"/{found.event_id}", f" {found.event_id}")):
         result.false.append(f"{found.place}: {found.token} says that it is {found.event_id}")
     else:
         return True

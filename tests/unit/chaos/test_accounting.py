@@ -64,8 +64,9 @@ def test_a_double_is_named(stored: list[Found], dead: list[Found]) -> None:
         lambda: found(1, message="something else"),
         lambda: Found("logs-a/p-1", "p-1", "", "no token"),
         lambda: Found("logs-a/p-9", "p-1", f"{WRITER}/1", message_of(f"{WRITER}/1")),
+        lambda: Found("logs-a/p-12", "p-1", f"{WRITER}/1", message_of(f"{WRITER}/1")),
     ],
-    ids=["never logged", "number 0", "unknown program", "other message", "no token", "other id"],
+    ids=["never logged", "number 0", "unknown program", "other message", "no token", "other id", "longer id"],
 )
 def test_a_false_record_is_named(make: Callable[[], Found]) -> None:
     """A record that nobody logged, or not so, is false."""
