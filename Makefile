@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean stop test-logstash bench-emit bench-ship bench-recovery costs chaos fuzz
+.PHONY: demo test check format clean stop test-logstash bench-emit bench-ship bench-index bench-latency bench-recovery costs chaos fuzz
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,8 @@ help:
 	@echo "make test    every test, those on the real servers included"
 	@echo "make check   format, lint, types, import rules, fast tests"
 	@echo "make bench-ship  what bringing records to Kafka costs, ours and others'; fails beyond a promise"
+	@echo "make bench-index  what bringing records from Kafka into Elasticsearch costs; fails beyond a promise"
+	@echo "make bench-latency  how long a record takes from the logging call to searchable; fails beyond a promise"
 	@echo "make bench-recovery  a spool of 1 GB after a crash: ready to append, read in bounded memory"
 	@echo "make fuzz        damaged spools at random, ROUNDS=N SEED=S"
 	@echo "make bench-emit  what a logging call costs, ours and others'; fails beyond a promise"
@@ -67,6 +69,13 @@ fuzz: $(VENV)/.installed
 # Needs a broker, kcat, rsyslog and rsyslog-kafka; what is missing is skipped. BENCH='--kafka HOST:PORT' names it.
 bench-ship: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/ship.py --check $(BENCH)
+
+# Both need the servers: BENCH='--kafka HOST:PORT --elasticsearch URL' names them.
+bench-index: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/index.py --check $(BENCH)
+
+bench-latency: $(VENV)/.installed
+	$(BIN)/python benchmarks/end_to_end.py --check $(BENCH)
 
 # CHAOS='--report docs/explanation/chaos.md' puts the report into that page.
 chaos: $(VENV)/.installed
