@@ -79,7 +79,10 @@ def _scalar(value: Any, library: str) -> object | None:
     if dimensions is None or math.prod(dimensions) != 1 or place(value, library):
         return None
     if not hasattr(value, "item"):
-        return None
+        # TensorFlow's have only this; in a graph, where there are no data yet, it raises.
+        value = value.numpy()
+    if isinstance(value, bytes):
+        return value
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     if library == "numpy" and kind in ("M", "m"):
         value = value.astype(f"{'datetime64' if kind == 'M' else 'timedelta64'}[us]")

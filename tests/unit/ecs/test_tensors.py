@@ -267,3 +267,61 @@ def test_libraries_are_not_imported() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "set()"
+
+
+class EagerTensor:
+    """As much of a TensorFlow tensor in the host's memory as a scalar needs; it has no `item`."""
+
+    __module__ = "tensorflow.python.framework.ops"
+    device = "/job:localhost/replica:0/task:0/device:CPU:0"
+
+    def __init__(self, array: Any, dtype: str = "float32") -> None:
+        self._array = array
+        self.dtype = dtype
+        self.shape = np.shape(array)
+
+    def numpy(self) -> Any:
+        return self._array
+
+
+@pytest.mark.parametrize(
+    ("tensor", "value"),
+    [
+        (EagerTensor(np.float32(0.25)), 0.25),
+        (EagerTensor(np.array([0.25], "float32")), 0.25),
+        (EagerTensor(np.int64(3), "int64"), 3),
+        (EagerTensor(np.bool_(True), "bool"), True),
+    ],
+)
+def test_scalars_without_item_are_numbers(tensor: Any, value: object) -> None:
+    """U41: a loss as TensorFlow gives it is a number in the document, not a summary."""
+    assert scalar(tensor) == value
+    _, document = encode(Event(20, "step", "app", {"ml.metrics.loss": tensor, "x": tensor}))
+    assert document["ml"]["metrics"]["loss"] == value
+    assert document["labels"]["x"] == {True: "true"}.get(value is True, str(value))
+
+
+def test_a_tensor_of_one_text_is_that_text() -> None:
+    """U41: so that redaction sees it as it sees any other text, and not inside the summary of an array."""
+    _, document = encode(Event(20, "step", "app", {"x": EagerTensor(b"a word", "string")}))
+    assert document["labels"]["x"] == "a word"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", ["torch", "tensorflow"])
+def test_real_scalars_and_summaries(library: str) -> None:
+    """U41: the libraries themselves, where they are installed: scalars, NaN counts, gradients, half precision."""
+    module = pytest.importorskip(library)
+    make = module.tensor if library == "torch" else module.constant
+    fields: dict[object, object] = {
+        "ml.metrics.loss": make(0.25),
+        "x": make([1.0, float("nan"), 3.0]),
+        "ml.step": make(7),
+        "half": module.ones(3, dtype=module.bfloat16),
+    }
+    _, document = encode(Event(20, "step", "app", fields))
+    assert document["ml"]["metrics"]["loss"] == 0.25
+    assert document["ml"]["step"] == 7
+    assert "float32[3]" in document["labels"]["x"]
+    assert "nan=1" in document["labels"]["x"]
+    assert "bfloat16[3]" in document["labels"]["half"]
