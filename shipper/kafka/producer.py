@@ -16,9 +16,11 @@ from shipper.record import RecordBatch
 
 __all__ = ["Acknowledged", "Message", "Outcome", "Producer", "ProducerClient"]
 
-_BLOCK_RECORDS = 1000
 _BLOCK_BYTES = 700 << 10
 """Of payload, before compression: with keys and headers it fits a topic of Kafka's own limit, compressed or not."""
+_BYTES_OF_A_RECORD = 700
+_EXPECTED_SHRINKING = 2
+"""JSON shrinks by far more. Where it does not, the broker may refuse a block, and it is sent again in halves."""
 
 
 class ProducerClient(Protocol):
@@ -58,7 +60,8 @@ class Producer:
         self._max_message_bytes = max_message_bytes or settings.max_record_bytes
         self.client = writing_client(settings)
         self._producer = _make(self.client, settings, client_id, self._max_message_bytes)
-        self._limits = BlockLimits(_BLOCK_RECORDS, _BLOCK_BYTES, self._max_message_bytes)
+        block_bytes = _BLOCK_BYTES * (1 if settings.compression == "none" else _EXPECTED_SHRINKING)
+        self._limits = BlockLimits(block_bytes // _BYTES_OF_A_RECORD, block_bytes, self._max_message_bytes)
 
     @property
     def max_message_bytes(self) -> int:

@@ -132,6 +132,15 @@ def test_too_large_ones_do_not_harm_their_neighbours(stack: RunningStack, client
         assert len(values) == len(kept)
 
 
+def test_what_does_not_shrink_fits_all_the_same(stack: RunningStack, client: str) -> None:
+    """Records that no compression makes smaller, more than one batch of the topic may hold: sent in parts, each stored once."""
+    with own_topics(stack, client=client) as kafka:
+        payloads = [b"%06d" % n + os.urandom(900) for n in range(1600)]
+        assert sent(kafka, batch_of(*payloads)) == {}
+        values = [record.value or b"" for record in read_topic(kafka)]
+        assert sorted(values) == payloads
+
+
 def test_times_of_no_calendar_are_refused_alone(stack: RunningStack, client: str) -> None:
     """An event time that no index can be named after is refused for good; it stops nobody."""
     with own_topics(stack, client=client) as kafka:
