@@ -7,6 +7,7 @@ shipping thread, so a server that forks its workers right after its first line w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from types import TracebackType
@@ -35,20 +36,34 @@ class Loading:
 
     def before_fork(self) -> None:
         """Wait until no other thread imports."""
-        self._forks.is_held = self._lock.acquire(timeout=_PATIENCE_S)
+        is_held = self._lock.acquire(timeout=_PATIENCE_S)
+        # A stack: a signal handler may fork inside of a fork's own hooks.
+        self._forks.held = (*self._held(), is_held)
 
     def after_fork(self) -> None:
         """In the parent: let others import."""
-        if getattr(self._forks, "is_held", False):
-            self._forks.is_held = False
-            self._lock.release()
+        if self._pop():
+            with contextlib.suppress(
+                RuntimeError
+            ):  # another one than was taken, in the child of such a handler
+                self._lock.release()
 
     def after_fork_in_child(self) -> None:
         """In the child: whoever held it is not here, unless it is this very thread, which then goes on."""
-        if getattr(self._forks, "is_held", False):
-            self.after_fork()  # it was this thread's, and is free now, or still held by its own import
+        if self._pop():
+            with contextlib.suppress(RuntimeError):
+                self._lock.release()
         else:
             self._lock = threading.RLock()
+
+    def _held(self) -> tuple[bool, ...]:
+        held: tuple[bool, ...] = getattr(self._forks, "held", ())
+        return held
+
+    def _pop(self) -> bool:
+        held = self._held()
+        self._forks.held = held[:-1]
+        return held[-1:] == (True,)
 
 
 LOADING: Final = Loading()

@@ -52,6 +52,20 @@ def test_a_fork_inside_an_own_import() -> None:
         pass
 
 
+def test_a_fork_inside_the_hooks_of_another() -> None:
+    """A signal handler that forks while its thread is forking leaves the lock as it was: free."""
+    loading = Loading()
+    loading.before_fork()
+    loading.before_fork()
+    loading.after_fork()
+    loading.after_fork()
+    free: list[bool] = []
+    thread = threading.Thread(target=lambda: free.append(loading._lock.acquire(timeout=5)))
+    thread.start()
+    thread.join()
+    assert free == [True]
+
+
 def test_a_fork_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fork that cannot wait any longer goes on, and its child has a lock of its own."""
     monkeypatch.setattr("shipper.loading._PATIENCE_S", 0.05)
