@@ -187,3 +187,29 @@ def test_other_documents_have_one_fate(changes: dict[str, Any]) -> None:
 def test_hostile_values_have_one_fate(value: bytes) -> None:
     """U35: the known ways to break a bulk request; the neighbours' lines are what they are without it."""
     assert check([canonical(), value, canonical()]) in ([1], [])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"event": {"id": ID, "dataset": "ml.nobody"}},
+        {"event": {"id": "", "dataset": "ml.app"}},
+        {"event": {"id": "x" * 513, "dataset": "ml.app"}},
+        {"event": {"id": ID, "dataset": "ml.app", "ingested": ""}},
+        {"event.ingested": ""},
+        {"data_stream": {"namespace": "Team"}},
+        {"data_stream": {"namespace": "a-b"}},
+        {"@timestamp": "2026-11-21T12:00:00.000001Z"},
+        {"@timestamp": "2026-08-23T10:59:59.999999Z"},
+        {"@timestamp": "2026-11-21 10:11:12.123456Z"},
+    ],
+)
+def test_what_only_the_exact_way_may_decide_goes_there(changes: dict[str, Any]) -> None:
+    """Undeclared datasets, odd namespaces, ids and times are never taken the usual way, whatever went before."""
+    assert check([canonical(), canonical(changes), canonical()]) == [1]
+
+
+@pytest.mark.parametrize("time", ["2026-11-21T12:00:00.000000Z", "2026-08-23T11:00:00.000000Z"])
+def test_the_limits_themselves_go_the_usual_way(time: str) -> None:
+    """Exactly an hour ahead and exactly 90 days back are as usual as now."""
+    assert check([canonical({"@timestamp": time})]) == []
