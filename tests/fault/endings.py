@@ -214,11 +214,14 @@ def forked_beside_threads() -> None:
 def forked_in_a_signal_handler() -> None:
     """Forks inside of logging calls: the child goes on in the call that was interrupted."""
     children: list[int] = []
+    is_forking: list[int] = []
     parent = os.getpid()
 
     def fork(*_arguments: object) -> None:
-        if os.getpid() == parent and len(children) < 12:
+        if os.getpid() == parent and len(children) < 12 and not is_forking:
+            is_forking.append(1)  # on a slow machine the next alarm comes while this one still forks
             child = os.fork()
+            is_forking.clear()
             if child == 0:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 signal.signal(signal.SIGALRM, signal.SIG_DFL)
