@@ -15,8 +15,8 @@ import pytest
 
 import shipper
 from shipper.clock import ManualClock
-from shipper.emit import ShipperHandler
 from shipper.config import SpoolSettings
+from shipper.emit import ShipperHandler
 from shipper.testing import capture
 from tests.unit.emit.destination import MemoryDestination
 from tests.unit.emit.spooled import documents_under
