@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from shipper.config import KafkaSettings
 from shipper.errors import TransportError
 from shipper.kafka.confluent import Troubles, confluent_options
-from shipper.kafka.consumed import ConsumedRecord, headers_by_name
+from shipper.kafka.consumed import METADATA_MAX_AGE_MS, ConsumedRecord, headers_by_name
 
 _FETCH_BYTES: Final = 8 << 20
 _QUEUE_KIB: Final = 32 << 10
@@ -189,6 +189,7 @@ def _group_options(group: str, session_timeout_s: float) -> dict[str, Any]:
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
         "allow.auto.create.topics": False,
+        "topic.metadata.refresh.interval.ms": METADATA_MAX_AGE_MS,
         "session.timeout.ms": session_ms,
         "heartbeat.interval.ms": round(session_ms / 5),
         "max.poll.interval.ms": max(300_000, session_ms),

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
+
+METADATA_MAX_AGE_MS: Final = 10_000
+"""After so long a member of a group looks whether the topic has other partitions than it knows. The clients' own
+five minutes are as long as records wait whose partition was not known yet when the group came together."""
 
 
 class ConsumedRecord(NamedTuple):

@@ -13,7 +13,7 @@ from kafka.structs import OffsetAndMetadata
 from shipper.config import KafkaSettings
 from shipper.errors import TransportError
 from shipper.kafka.connection import client_options, open_client
-from shipper.kafka.consumed import ConsumedRecord, headers_by_name
+from shipper.kafka.consumed import METADATA_MAX_AGE_MS, ConsumedRecord, headers_by_name
 from shipper.kafka.failure import to_transport_error
 
 _COMMIT_TIMEOUTS: Final = 1.0
@@ -50,6 +50,7 @@ class PythonConsumer:
                 "enable_auto_commit": False,
                 "auto_offset_reset": "earliest",
                 "max_poll_records": max_records,
+                "metadata_max_age_ms": METADATA_MAX_AGE_MS,
                 "max_partition_fetch_bytes": _FETCH_BYTES,
                 "session_timeout_ms": round(session_timeout_s * 1000),
                 "heartbeat_interval_ms": round(session_timeout_s * 1000 / 5),
