@@ -108,7 +108,7 @@ def _spools(settings: Settings, notes: list[str]) -> dict[str, SpoolLook]:
     root = settings.spool.directory
     here = destination_name(settings.ship, settings.kafka)
     found: dict[str, SpoolLook] = {}
-    foreign = 0
+    foreign = unknown = 0
     try:
         for folder in survey(root):
             if folder.meta.namespace != settings.namespace or folder.meta.destination not in ("", here):
@@ -116,10 +116,19 @@ def _spools(settings: Settings, notes: list[str]) -> dict[str, SpoolLook]:
                 continue
             evicted = [(one.first, one.last) for one in folder.tombstones if one.reason == EVICTED]
             found[folder.meta.producer_id] = SpoolLook(
-                folder.last, folder.is_alive, Ranges(folder.waiting), Ranges(evicted)
+                folder.last,
+                folder.is_alive,
+                Ranges(folder.waiting),
+                Ranges(evicted),
+                folder.dropped or {},
             )
+            unknown += folder.dropped is None
     except OSError as error:
         notes.append(f"The spools under {root} could not be read: {error.strerror or error}.")
+    if unknown:
+        notes.append(
+            f"{unknown} spool folders do not tell what they refused: that is known by heartbeats alone."
+        )
     if foreign:
         notes.append(f"{foreign} spool folders belong to another namespace or Kafka and were left out.")
     return found
@@ -138,8 +147,8 @@ def _notes(books: Sequence[ProducerBooks]) -> Iterator[str]:
         yield f"{count} producers with gaps run {where}: what waits in their spools there was not seen."
     if any(book.missing and not book.is_spool_seen and book.host == here for book in books):
         yield "Some producers with gaps ran on this host and have no folder under spool.directory any more."
-    if any(book.dropped for book in books):
-        yield "Drops without a number are counted as of each producer's last heartbeat."
+    if any(book.dropped and not book.is_spool_seen and book.host != here for book in books):
+        yield "Drops without a number, of processes that live on other hosts, are counted as of their last heartbeat."
 
 
 def _document(

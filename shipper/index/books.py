@@ -28,12 +28,14 @@ class SpoolLook:
         is_alive: its writer lived.
         waiting: sequences of the records in it.
         evicted: sequences that it gave up for newer ones.
+        dropped: what its writer gave up, by reason; empty also where the folder does not tell.
     """
 
     last: int
     is_alive: bool
     waiting: Ranges
     evicted: Ranges
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Told:
 
     Attributes:
         service, host: names, "" where no document says them.
-        dropped: its own last count of drops, by reason.
+        dropped: its own last count of drops, by reason, or what was said in its name at its folder's end.
     """
 
     service: str = ""
@@ -137,8 +139,9 @@ def book(producer_id: str, seen: Seen) -> ProducerBooks:
         in_spool = spool.waiting.up_to(last) - found
         evicted = spool.evicted.up_to(last) - found - in_spool
     missing = Ranges([(1, last)]) - found - in_spool - evicted
-    dropped = {reason: count for reason, count in seen.told.dropped.items() if count and reason != EVICTED}
-    untold = seen.told.dropped.get(EVICTED, 0) - len(evicted)
+    told = _told(seen)
+    dropped = {reason: count for reason, count in told.items() if count and reason != EVICTED}
+    untold = told.get(EVICTED, 0) - len(evicted)
     if missing and untold >= len(missing):
         # Its folder, and with it the list of what made room, is gone; its own count explains the gap all the same.
         evicted, missing = evicted | missing, Ranges()
@@ -160,3 +163,11 @@ def book(producer_id: str, seen: Seen) -> ProducerBooks:
         is_spool_seen=spool is not None,
         is_alive=is_open,
     )
+
+
+def _told(seen: Seen) -> dict[str, int]:
+    """Return the producer's own counts: all only rise, so the higher of two is the newer."""
+    told = dict(seen.told.dropped)
+    for reason, count in (seen.spool.dropped if seen.spool is not None else {}).items():
+        told[reason] = max(count, told.get(reason, 0))
+    return told

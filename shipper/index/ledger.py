@@ -193,7 +193,8 @@ def _watching(rows: Iterable[tuple[str, int]], doubled: set[int]) -> Iterator[in
 def _rows(client: ElasticClient, pattern: str, query: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """Yield producer and sequence of each document, sorted by both."""
     fields = ("agent.ephemeral_id", "event.sequence")
-    numbered = [{"exists": {"field": name}} for name in fields]
+    # Above 0: what was said in a producer's name when its folder went is none of its records.
+    numbered = [{"exists": {"field": fields[0]}}, {"range": {fields[1]: {"gt": 0}}}]
     hits = read_all(
         client,
         pattern,

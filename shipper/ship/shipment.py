@@ -12,6 +12,7 @@ from shipper.observe.health import Health
 from shipper.observe.report import Reporter
 from shipper.ship.batch import BatchLimits
 from shipper.ship.dead_letter import DeadLetters, Refusal
+from shipper.ship.last_record import last_record
 from shipper.ship.retry import Backoff
 from shipper.ship.sink import Sink
 from shipper.ship.window import Window
@@ -58,7 +59,7 @@ class Shipment:
         self._failed_at_s = float("-inf")
         self._delay_s = 0.0
         self._settled: Position | None = None
-        self._is_end_accounted = False
+        self._is_end_accounted = self._is_last_said = False
 
     @property
     def is_cut_off(self) -> bool:
@@ -90,6 +91,7 @@ class Shipment:
         except SpoolUnreadable as unreadable:
             error = unreadable  # what was read before can still go
         if not self._window.open_records:
+            error = error or self._say_last()
             return None if error is None else self._after(error)
         wait_s = 0.0 if is_urgent else self._wait_s(now_s)
         if wait_s > 0:
@@ -172,6 +174,29 @@ class Shipment:
             if settled.failed:
                 self._counters.count_retries(settled.failed)
         return self._bury() or trouble
+
+    def _say_last(self) -> ShipperError | None:
+        """In a dead producer's name, tell what it gave up before its folder goes; return why that must wait, or None.
+
+        Of no use to the counters: it is none of the producer's records.
+        """
+        if self._is_last_said or len(self._window) or self._settled is not None:
+            return None
+        shipping = self._shipping
+        try:
+            record = last_record(self.reader, shipping.reporter) if self.reader.is_finished() else None
+            if record is None:
+                return None
+        except SpoolUnreadable as unreadable:
+            return unreadable
+        error = shipping.sink.send([record])[0].error
+        if error is not None and not error.retriable:
+            refusal = Refusal(record, error, f"{self.reader.producer_id}/drops")
+            error = shipping.dead_letters.write([refusal])[0].error
+        if error is None:
+            self._is_last_said = True
+            self._after(None)
+        return error
 
     def _bury(self) -> ShipperError | None:
         """Write what was refused to the dead letters; return why that is not possible now, or None."""

@@ -16,6 +16,9 @@ from typing import Any, Final
 from shipper.spool.checkpoint import FILE_NAME as CHECKPOINT
 from shipper.spool.checkpoint import START, Position, encode_file
 from shipper.spool.disk import Disk
+from shipper.spool.drops import FILE_BYTES as DROPS_BYTES
+from shipper.spool.drops import FILE_NAME as DROPS
+from shipper.spool.drops import empty_file
 from shipper.spool.end import encode_end
 from shipper.spool.lock import FolderLock, is_held, try_lock
 
@@ -66,12 +69,13 @@ def list_segments(directory: Path) -> list[int]:
 
 
 def create_folder(
-    root: Path, meta: SpoolMeta, disk: Disk, acknowledged: Position = START
+    root: Path, meta: SpoolMeta, disk: Disk, acknowledged: Position = START, drops: bytes = b""
 ) -> tuple[Path, FolderLock]:
     """Make the folder of a new producer with its lock held; it appears under its name only when complete.
 
     Args:
         acknowledged: where its first reader starts.
+        drops: what its writer has given up already, see `DropTally.content`; empty: nothing.
 
     Raises:
         OSError: the root cannot be made or written to, or the folder exists, or (a repeat helps) another
@@ -91,6 +95,7 @@ def create_folder(
         # Their room is taken now, so that a full disk cannot keep a reader from acknowledging.
         disk.store(lock.descriptor, encode_end(1), 0)
         disk.write_file(prepared / CHECKPOINT, encode_file(acknowledged), durable=False)
+        _write_drops(prepared / DROPS, drops or empty_file(), disk)
         disk.write_file(prepared / META, _encode_meta(meta), durable=False)
         prepared.rename(directory)
     except BaseException:
@@ -98,6 +103,16 @@ def create_folder(
         shutil.rmtree(prepared, ignore_errors=True)
         raise
     return directory, lock
+
+
+def _write_drops(path: Path, content: bytes, disk: Disk) -> None:
+    descriptor = disk.create(path)
+    try:
+        # Allocated before it is written, as a segment is: it may be mapped.
+        disk.allocate(descriptor, 0, DROPS_BYTES)
+        disk.store(descriptor, content, 0)
+    finally:
+        os.close(descriptor)
 
 
 def _encode_meta(meta: SpoolMeta) -> bytes:

@@ -10,6 +10,7 @@ from pathlib import Path
 from shipper.spool.checkpoint import START, read_checkpoint
 from shipper.spool.directory import list_segments, segment_path
 from shipper.spool.disk import Disk
+from shipper.spool.drops import DropTally
 from shipper.spool.lock import is_same_file
 from shipper.spool.policy import DropReason
 from shipper.spool.tombstones import Tombstone, forget, merge, write_tombstones
@@ -21,9 +22,10 @@ class Evictor:
     It knows the first sequence of each segment because its writer made them all.
     """
 
-    def __init__(self, directory: Path, disk: Disk, *, durable: bool) -> None:
+    def __init__(self, directory: Path, disk: Disk, tally: DropTally, *, durable: bool) -> None:
         self._directory = directory
         self._disk = disk
+        self._tally = tally
         self._durable = durable
         self._first_sequences: dict[int, int] = {}
         self._tombstones: tuple[Tombstone, ...] = ()
@@ -80,6 +82,7 @@ class Evictor:
         self._is_untold = True
         # The explanation first, so that no reader meets an unexplained gap.
         self._tell()
+        self._tally.announce(DropReason.EVICTED, last_sequence - first + 1)
         self._disk.unlink(path)
         return last_sequence - first + 1
 

@@ -18,6 +18,7 @@ from shipper.spool.directory import (
     remove_folder,
 )
 from shipper.spool.disk import FULL, Disk
+from shipper.spool.drops import DropTally
 from shipper.spool.end import encode_end
 from shipper.spool.eviction import Evictor
 from shipper.spool.filesystem import is_safe_to_map
@@ -50,6 +51,7 @@ class WriterFolder:
         policy: SpoolPolicy,
         clock: Clock,
         disk: Disk,
+        tally: DropTally,
         *,
         number: int = 0,
         next_sequence: int = 1,
@@ -64,17 +66,21 @@ class WriterFolder:
         self.syncs = Syncs(policy, clock, next_sequence)
         self._is_mapped = policy.writes == "mapped" or (policy.writes == "auto" and is_safe_to_map(directory))
         self._room = Room(directory, policy, clock, disk)
-        self._evictor = Evictor(directory, disk, durable=self.syncs.is_durable)
+        self._tally = tally
+        tally.attach(directory, is_mapped=self._is_mapped)
+        self._evictor = Evictor(directory, disk, tally, durable=self.syncs.is_durable)
         self._number = number
         self._sealed_bytes = 0
         self._acknowledged = START.sequence
         self._look_at_s = float("-inf")
 
     @classmethod
-    def open(cls, root: Path, policy: SpoolPolicy, meta: SpoolMeta, clock: Clock, disk: Disk) -> Self:
-        """Make the folder. Raises OSError."""
-        directory, lock = _create(root, meta, disk, START)
-        return cls(directory, lock, policy, clock, disk)
+    def open(
+        cls, root: Path, policy: SpoolPolicy, meta: SpoolMeta, clock: Clock, disk: Disk, tally: DropTally
+    ) -> Self:
+        """Make the folder; from here on `tally` counts into it. Raises OSError."""
+        directory, lock = _create(root, meta, disk, START, tally)
+        return cls(directory, lock, policy, clock, disk, tally)
 
     def replace(self, meta: SpoolMeta) -> Self:
         """Make the folder once more after somebody took it away; numbers and sequences go on.
@@ -83,13 +89,14 @@ class WriterFolder:
         """
         self.release()
         acknowledged = Position(self._number, 0, self._acknowledged)
-        directory, lock = _create(self.directory.parent, meta, self._disk, acknowledged)
+        directory, lock = _create(self.directory.parent, meta, self._disk, acknowledged, self._tally)
         folder = type(self)(
             directory,
             lock,
             self._policy,
             self._clock,
             self._disk,
+            self._tally,
             number=self._number,
             next_sequence=self.tail.next_sequence,
         )
@@ -261,11 +268,12 @@ class WriterFolder:
                 self.tail.check()
 
     def close(self) -> None:
-        """Sync by policy, release everything; remove the folder if nothing was ever stored. Never raises OSError."""
+        """Sync by policy, release everything; remove the folder if it tells of nothing. Never raises OSError."""
         self._seal()
         self.note_end()
         with contextlib.suppress(OSError):
-            if self.tail.next_sequence == 1 and not list_segments(self.directory):
+            is_empty = self.tail.next_sequence == 1 and not self._tally.counts
+            if is_empty and not list_segments(self.directory):
                 lease = try_lock(self.directory / READER_LOCK)
                 if lease is not None:
                     remove_folder(self.directory)
@@ -276,11 +284,14 @@ class WriterFolder:
         """Close all descriptors, and nothing else: all that a forked child may do."""
         if isinstance(self.tail, SegmentTail):
             self.tail.release()
+        self._tally.release()
         self._lock.release()
 
 
-def _create(root: Path, meta: SpoolMeta, disk: Disk, acknowledged: Position) -> tuple[Path, FolderLock]:
+def _create(
+    root: Path, meta: SpoolMeta, disk: Disk, acknowledged: Position, tally: DropTally
+) -> tuple[Path, FolderLock]:
     try:
-        return create_folder(root, meta, disk, acknowledged)
+        return create_folder(root, meta, disk, acknowledged, tally.content)
     except FileNotFoundError:  # swept away half made; see `create_folder`
-        return create_folder(root, meta, disk, acknowledged)
+        return create_folder(root, meta, disk, acknowledged, tally.content)

@@ -21,6 +21,7 @@ from shipper.spool.directory import (
     writer_is_alive,
 )
 from shipper.spool.disk import Disk
+from shipper.spool.drops import FolderDrops, read_drops
 from shipper.spool.end import read_end
 from shipper.spool.frame import Frame, FrameKind, tombstone_first
 from shipper.spool.lock import FolderLock, try_lock
@@ -80,6 +81,11 @@ class SpoolReader:
     def acknowledged(self) -> Position:
         """Everything up to here is settled."""
         return self._acknowledged
+
+    @property
+    def drops(self) -> FolderDrops | None:
+        """What the writer gave up, by its last word; None where that is not known."""
+        return read_drops(self.directory)
 
     @property
     def has_unacknowledged(self) -> bool:

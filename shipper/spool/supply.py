@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from shipper.clock import Clock
 from shipper.spool.directory import SpoolMeta
 from shipper.spool.disk import FULL, Disk
+from shipper.spool.drops import DropTally
 from shipper.spool.folder import WriterFolder
 from shipper.spool.frame import PAYLOAD_MAX_BYTES
 from shipper.spool.policy import KEPT_PERCENT, DropReason, SpoolPolicy
@@ -48,9 +49,10 @@ class Supply:
         meta: SpoolMeta,
         clock: Clock,
         disk: Disk,
+        tally: DropTally,
         drop: Callable[[DropReason, int], None],
     ) -> None:
-        """`drop` is told of records that were stored and made room for others."""
+        """`drop` is told of records that were stored and made room for others; `tally` counts into the folder."""
         self.folder: WriterFolder | None = None
         self.trouble = ""
         self._root = root
@@ -58,6 +60,7 @@ class Supply:
         self._meta = meta
         self._clock = clock
         self._disk = disk
+        self._tally = tally
         self._drop = drop
         self._next_open_s = 0.0
         # By rank: what is refused to debug says nothing of an error.
@@ -140,7 +143,9 @@ class Supply:
             return None
         self._next_open_s = now_s + _REOPEN_S
         try:
-            self.folder = WriterFolder.open(self._root, self._policy, self._meta, self._clock, self._disk)
+            self.folder = WriterFolder.open(
+                self._root, self._policy, self._meta, self._clock, self._disk, self._tally
+            )
         except OSError as error:
             self.trouble = f"the spool folder {self._root} cannot be used ({error.strerror or error})"
             return None
@@ -164,6 +169,7 @@ class Supply:
     def abandon_in_child(self) -> None:
         """In a forked child: close what was inherited, and let nothing go on that the fork interrupted."""
         self._disk.veto = -1
+        self._tally.abandon_in_child()
         folder, self.folder = self.folder, None
         if folder is not None:
             folder.release()

@@ -7,7 +7,7 @@ therefore be seen here and on the topic as well, and never in neither place.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ from shipper.spool.directory import (
     segment_path,
     writer_is_alive,
 )
+from shipper.spool.drops import read_drops
 from shipper.spool.end import read_end
 from shipper.spool.frame import FrameKind
 from shipper.spool.segment import HEADER_BYTES, READABLE, SegmentReader
@@ -47,6 +48,7 @@ class FolderSurvey:
         oldest_us: event time of the first of them, microseconds since the epoch; None if none waits.
         size_bytes: of its segments, as far as they are written or allocated.
         tombstones: ranges that were evicted, as far as the folder still tells.
+        dropped: records given up by the writer, by reason; None where that is not known.
     """
 
     meta: SpoolMeta
@@ -57,6 +59,7 @@ class FolderSurvey:
     oldest_us: int | None
     size_bytes: int
     tombstones: tuple[Tombstone, ...]
+    dropped: Mapping[str, int] | None
 
     @property
     def waiting_count(self) -> int:
@@ -99,6 +102,7 @@ def survey_folder(directory: Path, *, only_first: bool = False) -> FolderSurvey:
             break
     # After the frames: what made room while we looked has been noted by now.
     tombstones = read_tombstones(directory)
+    drops = read_drops(directory)
     noted = read_end(directory / WRITER_LOCK) - 1
     seen = max((last for _, last in waiting), default=0)
     buried = max((tombstone.last for tombstone in tombstones), default=0)
@@ -111,6 +115,7 @@ def survey_folder(directory: Path, *, only_first: bool = False) -> FolderSurvey:
         oldest_us,
         folder_bytes(directory),
         tombstones,
+        None if drops is None else drops.counts,
     )
 
 

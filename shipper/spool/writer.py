@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from crc32c import crc32c
 from shipper.clock import Clock
 from shipper.spool.directory import PRODUCER_ID_PATTERN, SpoolMeta
 from shipper.spool.disk import Disk
+from shipper.spool.drops import DropTally
 from shipper.spool.frame import HEAD_BYTES, MAGIC, frame_tag, tag_level
 from shipper.spool.frame import pack_head as _pack_head
 from shipper.spool.frame import pack_order as _pack_order
@@ -59,13 +59,13 @@ class SpoolWriter:
         self._stamp_start, self._stamp_middle, self._stamp_end = stamp.split(b"%d")
         self._clock = clock
         self._on_drop = on_drop
-        self._supply = Supply(root, policy, meta, clock, disk, self._drop)
+        self._tally = DropTally(clock, disk)
+        self._supply = Supply(root, policy, meta, clock, disk, self._tally, self._drop)
         self._lock = threading.Lock()
         self._is_locked = self._lock.locked
         self._tail = Tail(1)
         self._is_synced = policy.fsync != "never"
         self._is_closed = False
-        self._drops: Counter[str] = Counter()
         self._patience = Patience(policy, clock)
 
     @classmethod
@@ -122,7 +122,7 @@ class SpoolWriter:
     @property
     def drops(self) -> Mapping[str, int]:
         """How many records were dropped, by reason."""
-        return dict(self._drops)
+        return self._tally.counts
 
     @property
     def trouble(self) -> str:
@@ -221,7 +221,7 @@ class SpoolWriter:
         return refusal
 
     def _drop(self, reason: DropReason, count: int = 1) -> None:
-        self._drops[reason] += count
+        self._tally.add(reason, count)
         self._on_drop(reason._value_, count)  # as `value`, without its property
 
     def sync_if_due(self) -> None:
