@@ -127,29 +127,34 @@ class DropTally:
     def add(self, reason: DropReason, count: int = 1) -> None:
         """Count. Never raises OSError; once it has returned, the count survives the death of the process."""
         place, at, salt = _PLACES[reason]
-        self._counts[place] += count
-        self._store(place, at, salt)
-        if not self._counts[place] % _LOOK_EVERY:
+        counts, now_us = self._counts, self._clock.now_us()
+        counts[place] += count
+        # One statement, one line: it stores the newest count into the newest image, whoever comes before or behind it.
+        _pack_into(self._image, at, (n := counts[place]) << _CHECK_BITS | n % _PRIME ^ salt, now_us)
+        if self._file is not None:
+            self._write(at)
+        elif not n % _LOOK_EVERY:
             self._look()
 
     def announce(self, reason: DropReason, count: int) -> None:
         """Say in the file what `add` is about to count: for what must not happen untold. Never raises OSError."""
         place, at, salt = _PLACES[reason]
-        self._store(place, at, salt, count)
-
-    def _store(self, place: int, at: int, salt: int, more: int = 0) -> None:
         counts, now_us = self._counts, self._clock.now_us()
-        # One statement, one line: it stores the newest count into the newest image, whoever comes before or behind it.
-        _pack_into(self._image, at, (n := counts[place] + more) << _CHECK_BITS | n % _PRIME ^ salt, now_us)
+        _pack_into(self._image, at, (n := counts[place] + count) << _CHECK_BITS | n % _PRIME ^ salt, now_us)
         if self._file is not None:
             self._write(at)
 
     def _write(self, at: int) -> None:
         end = at + _SLOT.size
-        with self._turns, contextlib.suppress(OSError):
+        with self._turns:
             while (file := self._file) is not None:
                 slot = bytes(self._image[at:end])
-                self._disk.store(file.number, slot, at)
+                try:
+                    self._disk.store(file.number, slot, at)
+                except (
+                    OSError
+                ):  # a disk without room for what it has already (copy on write): the next one tells
+                    return
                 if slot == self._image[at:end]:  # else a signal handler counted meanwhile
                     return
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -58,6 +59,20 @@ shipper.configure(service="dying", ship={"mode": "agent"})
 log = shipper.get_logger("app")
 for number in range(100):
     log.info("number %d", number)
+os.kill(os.getpid(), 9)
+"""
+
+_REFUSED = """
+import os, shipper, sys
+pipeline = shipper.configure(
+    service="refused", spool={"max_bytes": 1 << 18, "free_space_floor_bytes": 0, "when_full": sys.argv[1]},
+    ship={"mode": "agent"}, **({"health": {"heartbeat_s": 0}} if sys.argv[2] == "off" else {}),
+)
+log = shipper.get_logger("app")
+for _ in range(int(sys.argv[3])):
+    log.info("x" * 1000)
+counts = pipeline.counts()
+print(counts.emitted, counts.dropped.get("spool_full", 0), counts.dropped.get("evicted", 0), flush=True)
 os.kill(os.getpid(), 9)
 """
 
@@ -143,10 +158,10 @@ def test_drops_spools_and_the_dead_are_in_the_books(stage: KafkaStage, tmp_path:
     assert evicted > 0
     before = host.books()
     assert before["balanced"], before
-    # The refused ones are told by a heartbeat that waits in the spool as well, so they are not known yet.
+    # A heartbeat that tells of the refused ones waits in the spool as well: their folder says it until then.
     waiting = emitted - refused + emitted_too - evicted + 100
     assert before["totals"]["waiting"] == waiting, before
-    assert before["totals"]["dropped"] == {"evicted": evicted}
+    assert before["totals"]["dropped"] == {"spool_full": refused, "evicted": evicted}
     done = CliRunner().invoke(app, ["agent", "--once"], env=host.environment)
     assert done.exit_code == 0, done.output
     assert host.books()["totals"]["waiting"] == waiting
@@ -164,3 +179,52 @@ def test_drops_spools_and_the_dead_are_in_the_books(stage: KafkaStage, tmp_path:
         "doubled": 0,
         "moving": 0,
     }
+
+
+def test_what_a_killed_process_refused_is_known(stage: KafkaStage, tmp_path: Path) -> None:
+    """U25: killed by SIGKILL after thousands of refusals or evictions that no heartbeat told of: the books have each of them.
+
+    By the spool folder while it exists, by the record in the dead process's name afterwards, and an adopter that died
+    between the two, and so sent it twice, changes nothing.
+    """
+    host = Host(stage, tmp_path)
+    told = []
+    for when_full, heartbeat in (("drop_newest", "off"), ("drop_newest", "on"), ("drop_oldest", "off")):
+        process = host.start(_REFUSED, when_full, heartbeat, "4000")
+        output, errors = process.communicate(timeout=60)
+        assert process.returncode == -9, errors
+        told.append([int(number) for number in output.split()])
+    emitted, refused, evicted = (sum(column) for column in zip(*told, strict=True))
+    assert told[0][1] > 2500
+    assert told[2][2] > 2500
+    dropped = {"spool_full": refused, "evicted": evicted}
+    before = host.books()
+    assert before["balanced"], before
+    assert before["totals"]["emitted"] == emitted
+    assert before["totals"]["dropped"] == dropped
+    aside = tmp_path.with_name(tmp_path.name + "-aside")
+    shutil.copytree(tmp_path, aside)
+    done = CliRunner().invoke(app, ["agent", "--once"], env=host.environment)
+    assert done.exit_code == 0, done.output
+    assert list(tmp_path.glob("*/meta.json")) == []
+    for folder in aside.glob("*/drops"):  # as an adopter leaves it that dies before the removal
+        shutil.copytree(folder.parent, tmp_path / folder.parent.name)
+    done = CliRunner().invoke(app, ["agent", "--once"], env=host.environment)
+    assert done.exit_code == 0, done.output
+    with stage.indexer() as indexer:
+        indexer.run_until_idle(0.3)
+    after = host.books("--at-rest")
+    assert after["balanced"], after
+    assert after["not_seen"] == []
+    assert after["totals"] == {
+        "emitted": emitted,
+        "stored": emitted - refused - evicted,
+        "dead_lettered": 0,
+        "dropped": dropped,
+        "waiting": 0,
+        "missing": 0,
+        "doubled": 0,
+        "moving": 0,
+    }
+    health = f"logs-ml.health-{stage.namespace}-*"
+    assert stage.client.count(health, {"term": {"event.action": "last-words"}}) == 3
