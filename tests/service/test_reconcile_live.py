@@ -65,7 +65,7 @@ os.kill(os.getpid(), 9)
 _REFUSED = """
 import os, shipper, sys
 pipeline = shipper.configure(
-    service="refused", spool={"max_bytes": 1 << 18, "free_space_floor_bytes": 0, "when_full": sys.argv[1]},
+    service="refused", spool={"max_bytes": 1 << 20, "free_space_floor_bytes": 0, "when_full": sys.argv[1]},
     ship={"mode": "agent"}, **({"health": {"heartbeat_s": 0}} if sys.argv[2] == "off" else {}),
 )
 log = shipper.get_logger("app")
