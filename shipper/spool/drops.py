@@ -22,11 +22,12 @@ from shipper.spool.policy import DropReason
 
 FILE_NAME: Final = "drops"
 FILE_BYTES: Final = 4096
-_HEADER: Final = struct.Struct("<8sQ")
+_HEADER: Final = struct.Struct("=8sQ")
 _MAGIC: Final = b"SHIPDRP1"
 _VERSION: Final = 1
-_SLOT: Final = struct.Struct("<QQ")
-_SLOTS_AT: Final = 64
+_WORD_BYTES: Final = 8
+_SLOT: Final = struct.Struct("=QQ")
+_FIRST: Final = 8
 _CHECK_BITS: Final = 16
 _PRIME: Final = 65521
 """The largest below 2^16: whatever single bit of a count flips, the rest of the division by it changes."""
@@ -34,11 +35,9 @@ _LOOK_EVERY: Final = 256
 
 _REASONS: Final = tuple(DropReason)
 _PLACES: Final = {
-    reason: (place, _SLOTS_AT + place * _SLOT.size, 0x5A17 + place) for place, reason in enumerate(_REASONS)
+    reason: (place, _FIRST + 2 * place, 0x5A17 + place) for place, reason in enumerate(_REASONS)
 }
-"""By reason: its number, where its slot is, and what its check is salted with: so that zeros are not a count of 0."""
-
-_pack_into = _SLOT.pack_into
+"""By reason: its number, its slot's first word, and what its check is salted with: zeros are not a count of 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +57,8 @@ def empty_file() -> bytes:
     """Return the content of the file of a writer that has given up nothing."""
     image = bytearray(FILE_BYTES)
     _HEADER.pack_into(image, 0, _MAGIC, _VERSION)
-    for _, at, salt in _PLACES.values():
-        _pack_into(image, at, salt, 0)
+    for _, word, salt in _PLACES.values():
+        _SLOT.pack_into(image, word * _WORD_BYTES, salt, 0)
     return bytes(image)
 
 
@@ -74,10 +73,10 @@ def read_drops(directory: Path) -> FolderDrops | None:
         return None
     counts: dict[str, int] = {}
     changed_us = 0
-    for reason, (_, at, salt) in _PLACES.items():
-        word, at_us = _SLOT.unpack_from(data, at)
-        count = word >> _CHECK_BITS
-        if word & ((1 << _CHECK_BITS) - 1) != count % _PRIME ^ salt:
+    for reason, (_, word, salt) in _PLACES.items():
+        sealed, at_us = _SLOT.unpack_from(data, word * _WORD_BYTES)
+        count = sealed >> _CHECK_BITS
+        if sealed & ((1 << _CHECK_BITS) - 1) != count % _PRIME ^ salt:
             return None
         if count and reason is not DropReason.CLOSED:  # those are taken to the next spool by who logged them
             counts[reason.value] = count
@@ -98,6 +97,35 @@ class _Descriptor:
             os.close(self.number)
 
 
+class _Image:
+    """A file's bytes as words of 8. A word is stored by one instruction: a kill finds the old number or the new one.
+
+    `struct.pack_into` will not do: it fills its place with zeros first.
+    """
+
+    __slots__ = ("_bytes", "words")
+
+    def __init__(self, content: bytearray | mmap.mmap) -> None:
+        self._bytes = content
+        self.words = memoryview(content).cast("Q")
+
+    @property
+    def content(self) -> bytes:
+        """All of it."""
+        return self.words.tobytes()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether somebody has cut the mapped file: to touch it would kill the process. Raises OSError."""
+        return isinstance(self._bytes, mmap.mmap) and self._bytes.size() < FILE_BYTES
+
+    def close(self) -> None:
+        """Unmap what is mapped; other bytes stay usable for who still has them in hand."""
+        if isinstance(self._bytes, mmap.mmap):
+            self.words.release()
+            self._bytes.close()
+
+
 class DropTally:
     """Counts what one writer gives up, in memory and, while it has a folder, in that folder's file.
 
@@ -110,7 +138,8 @@ class DropTally:
         self._clock = clock
         self._disk = disk
         self._counts = [0] * len(_REASONS)
-        self._image: bytearray | mmap.mmap = bytearray(empty_file())
+        self._image = _Image(bytearray(empty_file()))
+        self._words = self._image.words
         self._file: _Descriptor | None = None
         self._turns = threading.RLock()
 
@@ -122,40 +151,41 @@ class DropTally:
     @property
     def content(self) -> bytes:
         """What the file of a new folder must say."""
-        return bytes(self._image[:])
+        return self._image.content
 
     def add(self, reason: DropReason, count: int = 1) -> None:
         """Count. Never raises OSError; once it has returned, the count survives the death of the process."""
-        place, at, salt = _PLACES[reason]
+        place, word, salt = _PLACES[reason]
         counts, now_us = self._counts, self._clock.now_us()
         counts[place] += count
-        # One statement, one line: it stores the newest count into the newest image, whoever comes before or behind it.
-        _pack_into(self._image, at, (n := counts[place]) << _CHECK_BITS | n % _PRIME ^ salt, now_us)
+        # No call within a line: each stores the newest into the newest image, whoever comes before or behind it.
+        self._words[word] = (n := counts[place]) << _CHECK_BITS | n % _PRIME ^ salt
+        self._words[word + 1] = now_us
         if self._file is not None:
-            self._write(at)
+            self._write(word)
         elif not n % _LOOK_EVERY:
             self._look()
 
     def announce(self, reason: DropReason, count: int) -> None:
         """Say in the file what `add` is about to count: for what must not happen untold. Never raises OSError."""
-        place, at, salt = _PLACES[reason]
+        place, word, salt = _PLACES[reason]
         counts, now_us = self._counts, self._clock.now_us()
-        _pack_into(self._image, at, (n := counts[place] + count) << _CHECK_BITS | n % _PRIME ^ salt, now_us)
+        self._words[word] = (n := counts[place] + count) << _CHECK_BITS | n % _PRIME ^ salt
+        self._words[word + 1] = now_us
         if self._file is not None:
-            self._write(at)
+            self._write(word)
 
-    def _write(self, at: int) -> None:
-        end = at + _SLOT.size
+    def _write(self, word: int) -> None:
         with self._turns:
             while (file := self._file) is not None:
-                slot = bytes(self._image[at:end])
+                slot = self._words[word : word + 2].tobytes()
                 try:
-                    self._disk.store(file.number, slot, at)
+                    self._disk.store(file.number, slot, word * _WORD_BYTES)
                 except (
                     OSError
                 ):  # a disk without room for what it has already (copy on write): the next one tells
                     return
-                if slot == self._image[at:end]:  # else a signal handler counted meanwhile
+                if slot == self._words[word : word + 2].tobytes():  # else a signal handler counted meanwhile
                     return
 
     def attach(self, directory: Path, *, is_mapped: bool) -> None:
@@ -167,38 +197,36 @@ class DropTally:
         try:
             file = _Descriptor(os.open(path, os.O_RDWR | os.O_CLOEXEC))
             if is_mapped:
-                self._take(mmap.mmap(file.number, FILE_BYTES), None)
+                self._take(_Image(mmap.mmap(file.number, FILE_BYTES)), None)
             else:
-                self._take(bytearray(self.content), file)
+                self._take(_Image(bytearray(self.content)), file)
         except (OSError, ValueError):
             with contextlib.suppress(OSError):
                 self._disk.trim(path, 0)
 
-    def _take(self, image: bytearray | mmap.mmap, file: _Descriptor | None) -> None:
-        before, disk = self._image, self._disk
-        # In a child that a signal handler forked just now, the folder is the parent's.
-        self._image, self._file = (before, None) if disk.veto else (image, file)
-        for place, at, salt in _PLACES.values():
-            at_us = _SLOT.unpack_from(before, at)[1]
+    def _take(self, image: _Image, file: _Descriptor | None) -> None:
+        before, words, disk = self._words, image.words, self._disk
+        # In a child that a signal handler forked just now the folder is the parent's.
+        self._image, self._words, self._file = (
+            (self._image, before, None) if disk.veto else (image, words, file)
+        )
+        for place, word, salt in _PLACES.values():
             # Once more: another thread may have counted since `content` was asked for.
-            _pack_into(self._image, at, (n := self._counts[place]) << _CHECK_BITS | n % _PRIME ^ salt, at_us)
+            self._words[word] = (n := self._counts[place]) << _CHECK_BITS | n % _PRIME ^ salt
+            self._words[word + 1] = before[word + 1]
             if n and file is not None:
-                self._write(at)
+                self._write(word)
 
     def _look(self) -> None:
-        """Touch no map any more whose file somebody has cut: a store would kill the process."""
         with contextlib.suppress(OSError, ValueError):
-            if isinstance(self._image, mmap.mmap) and self._image.size() < FILE_BYTES:
+            if self._image.is_cut:
                 self.release()
 
     def release(self) -> None:
         """Count in memory alone: the folder is closed."""
-        image = self._image
-        if isinstance(image, mmap.mmap):
-            # Not read where it may have been cut: only the times are lost.
-            self._image = _image_of(self._counts, self._clock.now_us())
-            image.close()
-        self._file = None
+        image, memory = self._image, _Image(_image_of(self._counts, self._clock.now_us()))
+        self._image, self._words, self._file = memory, memory.words, None
+        image.close()
 
     def abandon_in_child(self) -> None:
         """In a forked child: touch the parent's file no more, wait for no lock of its threads."""
@@ -207,8 +235,10 @@ class DropTally:
 
 
 def _image_of(counts: list[int], now_us: int) -> bytearray:
+    # Not copied from the file, which may be cut: only times are lost.
     image = bytearray(empty_file())
-    for place, at, salt in _PLACES.values():
+    for place, word, salt in _PLACES.values():
         n = counts[place]
-        _pack_into(image, at, n << _CHECK_BITS | n % _PRIME ^ salt, now_us if n else 0)
+        sealed = n << _CHECK_BITS | n % _PRIME ^ salt
+        _SLOT.pack_into(image, word * _WORD_BYTES, sealed, now_us if n else 0)
     return image
