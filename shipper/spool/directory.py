@@ -106,6 +106,7 @@ def create_folder(
 
 
 def _write_drops(path: Path, content: bytes, disk: Disk) -> None:
+    disk.unlink(path)  # of an attempt that failed
     descriptor = disk.create(path)
     try:
         # Allocated before it is written, as a segment is: it may be mapped.

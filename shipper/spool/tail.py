@@ -22,7 +22,7 @@ from shipper.spool.disk import Disk
 from shipper.spool.plain import PlainFile
 from shipper.spool.segment import SegmentHeader
 
-STRETCH_BYTES: Final = 1 << 16
+STRETCH_BYTES: Final = 1 << 18
 """After so much the file is looked at again. So much of it stays mapped, too: it counts as our memory."""
 
 _NOWHERE: Final = mmap.mmap(-1, mmap.PAGESIZE)
