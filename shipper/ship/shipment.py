@@ -178,17 +178,20 @@ class Shipment:
     def _say_last(self) -> ShipperError | None:
         """In a dead producer's name, tell what it gave up before its folder goes; return why that must wait, or None.
 
-        Of no use to the counters: it is none of the producer's records.
+        Not in the counters: it is none of the producer's records.
         """
         if self._is_last_said or len(self._window) or self._settled is not None:
             return None
         shipping = self._shipping
         try:
-            record = last_record(self.reader, shipping.reporter) if self.reader.is_finished() else None
-            if record is None:
+            if not self.reader.is_finished():
                 return None
+            record = last_record(self.reader, shipping.reporter)
         except SpoolUnreadable as unreadable:
             return unreadable
+        if record is None:
+            self._is_last_said = True
+            return None
         error = shipping.sink.send([record])[0].error
         if error is not None and not error.retriable:
             refusal = Refusal(record, error, f"{self.reader.producer_id}/drops")
@@ -239,7 +242,7 @@ class Shipment:
 
     def remove_if_finished(self) -> bool:
         """Delete the folder if its writer is dead and everything in it is settled; return whether it is so."""
-        if len(self._window) or self._settled is not None:
+        if len(self._window) or self._settled is not None or not self._is_last_said:
             return False
         try:
             if not self.reader.is_finished():

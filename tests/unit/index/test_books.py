@@ -61,6 +61,15 @@ def test_what_made_room_explains_its_gap() -> None:
     assert short.missing == ((4, 6),)
 
 
+def test_the_folder_s_counts_and_the_told_ones_are_one() -> None:
+    """U25: a producer's counts only rise, so of what its folder says and what it told the higher is the newer."""
+    look = SpoolLook(9, False, Ranges(), Ranges(), {"spool_full": 9, "disk_full": 1, "evicted": 3})
+    told = Told(dropped={"spool_full": 4, "sampled": 2})
+    made = book("p", Seen(Ranges([(1, 3), (7, 9)]), spool=look, told=told))
+    assert dict(made.dropped) == {"spool_full": 9, "disk_full": 1, "sampled": 2, "evicted": 3}
+    assert (made.missing, made.emitted) == ((), 9 + 9 + 1 + 2)
+
+
 def test_a_living_producer_is_judged_up_to_where_its_spool_was_seen() -> None:
     """In motion: what was emitted behind the look is on its way, and neither missing nor counted."""
     look = SpoolLook(10, True, Ranges([(8, 10)]), Ranges())
