@@ -22,8 +22,11 @@ from shipper.spool.disk import Disk
 from shipper.spool.plain import PlainFile
 from shipper.spool.segment import SegmentHeader
 
-STRETCH_BYTES: Final = 1 << 18
+STRETCH_BYTES: Final = 1 << 17
 """After so much the file is looked at again. So much of it stays mapped, too: it counts as our memory."""
+_ZEROED_BYTES: Final = 1 << 18
+"""So much is written with zeros at once, in multiples of it: the file system then keeps it in large pieces, and a
+store into one of its pages costs next to nothing. See `docs/decisions/0006-mapped-segments.md`."""
 
 _NOWHERE: Final = mmap.mmap(-1, mmap.PAGESIZE)
 _NOWHERE.close()  # a store into a closed map raises ValueError
@@ -80,6 +83,7 @@ class SegmentTail(Tail):
         "_is_sealed",
         "_mapped_from",
         "_path",
+        "_zeroed_to",
         "allocated_bytes",
         "first_sequence",
         "is_broken",
@@ -104,6 +108,7 @@ class SegmentTail(Tail):
         self._is_sealed = False
         self._mapped_from = 0
         self._claimed_to = 0
+        self._zeroed_to = 0
         self._path = segment_path(directory, header.number)
         self._descriptor = disk.create(self._path)
         try:
@@ -187,11 +192,7 @@ class SegmentTail(Tail):
         self.limit = max(self.at + size_bytes, min(up_to, self._claimed_to))
 
     def _claim_stretch(self, size_bytes: int) -> None:
-        """Begin the next stretch.
-
-        Its pages are made as they are touched, each by a fault of the records before it: to make them here, at
-        once, costs about the same in all, and one record most of it.
-        """
+        """Begin the next stretch."""
         self.check()
         start = self.at // mmap.PAGESIZE * mmap.PAGESIZE
         buffer = self.buffer
@@ -202,9 +203,11 @@ class SegmentTail(Tail):
             except ValueError as error:  # closed, by a fork in a signal handler
                 raise OSError(errno.EBADF, str(error)) from error
         self._mapped_from = start
-        end = -(-(self.at + size_bytes) // STRETCH_BYTES) * STRETCH_BYTES
-        end = min(self.allocated_bytes, end)
-        self._disk.zero(self._descriptor, max(self.at, self._claimed_to), end)
+        end = min(self.allocated_bytes, self.at + max(size_bytes, STRETCH_BYTES))
+        if self._is_mapped and end > self._zeroed_to:
+            zeroed_to = min(self.allocated_bytes, -(-end // _ZEROED_BYTES) * _ZEROED_BYTES)
+            self._disk.zero(self._descriptor, max(self.at, self._zeroed_to), zeroed_to)
+            self._zeroed_to = zeroed_to
         self._claimed_to = end
 
     def check(self) -> None:
