@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.fault.dying import in_child
 from tests.fault.interrupting import Interrupter
 from tests.unit.spool.bench import Bench
 
-SMALL = {"max_bytes": 1 << 16, "segment_max_bytes": 1 << 14}
+SMALL: dict[str, Any] = {"max_bytes": 1 << 16, "segment_max_bytes": 1 << 14}
 
 
 @pytest.mark.parametrize("threads", [1, 4])

@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +23,7 @@ from shipper.spool.tombstones import read_tombstones
 from shipper.spool.writer import SpoolWriter
 from tests.unit.spool.bench import Bench
 
-SMALL = {"max_bytes": 1 << 16, "segment_max_bytes": 1 << 14}
+SMALL: dict[str, Any] = {"max_bytes": 1 << 16, "segment_max_bytes": 1 << 14}
 
 
 def flood(bench: Bench, writer: SpoolWriter, count: int = 200) -> int:
