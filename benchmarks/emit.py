@@ -14,6 +14,7 @@ from typing import Final
 if __package__ in (None, ""):  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from benchmarks.command import positive
 from benchmarks.contender import Contender
 from benchmarks.contenders import CONTENDERS
 from benchmarks.page import page
@@ -124,13 +125,6 @@ def _as_data(result: Result, plan: Plan) -> dict[str, object]:
     }
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="benchmarks/emit.py",
@@ -146,9 +140,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--check", action="store_true", help="show the promises; exit with 1 if one is broken")
     add("--json", action="store_true", help="print all figures of all repeats as JSON")
     add("--markdown", action="store_true", help="print the page docs/reference/costs.md")
-    add("--repeats", type=_positive, default=5, help="runs of each contender (default 5)")
-    add("--calls", type=_positive, default=20_000, help="timed calls of each run (default 20000)")
-    add("--threads", type=_positive, default=4, help="threads for the throughput (default 4)")
+    add("--repeats", type=positive, default=5, help="runs of each contender (default 5)")
+    add("--calls", type=positive, default=20_000, help="timed calls of each run (default 20000)")
+    add("--threads", type=positive, default=4, help="threads for the throughput (default 4)")
     add("--kafka", default="", metavar="HOST:PORT", help="a broker, for the contenders that need one")
     add("--directory", type=Path, help="where to write (default: the temporary folder)")
     add("--seed", type=int, default=1, help="of the records and of the order (default 1)")

@@ -20,10 +20,11 @@ from typing import Any, Final
 if __package__ in (None, ""):  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from benchmarks.command import positive, show
 from benchmarks.promises import Promise, judge
 from benchmarks.record import MESSAGE, make_records
 from benchmarks.result import Figures, Result
-from benchmarks.table import machine_lines, markdown, plain, verdict_rows_of
+from benchmarks.table import machine_lines, verdict_rows_of
 from shipper.assets import asset
 from shipper.config import ElasticsearchSettings, KafkaSettings, load_settings
 from shipper.elastic.client import ElasticClient, connect
@@ -64,7 +65,7 @@ Written by `benchmarks/end_to_end.py --markdown`; `--check` measures anew and fa
 
 ## Seconds from the logging call to searchable
 
-{times}
+{found}
 """
 
 
@@ -250,20 +251,7 @@ def _say(result: Result, plan: Plan, repeats: int, *, is_page: bool) -> None:
     times: list[Sequence[str]] = [("repeat", "p50", "p95", "p99", "longest")]
     for number, run in enumerate(runs, 1):
         times.append((str(number), *(f"{run[name]:.2f}" for name in ("p50", "p95", "p99", "max"))))
-    tables = verdict_rows_of(PROMISES, result), times
-    if is_page:
-        promises, found = (markdown(table) for table in tables)
-        text = "\n".join(f"- {line}" for line in head)
-        print(_PAGE.format(head=text, promises=promises, times=found), end="")
-    else:
-        print("\n\n".join(plain(table) for table in tables) + "\n\n" + "\n".join(head))
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+    show(verdict_rows_of(PROMISES, result), times, head, _PAGE if is_page else "")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -276,9 +264,9 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     settings = load_settings()
     servers, url = settings.kafka.bootstrap_servers, settings.elasticsearch.url
-    add("--rate", type=_positive, default=2000, help="records per second (default 2000)")
-    add("--seconds", type=_positive, default=30, help="how long it is measured (default 30)")
-    add("--repeats", type=_positive, default=3, help="how often (default 3)")
+    add("--rate", type=positive, default=2000, help="records per second (default 2000)")
+    add("--seconds", type=positive, default=30, help="how long it is measured (default 30)")
+    add("--repeats", type=positive, default=3, help="how often (default 3)")
     add("--kafka", default=servers, metavar="HOST:PORT", help=f"the brokers (default {servers})")
     add("--elasticsearch", default=url, metavar="URL", help=f"the cluster (default {url})")
     add("--check", action="store_true", help="exit with 1 if a promise is broken")

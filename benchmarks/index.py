@@ -12,11 +12,12 @@ from typing import Final
 if __package__ in (None, ""):  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from benchmarks.command import positive, show
 from benchmarks.indexing.roads import BATCH, ROADS, Road
 from benchmarks.indexing.run import Plan, run_all
 from benchmarks.promises import Promise, judge
 from benchmarks.result import Result
-from benchmarks.table import machine_lines, markdown, plain, verdict_rows_of
+from benchmarks.table import machine_lines, verdict_rows_of
 from shipper.config import load_settings
 
 _KEPT, _BROKEN, _USAGE = 0, 1, 2
@@ -51,7 +52,7 @@ Written by `benchmarks/index.py --markdown`; `--check` measures anew and fails b
 
 ## Contenders
 
-{contenders}
+{found}
 """
 
 
@@ -91,22 +92,9 @@ def rows(chosen: Sequence[Road], result: Result) -> list[Sequence[str]]:
 
 def _say(chosen: Sequence[Road], result: Result, plan: Plan, *, is_page: bool) -> None:
     head = machine_lines(f"{plan.repeats} repeats, {plan.records} documents of {plan.size} bytes")
-    tables = verdict_rows_of(PROMISES, result), rows(chosen, result)
-    if is_page:
-        promises, contenders = (markdown(table) for table in tables)
-        text = "\n".join(f"- {line}" for line in head)
-        print(_PAGE.format(head=text, promises=promises, contenders=contenders), end="")
-    else:
-        print("\n\n".join(plain(table) for table in tables) + "\n\n" + "\n".join(head))
+    show(verdict_rows_of(PROMISES, result), rows(chosen, result), head, _PAGE if is_page else "")
     for name, why in (result.missing | result.failed).items():
         print(f"{name} {'failed' if name in result.failed else 'skipped'}: {why}", file=sys.stderr)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,9 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     settings = load_settings()
     servers, url = settings.kafka.bootstrap_servers, settings.elasticsearch.url
     add("--contender", action="append", default=[], metavar="NAME", help="only this one; may be repeated")
-    add("--records", type=_positive, default=300_000, help="documents of one run (default 300000)")
-    add("--bytes", type=_positive, default=690, help="of one document, about (default 690)")
-    add("--repeats", type=_positive, default=3, help="runs of each contender (default 3)")
+    add("--records", type=positive, default=300_000, help="documents of one run (default 300000)")
+    add("--bytes", type=positive, default=690, help="of one document, about (default 690)")
+    add("--repeats", type=positive, default=3, help="runs of each contender (default 3)")
     add("--kafka", default=servers, metavar="HOST:PORT", help=f"the brokers (default {servers})")
     add("--elasticsearch", default=url, metavar="URL", help=f"the cluster (default {url})")
     add("--check", action="store_true", help="exit with 1 if a promise is broken")

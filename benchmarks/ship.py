@@ -12,12 +12,13 @@ from typing import Final
 if __package__ in (None, ""):  # run as a file
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from benchmarks.command import positive, show
 from benchmarks.promises import Promise, judge
 from benchmarks.result import Result
 from benchmarks.shipping.crash import ready_after_crash
 from benchmarks.shipping.roads import ROADS, Road
 from benchmarks.shipping.run import Plan, run_all
-from benchmarks.table import machine_lines, markdown, plain, verdict_rows_of
+from benchmarks.table import machine_lines, verdict_rows_of
 from shipper.config import load_settings
 
 _KEPT, _BROKEN, _USAGE = 0, 1, 2
@@ -56,7 +57,7 @@ Written by `benchmarks/ship.py --markdown`; `--check` measures anew and fails be
 
 ## Contenders
 
-{contenders}
+{found}
 """
 
 
@@ -109,22 +110,9 @@ def rows(chosen: Sequence[Road], result: Result) -> list[Sequence[str]]:
 
 def _say(chosen: Sequence[Road], result: Result, plan: Plan, *, is_page: bool) -> None:
     head = machine_lines(f"{plan.repeats} repeats, {plan.records} records of {plan.size} bytes")
-    tables = verdict_rows_of(PROMISES, result), rows(chosen, result)
-    if is_page:
-        promises, contenders = (markdown(table) for table in tables)
-        text = "\n".join(f"- {line}" for line in head)
-        print(_PAGE.format(head=text, promises=promises, contenders=contenders), end="")
-    else:
-        print("\n\n".join(plain(table) for table in tables) + "\n\n" + "\n".join(head))
+    show(verdict_rows_of(PROMISES, result), rows(chosen, result), head, _PAGE if is_page else "")
     for name, why in (result.missing | result.failed).items():
         print(f"{name} {'failed' if name in result.failed else 'skipped'}: {why}", file=sys.stderr)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -137,9 +125,9 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     servers = load_settings().kafka.bootstrap_servers
     add("--contender", action="append", default=[], metavar="NAME", help="only this one; may be repeated")
-    add("--records", type=_positive, default=1_000_000, help="records of one run (default 1000000)")
-    add("--bytes", type=_positive, default=690, help="of one record, about (default 690)")
-    add("--repeats", type=_positive, default=3, help="runs of each contender (default 3)")
+    add("--records", type=positive, default=1_000_000, help="records of one run (default 1000000)")
+    add("--bytes", type=positive, default=690, help="of one record, about (default 690)")
+    add("--repeats", type=positive, default=3, help="runs of each contender (default 3)")
     add("--kafka", default=servers, metavar="HOST:PORT", help=f"the brokers (default {servers})")
     add("--check", action="store_true", help="exit with 1 if a promise is broken")
     add("--markdown", action="store_true", help="print the page docs/reference/shipping-costs.md")

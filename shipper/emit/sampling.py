@@ -149,13 +149,6 @@ class Sampler:
         event.fields = fields
         return event
 
-    def decide(
-        self, logger: str, level: int, dataset: str, fields: Mapping[object, object], message: object
-    ) -> float | None:
-        """Return for how many events this one stands, 1 or more; None: it is not sent, and has been counted."""
-        tally = self._decide(Event(level, message, logger, {**fields, "event.dataset": dataset}))
-        return None if tally is None else tally.weight
-
     def due(self, *, is_end: bool = False) -> list[Event]:
         """Return the summaries that are to be sent now: of what was dropped, and no event came to stand for it.
 
