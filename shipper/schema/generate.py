@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from shipper.schema.logstash import routing_table
 from shipper.schema.source import dataset_module, fields_module, reference_page
 from shipper.schema.table import Table, load_table
-from shipper.schema.templates import component_templates, index_templates
+from shipper.schema.templates import (
+    component_templates,
+    index_templates,
+    lifecycle_components,
+    lifecycle_policies,
+)
 
-_GENERATED_FOLDERS: Final = ("es_templates/component_templates", "es_templates/index_templates")
+_GENERATED: Final[dict[str, Callable[[Table], dict[str, dict[str, Any]]]]] = {
+    "es_templates/component_templates": component_templates,
+    "es_templates/index_templates": index_templates,
+    "es_templates/lifecycle/policies": lifecycle_policies,
+    "es_templates/lifecycle/component_templates": lifecycle_components,
+}
+"""Folders of which every file is generated."""
+
+_VERSION_FILE: Final = "schema/version.json"
 
 _PAGES: Final[dict[str, Callable[[Table], str]]] = {
     "shipper/ecs/fields.py": fields_module,
@@ -27,15 +42,30 @@ Pages = Mapping[str, Callable[[Table], str]]
 
 
 def generated_files(table: Table, further: Pages = _NO_PAGES) -> dict[str, str]:
-    """Return the text of every generated file by its path inside the repository."""
+    """Return the text of every generated file by its path inside the repository.
+
+    The version of the templates is one more than the last one where anything else in them has changed, so nobody
+    has to think of raising it, and a server can tell which of two is the newer.
+    """
+    digest = _digest(_templates(replace(table, version=0)))
+    if digest != table.digest:
+        table = replace(table, version=table.version + 1, digest=digest)
     files = {path: render(table) for path, render in (*_PAGES.items(), *further.items())}
-    for folder, templates in (
-        ("component_templates", component_templates(table)),
-        ("index_templates", index_templates(table)),
-    ):
-        for name, body in templates.items():
-            files[f"es_templates/{folder}/{name}.json"] = json.dumps(body, indent=2) + "\n"
+    files |= {path: json.dumps(body, indent=2) + "\n" for path, body in _templates(table).items()}
+    files[_VERSION_FILE] = json.dumps({"version": table.version, "digest": table.digest}, indent=2) + "\n"
     return files
+
+
+def _templates(table: Table) -> dict[str, dict[str, Any]]:
+    return {
+        f"{folder}/{name}.json": body
+        for folder, make in _GENERATED.items()
+        for name, body in make(table).items()
+    }
+
+
+def _digest(templates: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(templates, sort_keys=True).encode()).hexdigest()
 
 
 def stale_files(root: Path, further: Pages = _NO_PAGES) -> list[str]:
@@ -48,7 +78,7 @@ def stale_files(root: Path, further: Pages = _NO_PAGES) -> list[str]:
     ]
     left_over = [
         str(path.relative_to(root))
-        for folder in _GENERATED_FOLDERS
+        for folder in _GENERATED
         for path in (root / folder).glob("*.json")
         if str(path.relative_to(root)) not in files
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,10 @@ _DATASET_NAME: Final = re.compile(r"ml\.[a-z0-9_]+")
 _TERM_MAX: Final = 8191
 """Lucene's longest term is 32,766 bytes: so many characters of four bytes each."""
 
-_FIELD_KEYS: Final = {"type", "meaning", "unit", "privacy", "ignore_above", "index"}
-_DATASET_KEYS: Final = {"meaning", "period", "retention_days", "expected"}
+_FIELD_KEYS: Final = {"type", "meaning", "unit", "privacy", "ignore_above", "index", "was"}
+_DATASET_KEYS: Final = {"meaning", "period", "retention_days", "expected", "holds"}
+OPEN_TYPES: Final = frozenset({"flattened", "doubles", "keywords"})
+"""Types that are objects: any name goes inside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Field:
         unit: unit of the stored number, empty where it has none.
         ignore_above: longest indexed keyword in characters.
         index: False for what is only kept, never searched.
+        was: former names, which old records still carry; what stands under them is found under `name` too.
     """
 
     name: str
@@ -45,26 +49,35 @@ class Field:
     privacy: Privacy = "public"
     ignore_above: int = 1024
     index: bool = True
+    was: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetRow:
-    """One declared dataset; see `shipper.datasets.Dataset`."""
+    """One declared dataset; see `shipper.datasets.Dataset`. `holds` says what must or must not be kept for long."""
 
     name: str
     meaning: str
     period: Literal["day", "month"]
     retention_days: int
     expected: tuple[str, ...]
+    holds: Literal["", "inputs", "metrics"] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The whole schema, in the order of the files."""
+    """The whole schema, in the order of the files.
+
+    Attributes:
+        version: of the templates as last generated; from 1.
+        digest: of their content then; where the content is another now, the version is one more.
+    """
 
     fields: tuple[Field, ...]
     datasets: tuple[DatasetRow, ...]
     required: tuple[str, ...]
+    version: int = 0
+    digest: str = ""
 
     def field(self, name: str) -> Field | None:
         """Return the field called `name`, or the open object (`ml.metrics`) that it lies in, or None."""
@@ -72,7 +85,7 @@ class Table:
         if name in by_name:
             return by_name[name]
         for field in self.fields:
-            if field.type in ("doubles", "keywords", "flattened") and name.startswith(field.name + "."):
+            if field.type in OPEN_TYPES and name.startswith(field.name + "."):
                 return field
         return None
 
@@ -88,12 +101,15 @@ def load_table(folder: Path) -> Table:
         for group, rows in _read_yaml(folder / "fields.yml").items()
         for name, raw in _mapping(rows, f"The group {group} of fields.yml").items()
     )
-    _check_paths(fields)
+    _check_paths([name for field in fields for name in (field.name, *field.was)])
     raw = _read_yaml(folder / "datasets.yml")
     unknown = set(raw) - {"required", "datasets"}
     if unknown:
         raise ConfigurationError(f"datasets.yml has unknown keys: {', '.join(sorted(unknown))}.")
+    version, digest = _version(folder / "version.json")
     table = Table(
+        version=version,
+        digest=digest,
         fields=fields,
         datasets=tuple(
             _dataset(name, row)
@@ -104,7 +120,44 @@ def load_table(folder: Path) -> Table:
     for name in (*table.required, *(name for row in table.datasets for name in row.expected)):
         if table.field(name) is None:
             raise ConfigurationError(f"datasets.yml relies on {name}, which fields.yml does not declare.")
+    _check_retention(table.datasets)
+    _check_renames(table)
     return table
+
+
+def _version(path: Path) -> tuple[int, str]:
+    """Return what was generated last; 0 and no digest where nothing was yet."""
+    if not path.exists():
+        return 0, ""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        return int(content["version"]), str(content["digest"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ConfigurationError(f"The schema file {path} cannot be read: {error}.") from error
+
+
+def _check_retention(rows: tuple[DatasetRow, ...]) -> None:
+    """Raw inputs are kept for a shorter time than any measure: they are the personal part, and the large one."""
+    longest = max((row for row in rows if row.holds == "inputs"), key=_kept, default=None)
+    shortest = min((row for row in rows if row.holds == "metrics"), key=_kept, default=None)
+    if longest is not None and shortest is not None and _kept(longest) >= _kept(shortest):
+        raise ConfigurationError(
+            f"Dataset {longest.name} holds raw inputs and is kept for {longest.retention_days} days; that must be "
+            f"shorter than the {shortest.retention_days} days of {shortest.name}, which holds metrics."
+        )
+
+
+def _kept(row: DatasetRow) -> int:
+    return row.retention_days
+
+
+def _check_renames(table: Table) -> None:
+    for field in table.fields:
+        if field.was and (field.type in OPEN_TYPES or field.name in table.required):
+            raise ConfigurationError(
+                f"Field {field.name} cannot have been called {field.was[0]}: objects of any names, and fields that "
+                "every document must have, are never renamed; declare a new one beside it."
+            )
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -131,7 +184,7 @@ def _names(value: object, what: str) -> tuple[str, ...]:
 
 
 def _field(name: str, group: str, raw: object) -> Field:
-    row = _mapping(raw, f"Field {name}")
+    row = dict(_mapping(raw, f"Field {name}"))
     unknown = set(row) - _FIELD_KEYS
     if unknown:
         raise ConfigurationError(f"Field {name} has unknown keys: {', '.join(sorted(unknown))}.")
@@ -153,7 +206,8 @@ def _field(name: str, group: str, raw: object) -> Field:
         raise ConfigurationError(f"ignore_above of field {name} must be 1 to {_TERM_MAX}.")
     if not isinstance(row.get("index", True), bool):
         raise ConfigurationError(f"index of field {name} must be true or false.")
-    return Field(name=name, group=group, **row)
+    was = _names(row.pop("was", []), f"was of field {name}")
+    return Field(name=name, group=group, was=was, **row)
 
 
 def _dataset(name: str, raw: object) -> DatasetRow:
@@ -171,8 +225,12 @@ def _dataset(name: str, raw: object) -> DatasetRow:
     days = row.get("retention_days")
     if isinstance(days, bool) or not isinstance(days, int) or days < 1:
         raise ConfigurationError(f"retention_days of dataset {name} must be a whole number of days from 1.")
+    holds = row.get("holds", "")
+    if holds not in ("", "inputs", "metrics"):
+        raise ConfigurationError(f"holds of dataset {name} must be inputs or metrics.")
     return DatasetRow(
         name=name,
+        holds=holds,
         meaning=meaning,
         period=row["period"],
         retention_days=days,
@@ -180,9 +238,8 @@ def _dataset(name: str, raw: object) -> DatasetRow:
     )
 
 
-def _check_paths(fields: tuple[Field, ...]) -> None:
+def _check_paths(names: list[str]) -> None:
     """Refuse a field that is also the parent of another: Elasticsearch could hold only one of them."""
-    names = [field.name for field in fields]
     if len(names) != len(set(names)):
         raise ConfigurationError("fields.yml declares a field twice.")
     for name in names:

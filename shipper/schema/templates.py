@@ -12,15 +12,14 @@ from shipper.schema.table import DatasetRow, Field, Table
 
 JsonObject = dict[str, Any]
 
-VERSION: Final = 3
-"""Version of the templates; raised with each change of a mapping or setting."""
-
 PRIORITY: Final = 500
 """Above the servers' built-in `logs-*-*` template, which would make data streams."""
 
 TOTAL_FIELDS_LIMIT: Final = 1000
 FLATTENED_DEPTH_LIMIT: Final = 10
-_META: Final = {"managed_by": "shipper", "version": VERSION}
+_CLOSED: Final = {"dynamic": False, "date_detection": False, "numeric_detection": False}
+CUSTOM: Final = "shipper-custom"
+"""A component template that a site may have, with settings of its own: more shards, another refresh interval."""
 
 
 def component_templates(table: Table) -> dict[str, JsonObject]:
@@ -28,7 +27,8 @@ def component_templates(table: Table) -> dict[str, JsonObject]:
     settings = {
         "index": {
             "number_of_shards": 1,
-            "number_of_replicas": 0,
+            # No copy on a single node, where it could not be placed; one as soon as there are two.
+            "auto_expand_replicas": "0-1",
             "refresh_interval": "1s",
             "codec": "best_compression",
             "mapping": {
@@ -40,39 +40,94 @@ def component_templates(table: Table) -> dict[str, JsonObject]:
             },
         }
     }
+    meta = _meta(table)
+    # Each index tells which version of the schema made it.
+    body = {"settings": settings, "mappings": {"_meta": meta, **_CLOSED}}
     templates: dict[str, JsonObject] = {
-        "shipper-settings": {"template": {"settings": settings}, "version": VERSION, "_meta": _META}
+        "shipper-settings": {"template": body, "version": table.version, "_meta": meta}
     }
     for group in dict.fromkeys(field.group for field in table.fields):
         fields = [field for field in table.fields if field.group == group]
         templates[f"shipper-fields-{group}"] = {
             "template": {"mappings": _mappings(fields)},
-            "version": VERSION,
-            "_meta": _META,
+            "version": table.version,
+            "_meta": meta,
         }
     return templates
 
 
 def index_templates(table: Table) -> dict[str, JsonObject]:
     """Return the index templates by name: one per dataset, two for what has a current state."""
-    templates = {f"logs-{row.name}": _dataset_template(row) for row in table.datasets}
-    templates["alerts-ml"] = _state_template(
-        "alerts-ml", "alert", "Current state of alerts; one document per alert."
-    )
-    templates["dead-letters-ml"] = _state_template(
-        "dead-letters-ml", "dead_letter", "Current state of dead letters; one document per letter, redacted."
-    )
+    templates = {f"logs-{row.name}": _dataset_template(table, row) for row in table.datasets}
+    for name, group, description in _STATES:
+        templates[name] = {
+            "index_patterns": [f"{name}-*"],
+            "priority": PRIORITY,
+            "version": table.version,
+            "composed_of": [*_components(group), CUSTOM],
+            "ignore_missing_component_templates": [CUSTOM],
+            "_meta": {**_meta(table), "description": description},
+        }
     return templates
 
 
-def _state_template(name: str, group: str, description: str) -> JsonObject:
+def lifecycle_policies(table: Table) -> dict[str, JsonObject]:
+    """Return ILM policies by name, one per dataset, in the form in which the server gives them back.
+
+    The age counts from the date in the index's name. A policy knows no months, so each counts 31 days.
+    Nothing else happens to an index: it must take late and replayed records until it goes.
+    """
     return {
-        "index_patterns": [f"{name}-*"],
-        "priority": PRIORITY,
-        "version": VERSION,
-        "composed_of": _components(group),
-        "_meta": {**_META, "description": description},
+        f"shipper-{row.name}": {
+            "policy": {
+                "_meta": {**_meta(table), "retention_days": row.retention_days, "period": row.period},
+                "phases": {
+                    "hot": {"min_age": "0ms", "actions": {}},
+                    "delete": {
+                        "min_age": f"{row.retention_days + (31 if row.period == 'month' else 1)}d",
+                        "actions": {"delete": {"delete_searchable_snapshot": True}},
+                    },
+                },
+            }
+        }
+        for row in table.datasets
     }
+
+
+def lifecycle_components(table: Table) -> dict[str, JsonObject]:
+    """Return the component templates that bind indices to their policies; a server without ILM refuses them."""
+    return {
+        lifecycle_component(row): {
+            "template": {
+                "settings": {
+                    "index": {"lifecycle": {"name": f"shipper-{row.name}", "parse_origination_date": True}}
+                }
+            },
+            "version": table.version,
+            "_meta": _meta(table),
+        }
+        for row in table.datasets
+    }
+
+
+def lifecycle_component(row: DatasetRow) -> str:
+    """Return the name of the component template that a dataset's indices have on servers with ILM."""
+    return f"shipper-lifecycle-{row.name}"
+
+
+def _meta(table: Table) -> JsonObject:
+    return {"managed_by": "shipper", "version": table.version}
+
+
+_STATES: Final = (
+    ("alerts-ml", "alert", "Current state of alerts; one document per alert."),
+    (
+        "dead-letters-ml",
+        "dead_letter",
+        "Current state of dead letters; one document per letter, redacted.",
+    ),
+)
+"""Indices with a current state: name, further group of fields, meaning."""
 
 
 _FURTHER_GROUPS: Final = {"ml.alert": ("alert",), "ml.health": ("health",)}
@@ -83,15 +138,17 @@ def _components(*further: str) -> list[str]:
     return ["shipper-settings", *(f"shipper-fields-{group}" for group in ("ecs", "git", "ml", *further))]
 
 
-def _dataset_template(row: DatasetRow) -> JsonObject:
+def _dataset_template(table: Table, row: DatasetRow) -> JsonObject:
+    optional = [lifecycle_component(row), CUSTOM]
     return {
         "index_patterns": [f"logs-{row.name}-*"],
         "priority": PRIORITY,
-        "version": VERSION,
-        "composed_of": _components(*_FURTHER_GROUPS.get(row.name, ())),
+        "version": table.version,
+        "composed_of": [*_components(*_FURTHER_GROUPS.get(row.name, ())), *optional],
+        "ignore_missing_component_templates": optional,
         "template": {"settings": {"index": {"sort": {"field": "@timestamp", "order": "desc"}}}},
         "_meta": {
-            **_META,
+            **_meta(table),
             "description": row.meaning,
             "period": row.period,
             "retention_days": row.retention_days,
@@ -104,14 +161,11 @@ def _mappings(fields: list[Field]) -> JsonObject:
     dynamic: list[JsonObject] = []
     for field in fields:
         _place(properties, field.name.split("."), _property(field))
+        for former in field.was:
+            _place(properties, former.split("."), {**_property(field), "copy_to": field.name})
         if field.type in ("doubles", "keywords"):
             dynamic.append(_dynamic_template(field))
-    mappings: JsonObject = {
-        "dynamic": False,
-        "date_detection": False,
-        "numeric_detection": False,
-        "properties": properties,
-    }
+    mappings: JsonObject = {**_CLOSED, "properties": properties}
     if dynamic:
         mappings["dynamic_templates"] = dynamic
     return mappings

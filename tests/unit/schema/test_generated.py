@@ -18,12 +18,20 @@ from shipper.ecs.fields import FIELDS
 from shipper.errors import ConfigurationError
 from shipper.schema.generate import generated_files, stale_files, write_files
 from shipper.schema.table import load_table
-from shipper.schema.templates import PRIORITY, component_templates, index_templates
+from shipper.schema.templates import (
+    CUSTOM,
+    PRIORITY,
+    component_templates,
+    index_templates,
+    lifecycle_components,
+    lifecycle_policies,
+)
 
 ROOT = Path(__file__).parents[3]
 TABLE = load_table(asset("schema"))
 COMPONENTS = component_templates(TABLE)
 INDEX_TEMPLATES = index_templates(TABLE)
+LIFECYCLE = lifecycle_components(TABLE)
 
 
 def properties(mapping: dict[str, Any], path: str = "") -> dict[str, dict[str, Any]]:
@@ -80,6 +88,20 @@ class TestFreshness:
             "es_templates/component_templates/shipper-fields-git.json",
             "shipper/ecs/fields.py",
         } <= set(stale_files(checkout))
+
+    def test_the_version_counts_changes(self, checkout: Path) -> None:
+        """A change of anything in a template makes the version one higher, once; a change of a meaning does not."""
+        before = load_table(checkout / "schema").version
+        path = checkout / "schema" / "fields.yml"
+        path.write_text(path.read_text().replace("Trace that the event belongs to", "Trace of the event"))
+        write_files(checkout)
+        assert load_table(checkout / "schema").version == before
+        path.write_text(path.read_text().replace("  trace.id: {type: keyword", "  trace.id: {type: text"))
+        write_files(checkout)
+        assert load_table(checkout / "schema").version == before + 1
+        assert write_files(checkout) == []
+        template = json.loads((checkout / "es_templates/index_templates/logs-ml.app.json").read_text())
+        assert (template["version"], template["_meta"]["version"]) == (before + 1, before + 1)
 
     def test_the_command_checks(self, checkout: Path) -> None:
         """`schema generate --check` exits 1 and names stale files; without --check it writes them."""
@@ -158,9 +180,28 @@ class TestTemplates:
         }
         for name, body in INDEX_TEMPLATES.items():
             assert body["priority"] == PRIORITY > 200
-            assert set(body["composed_of"]) <= set(COMPONENTS)
+            optional = body["ignore_missing_component_templates"]
+            assert set(body["composed_of"]) - set(optional) <= set(COMPONENTS)
+            assert set(optional) <= {CUSTOM, *LIFECYCLE}
             assert "data_stream" not in body
             assert body["index_patterns"] == [f"{name}-*"]
+
+    def test_each_policy_keeps_what_the_schema_says(self) -> None:
+        """A policy deletes no index before its period has ended and its retention is over, and does nothing else."""
+        policies = lifecycle_policies(TABLE)
+        assert set(policies) == {f"shipper-{name}" for name in DATASETS}
+        for name, dataset in DATASETS.items():
+            phases = policies[f"shipper-{name}"]["policy"]["phases"]
+            assert set(phases) == {"hot", "delete"}
+            longest_period_days = 31 if dataset.period == "month" else 1
+            assert phases["delete"]["min_age"] == f"{dataset.retention_days + longest_period_days}d"
+            assert phases["hot"]["actions"] == {}
+            (settings,) = LIFECYCLE[f"shipper-lifecycle-{name}"]["template"].values()
+            assert settings["index"]["lifecycle"] == {
+                "name": f"shipper-{name}",
+                "parse_origination_date": True,
+            }
+            assert f"shipper-lifecycle-{name}" in INDEX_TEMPLATES[f"logs-{name}"]["composed_of"]
 
     def test_no_two_patterns_overlap(self) -> None:
         """The pattern of one dataset never matches an index of another: priorities are equal."""

@@ -10,6 +10,7 @@ from shipper.assets import asset
 from shipper.errors import ConfigurationError
 from shipper.schema.describe import describe, suggestions
 from shipper.schema.table import load_table
+from shipper.schema.templates import component_templates
 
 FIELDS = """
 ecs:
@@ -138,3 +139,53 @@ def test_nonsense_has_no_suggestion() -> None:
     """What is like nothing gets no guess."""
     assert suggestions(load_table(asset("schema")), "qqqqqqqqq") == []
     assert suggestions(load_table(asset("schema")), "..") == []
+
+
+class TestRenames:
+    """Former names of fields."""
+
+    def test_a_former_name_is_mapped_and_copied(self, tmp_path: Path) -> None:
+        """`was` keeps the old name mapped with the new one's type, and copies what stands there to the new one."""
+        fields = FIELDS + "  user.id: {type: keyword, meaning: Who., was: [who.id]}\n"
+        table = load_table(folder(tmp_path, fields))
+        mapping = component_templates(table)["shipper-fields-ecs"]["template"]["mappings"]["properties"]
+        assert mapping["who"]["properties"]["id"] == {
+            "type": "keyword",
+            "ignore_above": 1024,
+            "copy_to": "user.id",
+        }
+        assert "copy_to" not in mapping["user"]["properties"]["id"]
+
+    @pytest.mark.parametrize(
+        ("line", "named"),
+        [
+            ("x: {type: doubles, meaning: m, was: [y]}", "x cannot have been called y"),
+            ("x: {type: flattened, meaning: m, was: [y]}", "x cannot have been called y"),
+            ("x: {type: keyword, meaning: m, was: [event.id]}", "declares a field twice"),
+            ("x: {type: keyword, meaning: m, was: [event.id.old]}", "lies inside the field event.id"),
+            ("x: {type: keyword, meaning: m, was: y}", "was of field x must be a list"),
+        ],
+    )
+    def test_what_cannot_be_renamed(self, tmp_path: Path, line: str, named: str) -> None:
+        """Objects, required fields and names that are taken are refused in one sentence."""
+        with pytest.raises(ConfigurationError, match=named):
+            load_table(folder(tmp_path, f"{FIELDS}  {line}\n"))
+
+
+def test_raw_inputs_are_kept_for_a_shorter_time_than_metrics(tmp_path: Path) -> None:
+    """A schema that keeps raw inputs as long as metrics is refused; ours does not."""
+    rows = (
+        "  ml.in: {meaning: m, period: day, retention_days: %d, holds: inputs}\n"
+        "  ml.out: {meaning: m, period: day, retention_days: 60, holds: metrics}\n"
+    )
+    load_table(folder(tmp_path, datasets=DATASETS + rows % 59))
+    with pytest.raises(
+        ConfigurationError, match=r"ml\.in holds raw inputs .* shorter than the 60 days of ml\.out"
+    ):
+        load_table(folder(tmp_path, datasets=DATASETS + rows % 60))
+    ours = {row.name: row for row in load_table(asset("schema")).datasets}
+    inputs = [row.retention_days for row in ours.values() if row.holds == "inputs"]
+    metrics = [row.retention_days for row in ours.values() if row.holds == "metrics"]
+    assert ours["ml.inference"].holds == "inputs"
+    assert ours["ml.evaluation"].holds == "metrics"
+    assert max(inputs) < min(metrics)
