@@ -27,12 +27,13 @@ def generate(
     from shipper.cli.events_reference import PAGE, events_page
     from shipper.errors import ConfigurationError
     from shipper.schema.generate import stale_files, write_files
+    from shipper.schema.roles import load_roles, role_pages
 
-    further = {PAGE: events_page}
     if not (root / "schema" / "fields.yml").is_file():
         raise ConfigurationError(
             f"{root.resolve()} has no schema/fields.yml; run this at the top of a checkout, or give --root."
         )
+    further = {PAGE: events_page, **role_pages(load_roles(root / "schema"))}
     if check:
         stale = stale_files(root, further)
         for path in stale:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -112,13 +112,17 @@ def roles_yaml(roles: Iterable[Role]) -> str:
     return "".join(text)
 
 
-def role_files(roles: Sequence[Role]) -> dict[str, str]:
-    """Return the generated files under `es_templates/roles/`, by path from there."""
+def role_pages(roles: Sequence[Role]) -> dict[str, Callable[[object], str]]:
+    """Return what renders each generated file of roles, by its path in the repository."""
     files = {"roles.yml": roles_yaml(roles)}
     for role in roles:
         files[f"api/{role.name}.json"] = json.dumps(role.body(), indent=2) + "\n"
         files[f"api_keys/{role.name}.json"] = json.dumps(role.api_key(), indent=2) + "\n"
-    return files
+    return {f"es_templates/roles/{path}": _always(text) for path, text in files.items()}
+
+
+def _always(text: str) -> Callable[[object], str]:
+    return lambda _table: text
 
 
 def password_line(user: str, password: str) -> str:
