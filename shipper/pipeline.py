@@ -199,7 +199,7 @@ class Pipeline:
         """Open the spool (and with mode = thread make the worker) for a new producer."""
         settings = self.settings
         is_shipping = settings.ship.mode == "thread"
-        self._spool = SpoolWriter.open(
+        spool = SpoolWriter.open(
             settings.spool.directory,
             SpoolPolicy(**settings.spool.model_dump(exclude={"directory"})),
             producer_id=producer_id,
@@ -210,17 +210,23 @@ class Pipeline:
             destination=own_destination(settings, self._destination) if is_shipping else "",
             shipped_by=settings.ship.mode,
             on_drop=self._note_drop,
+            announce=self._announce,
         )
         self._heart.begin()
         if not self._is_closed:
             self.watch_levels()
             report_unsupported(settings.ship.mode, self._reporter)
         if not is_shipping or self._is_closed:
-            return self._spool
-        self._worker = make_worker(
-            self._spool, settings, self._counters, self._health, self._reporter, self._destination
-        )
-        return ShippedSpool(self._spool, self._worker)
+            return spool
+        worker = make_worker(spool, settings, self._counters, self._health, self._reporter, self._destination)
+        if not spool.is_closed:  # else a signal handler forked in here, and this is the child
+            self._worker = worker
+        return ShippedSpool(spool, worker)
+
+    def _announce(self, spool: SpoolWriter) -> None:
+        self._spool = spool
+        if self.emitter.was_forked:
+            spool.abandon_in_child()
 
     def watch_levels(self) -> None:
         """Let `shipper level set` reach this process from now on; idempotent."""

@@ -23,6 +23,7 @@ from shipper.elastic.answers import (
 )
 from shipper.elastic.connection import LINES_BODY, Connection
 from shipper.elastic.failures import RETRIABLE_STATUSES
+from shipper.elastic.starting import once_started
 from shipper.errors import RequestRefused, StoreError, StoreUnavailable
 
 _BULK_FIELDS: Final = "errors,items.*.status,items.*.error,items.*.failure_store"
@@ -126,7 +127,7 @@ class ElasticClient(Connection):
         if index:
             params["ignore_unavailable"] = "true"
         path = f"/{_part(index)}/_search" if index else "/_search"
-        return self.request("POST", path, params=params, body=orjson.dumps(body))
+        return once_started(lambda: self.request("POST", path, params=params, body=orjson.dumps(body)))
 
     def msearch(self, searches: Iterable[tuple[str, Mapping[str, Any]]]) -> list[JsonObject]:
         """Run several searches, each an index pattern and a body, in one request; all succeed or it raises."""
@@ -134,7 +135,10 @@ class ElasticClient(Connection):
         for index, body in searches:
             header = {"index": index, "ignore_unavailable": True, "allow_partial_search_results": False}
             lines += [orjson.dumps(header), b"\n", orjson.dumps(body), b"\n"]
-        answer = self.request("POST", "/_msearch", body=b"".join(lines), headers=LINES_BODY)
+        return once_started(lambda: self._msearch(b"".join(lines)))
+
+    def _msearch(self, lines: bytes) -> list[JsonObject]:
+        answer = self.request("POST", "/_msearch", body=lines, headers=LINES_BODY)
         responses: list[JsonObject] = answer["responses"]
         for response in responses:
             if "error" in response:
@@ -150,7 +154,8 @@ class ElasticClient(Connection):
     def open_point_in_time(self, index: str, *, keep_alive_s: float) -> str:
         """Freeze what a search of `index` sees; the id goes into the body of searches with an empty index."""
         params = {"keep_alive": f"{max(1, round(keep_alive_s))}s", "ignore_unavailable": "true"}
-        return str(self.request("POST", f"/{_part(index)}/_pit", params=params)["id"])
+        opened = once_started(lambda: self.request("POST", f"/{_part(index)}/_pit", params=params))
+        return str(opened["id"])
 
     def close_point_in_time(self, point_in_time: str) -> None:
         """Give the frozen view back; nothing happens where it has run out already."""

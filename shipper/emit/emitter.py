@@ -85,6 +85,12 @@ class Emitter:
         self.fused: FusedRoad | None = None
         self._producer: _Producer | None = None
         self._diverted: tuple[str, int, Encoder] | None = None
+        self._forks = self._forks_before = 0
+
+    @property
+    def was_forked(self) -> bool:
+        """Whether a signal handler forked since the present opening began, and this is the child: all of it is the parent's."""
+        return self._forks != self._forks_before
 
     @property
     def route(self) -> int:
@@ -121,17 +127,19 @@ class Emitter:
             encoder = self._diverted_encoder(diversion.producer_id)
             _append(diversion, encoder.encode(event, self._clock.now_us()))
             return
-        for attempt in range(_ATTEMPTS):
+        counted_in = -1
+        for _ in range(_ATTEMPTS):
             producer = self._producer or self._open()
             # Before it is counted: KeyboardInterrupt passes, from a `__repr__` for example, and then there is no record.
             encoded = producer.encoder.encode(event, self._clock.now_us())
-            if not attempt:
+            if counted_in != self._forks:
+                counted_in = self._forks
                 self._counters.count_emitted()
             if _append(producer.writer, encoded) or not producer.writer.is_closed:
                 return
-            # Another thread closed the pipeline between the two lines above: the record goes to the next spool.
-            if self._producer is producer:
-                break
+            # Another thread closed the pipeline between the two lines above, or a signal handler forked somewhere in
+            # here and this is the child: the record goes to the next spool.
+            self._forget(producer)
         self._counters.count_dropped("closed")
         self._reporter.report("drop.closed", "a record was dropped, closed")
 
@@ -171,8 +179,14 @@ class Emitter:
         self._producer = None
         self.fused = None
 
+    def _forget(self, closed: _Producer) -> None:
+        with self.lock:
+            if self._producer is closed:
+                self.detach()
+
     def reset_in_child(self) -> None:
         """In a forked child: fresh lock, and another producer at the next event."""
+        self._forks += 1
         self.lock = threading.RLock()
         self._producer = None
         self.fused = None
@@ -183,10 +197,12 @@ class Emitter:
 
     def _open(self) -> _Producer:
         with self.lock:
-            if self._producer is None:
+            while self._producer is None:
+                self._forks_before = self._forks
                 producer_id = new_producer_id()
                 writer = self._open_writer(producer_id)
-                return self._use(_Producer(producer_id, self.encoder(producer_id), writer))
+                if not self.was_forked:
+                    return self._use(_Producer(producer_id, self.encoder(producer_id), writer))
             return self._producer
 
     def _use(self, producer: _Producer) -> _Producer:

@@ -218,7 +218,10 @@ class FusedRoad:
         writer = self._writer
         if writer.put(prefix, suffix, moment_us, tag) is None and writer.is_closed:
             # Closed between the call and here: the general way takes the event to the next spool.
-            self._counters.withdraw()
+            if (
+                self._tick is self._counters.tick
+            ):  # else a signal handler forked: in the child nothing was counted
+                self._counters.withdraw()
             return False
         return True
 

@@ -79,14 +79,17 @@ def create_folder(
 
     Raises:
         OSError: the root cannot be made or written to, or the folder exists, or (a repeat helps) another
-            process took the half-made folder for one that its maker left behind.
+            process took the half-made folder for one that its maker left behind, or this is a child that was
+            forked in here: then nothing of the parent's is touched.
     """
+    disk.check_owner()
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     directory = root / meta.producer_id
     if directory.exists():
         raise FileExistsError(errno.EEXIST, "the folder of this producer exists", str(directory))
     prepared = root / f"{_BEING_MADE}{meta.producer_id}"
     prepared.mkdir(mode=0o700, exist_ok=True)
+    disk.check_owner()
     lock = try_lock(prepared / WRITER_LOCK)
     if lock is None:  # only someone who takes us for dead looks here, and then sweeps it away
         raise FileNotFoundError(errno.ENOENT, "the half-made folder was taken away", str(prepared))
@@ -97,10 +100,11 @@ def create_folder(
         disk.write_file(prepared / CHECKPOINT, encode_file(acknowledged), durable=False)
         _write_drops(prepared / DROPS, drops or empty_file(), disk)
         disk.write_file(prepared / META, _encode_meta(meta), durable=False)
-        prepared.rename(directory)
+        disk.replace(prepared, directory)
     except BaseException:
         lock.release()
-        shutil.rmtree(prepared, ignore_errors=True)
+        if not disk.veto:  # else we are a child that was forked in here, and the parent is still at it
+            shutil.rmtree(prepared, ignore_errors=True)
         raise
     return directory, lock
 

@@ -30,13 +30,14 @@ class Disk:
 
     veto = 0
 
-    def _check(self) -> None:
+    def check_owner(self) -> None:
+        """Raise OSError in a forked child whose parent's files these are."""
         if self.veto:
             raise OSError(errno.EBADF, "the files are another process's")
 
     def create(self, path: Path) -> int:
         """Create a file that must not exist; return its descriptor, for reading, writing and mapping."""
-        self._check()
+        self.check_owner()
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def write(self, descriptor: int, data: bytes) -> int:
@@ -92,12 +93,12 @@ class Disk:
 
     def replace(self, source: Path, target: Path) -> None:
         """Rename atomically over `target`."""
-        self._check()
+        self.check_owner()
         source.replace(target)
 
     def unlink(self, path: Path) -> None:
         """Delete a file; one that is gone already is no error."""
-        self._check()
+        self.check_owner()
         path.unlink(missing_ok=True)
 
     def free_bytes(self, path: Path) -> int:

@@ -149,6 +149,9 @@ class Supply:
         except OSError as error:
             self.trouble = f"the spool folder {self._root} cannot be used ({error.strerror or error})"
             return None
+        if self._disk.veto:  # a child that was forked in there: the folder is the parent's
+            self.folder.release()
+            self.folder = None
         self.trouble = ""
         return self.folder
 

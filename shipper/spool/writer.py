@@ -41,6 +41,10 @@ def _nobody(_reason: str, _count: int) -> None:
     """Nobody wants to hear of drops."""
 
 
+def _nothing(_writer: object) -> None:
+    """Nobody wants to know the writer early."""
+
+
 class SpoolWriter:
     """The appending side of one process's folder; made by `open`."""
 
@@ -83,6 +87,7 @@ class SpoolWriter:
         shipped_by: str = "thread",
         on_drop: Callable[[str, int], None] = _nobody,
         disk: Disk | None = None,
+        announce: Callable[[SpoolWriter], object] = _nothing,
     ) -> SpoolWriter:
         """Open a new folder `<root>/<producer_id>`; a root that cannot be used is no error here.
 
@@ -94,6 +99,7 @@ class SpoolWriter:
             service, namespace, destination, shipped_by: see `SpoolMeta`.
             on_drop: told (reason, count) of each drop, from the appending thread, perhaps under the spool's
                 lock: it must be quick and must not log.
+            announce: given the writer before anything is opened: a child that is forked meanwhile can abandon it.
 
         Raises:
             ValueError: the producer id is not one, or the stamp has not two `%d` and no other `%`.
@@ -104,6 +110,7 @@ class SpoolWriter:
             raise ValueError(f"{stamp!r} is not a stamp: it needs two %d")
         meta = SpoolMeta(producer_id, service, namespace, destination, shipped_by, started_us=clock.now_us())
         writer = cls(root.absolute(), policy, meta, stamp, clock, on_drop, disk or Disk())
+        announce(writer)
         with writer._lock:
             writer._supply.open()
         return writer

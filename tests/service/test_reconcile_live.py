@@ -94,16 +94,25 @@ class Host:
 
     def __init__(self, stage: KafkaStage, root: Path) -> None:
         self.environment = {**stage.environment, "SHIPPER_SPOOL_DIRECTORY": str(root)}
+        self._processes: list[subprocess.Popen[str]] = []
 
     def start(self, program: str, *arguments: str) -> subprocess.Popen[str]:
         """Start a program that logs."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-c", program, *arguments],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._processes.append(process)
+        return process
+
+    def stop(self) -> None:
+        """Let no process and no pipe outlive a test that failed: it would be another test's failure."""
+        for process in self._processes:
+            with process:
+                process.kill()
 
     def books(self, *arguments: str) -> dict[str, Any]:
         """Return what `shipper reconcile --json` says."""
@@ -114,9 +123,16 @@ class Host:
         return found
 
 
-def test_in_motion_it_is_bounded_and_at_rest_exact(stage: KafkaStage, tmp_path: Path) -> None:
-    """U19: while two processes log, ship and are indexed each look balances; in the end it agrees with their own counts."""
+@pytest.fixture
+def host(stage: KafkaStage, tmp_path: Path) -> Iterator[Host]:
+    """A host whose processes end with the test."""
     host = Host(stage, tmp_path)
+    yield host
+    host.stop()
+
+
+def test_in_motion_it_is_bounded_and_at_rest_exact(stage: KafkaStage, host: Host) -> None:
+    """U19: while two processes log, ship and are indexed each look balances; in the end it agrees with their own counts."""
     indexer = stage.run_index("--quiet")
     processes = [host.start(_STEADY, "8") for _ in range(2)]
     for process in processes:
@@ -143,9 +159,8 @@ def test_in_motion_it_is_bounded_and_at_rest_exact(stage: KafkaStage, tmp_path: 
     assert host.books("--at-rest")["not_seen"] == []
 
 
-def test_drops_spools_and_the_dead_are_in_the_books(stage: KafkaStage, tmp_path: Path) -> None:
+def test_drops_spools_and_the_dead_are_in_the_books(stage: KafkaStage, host: Host) -> None:
     """U19 U25: refused and evicted records by reason, and what a killed process left in its spool: before and after shipping."""
-    host = Host(stage, tmp_path)
     told = []
     for when_full in ("drop_newest", "drop_oldest"):
         process = host.start(_FLOODING, when_full)
@@ -181,13 +196,12 @@ def test_drops_spools_and_the_dead_are_in_the_books(stage: KafkaStage, tmp_path:
     }
 
 
-def test_what_a_killed_process_refused_is_known(stage: KafkaStage, tmp_path: Path) -> None:
+def test_what_a_killed_process_refused_is_known(stage: KafkaStage, host: Host, tmp_path: Path) -> None:
     """U25: killed by SIGKILL after thousands of refusals or evictions that no heartbeat told of: the books have each of them.
 
     By the spool folder while it exists, by the record in the dead process's name afterwards, and an adopter that died
     between the two, and so sent it twice, changes nothing.
     """
-    host = Host(stage, tmp_path)
     told = []
     for when_full, heartbeat in (("drop_newest", "off"), ("drop_newest", "on"), ("drop_oldest", "off")):
         process = host.start(_REFUSED, when_full, heartbeat, "4000")
