@@ -99,7 +99,7 @@ def open_indexer(
                 namespace=namespace,
                 batch_max_bytes=index.batch_max_bytes,
                 requests_at_once=index.requests_at_once,
-                limits=Limits(index.past_limit_days * 86_400, index.future_limit_s),
+                limits=Limits(index.past_limit_days * 86_400, index.future_limit_s, kafka.max_record_bytes),
             ),
             clock=clock,
             random=Random(),  # noqa: S311  # spreads pauses, guards nothing

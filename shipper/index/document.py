@@ -22,6 +22,7 @@ from typing import Final
 import msgspec
 import orjson
 
+from shipper.dataset_table import RESERVED
 from shipper.datasets import DATASETS, REQUIRED_FIELDS, index_name
 from shipper.index.moment import rfc3339
 
@@ -37,10 +38,11 @@ ID_MAX_BYTES: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far from now an event's own time may lie: seconds into the past and into the future."""
+    """What is taken: how far from now an event's own time may lie (seconds), how large a value may be (bytes)."""
 
     past_s: float = 90 * 86_400.0
     future_s: float = 3600.0
+    max_bytes: int = 1 << 28
 
     def around(self, now_us: int) -> tuple[str, str]:
         """Return the earliest and the latest time that are accepted at a moment (microseconds), as RFC 3339."""
@@ -86,7 +88,8 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a value is no document: `reason` is json, schema, dataset, id or clock; the ids as far as known."""
+    """Why a value is no document: `reason` is too_large, json, schema, dataset, id, clock or mapping; the ids as
+    far as known."""
 
     reason: str
     detail: str
@@ -108,6 +111,9 @@ def read_document(
         namespace: for documents that do not name one.
         now_us: microseconds since the epoch.
     """
+    size_bytes = len(value or b"")
+    if size_bytes > limits.max_bytes:
+        return Refusal("too_large", f"{size_bytes} bytes, {limits.max_bytes} are allowed", header_id or "")
     try:
         parsed = _parsed(value or b"")
     except orjson.JSONDecodeError as error:
@@ -157,12 +163,15 @@ def _place(parsed: Mapping[str, object], namespace: str, now_us: int, limits: Li
     missing = [name for name in REQUIRED_FIELDS if _value(parsed, name) is None]
     if missing:
         raise _Refused("schema", f"required fields are missing: {', '.join(missing)}")
+    if reserved := [name for name in RESERVED if name in parsed]:
+        raise _Refused("schema", f"reserved fields are there: {', '.join(reserved)}")
     event_id = _text(parsed, "event.id")
     if not event_id or len(event_id.encode()) > ID_MAX_BYTES:
         raise _Refused("id", f"event.id must be a text of 1 to {ID_MAX_BYTES} bytes")
     dataset = _text(parsed, "event.dataset") or ""
-    namespace = _text(parsed, "data_stream.namespace") or namespace
-    if problem := unfit(dataset, namespace):
+    if (named := _value(parsed, "data_stream.namespace")) is not None:
+        namespace = named if isinstance(named, str) else ""
+    if problem := unfit(dataset, namespace) or _contradicted(parsed, dataset):
         raise _Refused(*problem)
     timestamp_us = _timestamp_us(parsed)
     index = index_name(dataset, namespace, timestamp_us)
@@ -184,6 +193,14 @@ def unfit(dataset: str, namespace: str) -> tuple[str, str] | None:
     return None
 
 
+def _contradicted(parsed: Mapping[str, object], dataset: str) -> tuple[str, str] | None:
+    """Return why `data_stream.*` names another place than the one where the document goes; None if it does not."""
+    for name, wanted in (("data_stream.type", "logs"), ("data_stream.dataset", dataset)):
+        if _value(parsed, name) not in (None, wanted):
+            return "schema", f"{name} is not {wanted}"
+    return None
+
+
 def _timestamp_us(parsed: Mapping[str, object]) -> int:
     text = _text(parsed, "@timestamp")
     if text is None or not _TIMESTAMP.fullmatch(text):
@@ -202,8 +219,8 @@ def _cut(value: bytes, parsed: Mapping[str, object]) -> tuple[bytes, bytes]:
         raise _Refused("schema", "event is not an object")
     canonical = _CANONICAL.match(value)
     # A raw line's end is only white space in JSON, but it would end the line of the bulk request.
-    has_ingested = "ingested" in event or "event.ingested" in parsed
-    if canonical and not has_ingested and b"\n" not in value and b"\r" not in value:
+    is_odd = "ingested" in event or "event.ingested" in parsed or "event.id" in parsed
+    if canonical and not is_odd and b"\n" not in value and b"\r" not in value:
         return value[: canonical.end()], value[canonical.end() :]
     return _rebuilt(value)
 
@@ -211,7 +228,7 @@ def _cut(value: bytes, parsed: Mapping[str, object]) -> tuple[bytes, bytes]:
 def _rebuilt(value: bytes) -> tuple[bytes, bytes]:
     """Write a value anew in canonical order. The standard library keeps integers of any length."""
     try:
-        rest = json.loads(value)
+        rest = json.loads(value, object_pairs_hook=_each_once)
         event = {"id": rest.pop("event.id", None)} | rest.pop("event", {})
         event.pop("ingested", None)
         rest.pop("event.ingested", None)
@@ -220,6 +237,16 @@ def _rebuilt(value: bytes) -> tuple[bytes, bytes]:
     except (ValueError, RecursionError) as error:
         raise _Refused("json", f"cannot be written anew: {error}") from None
     return head, tail
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make an object, as the server would: it refuses one that has a name twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _Refused("mapping", f"the field {twice!r} is there twice")
+    return found
 
 
 def _dumps(value: object) -> bytes:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 import orjson
@@ -41,10 +41,12 @@ class _Log(msgspec.Struct, gc=False):
 
 class _DataStream(msgspec.Struct, gc=False):
     namespace: str
+    type: Literal["logs"] = "logs"
+    dataset: str = ""
 
 
 class _Look(msgspec.Struct, gc=False, kw_only=True):
-    """What is looked at; it must all be there, nested and of these types."""
+    """What is looked at; it must all be there, nested and of these types. What is `_Absent` must not."""
 
     timestamp: datetime = msgspec.field(name="@timestamp")
     event: _Event
@@ -52,6 +54,22 @@ class _Look(msgspec.Struct, gc=False, kw_only=True):
     log: _Log
     data_stream: _DataStream
     ingested: _Absent = msgspec.field(name="event.ingested", default="")
+    id: _Absent = msgspec.field(name="event.id", default="")
+    # The reserved names of the schema; a test holds this list against it.
+    metadata: _Absent = msgspec.field(name="@metadata", default="")
+    own_data_stream_timestamp: _Absent = msgspec.field(name="_data_stream_timestamp", default="")
+    own_doc_count: _Absent = msgspec.field(name="_doc_count", default="")
+    own_field_names: _Absent = msgspec.field(name="_field_names", default="")
+    own_id: _Absent = msgspec.field(name="_id", default="")
+    own_ignored: _Absent = msgspec.field(name="_ignored", default="")
+    own_ignored_source: _Absent = msgspec.field(name="_ignored_source", default="")
+    own_index: _Absent = msgspec.field(name="_index", default="")
+    own_nested_path: _Absent = msgspec.field(name="_nested_path", default="")
+    own_routing: _Absent = msgspec.field(name="_routing", default="")
+    own_seq_no: _Absent = msgspec.field(name="_seq_no", default="")
+    own_source: _Absent = msgspec.field(name="_source", default="")
+    own_tier: _Absent = msgspec.field(name="_tier", default="")
+    own_version: _Absent = msgspec.field(name="_version", default="")
 
 
 _look_over: Final = msgspec.json.Decoder(_Look).decode
@@ -118,6 +136,7 @@ class Splicer:
         earliest, latest = (moment.encode() for moment in self._limits.around(read_us))
         event = b'","event":{"ingested":"' + ingested + b'",'
         places, look_over, quoted = self._places, _look_over, orjson.dumps
+        max_bytes = self._limits.max_bytes
         pieces: list[bytes] = []
         others: list[int] = []
         add = pieces.append
@@ -131,8 +150,12 @@ class Splicer:
                 others.append(position)
                 continue
             its = seen.event
+            stream = seen.data_stream
+            if stream.dataset not in ("", its.dataset) or len(value) > max_bytes:
+                others.append(position)
+                continue
             stamp = value[15:42]
-            place = (stamp[:11], its.dataset, seen.data_stream.namespace)
+            place = (stamp[:11], its.dataset, stream.namespace)
             line = places.get(place) or self._new_place(*place)
             event_id = quoted(its.id)
             if not (line and earliest <= stamp <= latest and 2 < len(event_id) <= ID_MAX_BYTES):

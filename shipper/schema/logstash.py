@@ -1,4 +1,4 @@
-"""What the Logstash pipeline must know of the schema: required fields and how much time an index holds."""
+"""What the Logstash pipeline must know of the schema: required and reserved fields, and how much time an index holds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ def routing_table(table: Table) -> str:
     routing = {
         "generated_by": "shipper schema generate",
         "required": list(table.required),
+        "reserved": list(table.reserved),
         "periods": {row.name: row.period for row in table.datasets},
     }
     return json.dumps(routing, indent=2) + "\n"

@@ -52,6 +52,7 @@ def dataset_module(table: Table) -> str:
         _HEAD.format(what="The declared datasets."),
         "from typing import Final, Literal\n\n",
         f"REQUIRED: Final[tuple[str, ...]] = {words(table.required)}\n\n",
+        f"RESERVED: Final[tuple[str, ...]] = {words(table.reserved)}\n\n",
         'ROWS: Final[tuple[tuple[str, Literal["day", "month"], int], ...]] = (\n',
     ]
     lines += [f'    ("{row.name}", "{row.period}", {row.retention_days}),\n' for row in table.datasets]
@@ -75,7 +76,9 @@ def reference_page(table: Table) -> str:
     lines.append(
         "\nEvery document has "
         + ", ".join(f"`{name}`" for name in table.required)
-        + "; one without is refused.\n"
+        + "; one without is refused. So is one that has any of these at its root: "
+        + ", ".join(f"`{name}`" for name in table.reserved)
+        + ".\n"
     )
     lines.append(_PRIVACY)
     for group in dict.fromkeys(field.group for field in table.fields):

@@ -76,6 +76,7 @@ class Table:
     fields: tuple[Field, ...]
     datasets: tuple[DatasetRow, ...]
     required: tuple[str, ...]
+    reserved: tuple[str, ...] = ()
     version: int = 0
     digest: str = ""
 
@@ -103,7 +104,7 @@ def load_table(folder: Path) -> Table:
     )
     _check_paths([name for field in fields for name in (field.name, *field.was)])
     raw = _read_yaml(folder / "datasets.yml")
-    unknown = set(raw) - {"required", "datasets"}
+    unknown = set(raw) - {"required", "reserved", "datasets"}
     if unknown:
         raise ConfigurationError(f"datasets.yml has unknown keys: {', '.join(sorted(unknown))}.")
     version, digest = _version(folder / "version.json")
@@ -116,6 +117,7 @@ def load_table(folder: Path) -> Table:
             for name, row in _mapping(raw.get("datasets"), "datasets of datasets.yml").items()
         ),
         required=_names(raw.get("required"), "required of datasets.yml"),
+        reserved=_names(raw.get("reserved", []), "reserved of datasets.yml"),
     )
     for name in (*table.required, *(name for row in table.datasets for name in row.expected)):
         if table.field(name) is None:

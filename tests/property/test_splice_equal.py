@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from shipper.dataset_table import RESERVED
 from shipper.datasets import DATASETS, REQUIRED_FIELDS
 from shipper.index.document import Document, Limits, Refusal, read_document
 from shipper.index.splice import Parcel, Splicer
@@ -107,10 +108,52 @@ class Damage:
 def test_the_usual_value_goes_the_usual_way() -> None:
     """What shipper writes itself is never handed to the exact way, for any dataset."""
     values = [
-        canonical({"event": {"id": f"{ID}-{number}", "sequence": number, "dataset": name}})
+        canonical(
+            {
+                "event": {"id": f"{ID}-{number}", "sequence": number, "dataset": name},
+                "data_stream": {"type": "logs", "dataset": name, "namespace": "team"},
+            }
+        )
         for number, name in enumerate(DATASETS)
     ]
     assert check(values) == []
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_what_is_reserved_is_looked_for(name: str) -> None:
+    """Each reserved name of the schema sends a value the exact way, which refuses it."""
+    value = canonical({name: 1})
+    assert check([value]) == [0]
+    [read] = exactly([value])
+    assert isinstance(read, Refusal)
+    assert (read.reason, name in read.detail) == ("schema", True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data_stream": {"type": "metrics", "dataset": "ml.app", "namespace": "team"}},
+        {"data_stream": {"type": "logs", "dataset": "ml.alert", "namespace": "team"}},
+        {"data_stream": {"type": "logs", "dataset": "ml.app", "namespace": 7}},
+        {"data_stream": {"type": "logs", "dataset": "ml.app", "namespace": ""}},
+    ],
+)
+def test_another_place_is_not_named(changes: dict[str, Any]) -> None:
+    """A document that says in `data_stream` that it belongs elsewhere is refused, on either way."""
+    value = canonical(changes)
+    assert check([value]) == [0]
+    assert isinstance(exactly([value])[0], Refusal)
+
+
+def test_size_is_looked_at() -> None:
+    """A value larger than is allowed is refused by the exact way and never taken by the usual one."""
+    value = canonical()
+    limits = Limits(max_bytes=len(value) - 1)
+    read = read_document(value, header_id=None, namespace="default", now_us=NOW_US, limits=limits)
+    assert isinstance(read, Refusal)
+    assert read.reason == "too_large"
+    parcel = Splicer(limits).splice([value], range(1), lambda _: read, read_us=NOW_US, ingested_us=SENT_US)
+    assert parcel.refused == [(0, read)]
 
 
 def test_what_is_required_is_looked_at() -> None:

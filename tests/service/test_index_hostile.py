@@ -139,4 +139,4 @@ def test_a_hundred_megabytes_of_depth(stage: KafkaStage) -> None:
     with stage.indexer(group=f"group-{uuid.uuid4().hex}") as indexer:
         indexer.run_until_idle(0.5)
     assert sorted(stage.stored_ids()) == sorted([before[0], after[0]])
-    assert dict(indexer.counts().dead_lettered) == {"json": 1}
+    assert dict(indexer.counts().dead_lettered) == {"too_large": 1}
