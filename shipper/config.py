@@ -26,6 +26,7 @@ from pydantic_settings import (
 from shipper.errors import ConfigurationError
 from shipper.health_settings import HealthSettings
 from shipper.kafka_settings import KafkaSettings
+from shipper.retention_settings import RetentionSettings
 from shipper.setting_groups import (
     AlertSettings,
     DetectSettings,
@@ -57,6 +58,7 @@ __all__ = [
     "LevelsSettings",
     "ModelSettings",
     "RedactSettings",
+    "RetentionSettings",
     "SamplingRule",
     "SamplingSettings",
     "ServiceSettings",
@@ -102,6 +104,7 @@ class Settings(BaseSettings):
     index: IndexSettings = IndexSettings()
     detect: DetectSettings = DetectSettings()
     alert: AlertSettings = AlertSettings()
+    retention: RetentionSettings = RetentionSettings()
     stack: StackSettings = Field(default_factory=StackSettings)
 
     @field_validator("namespace")

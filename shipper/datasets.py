@@ -14,7 +14,13 @@ from shipper.dataset_table import EXPECTED, REQUIRED, ROWS
 
 DEFAULT_DATASET: Final = "ml.app"
 
-_INDEX: Final = re.compile(r"logs-[^-]+-([a-z0-9_]{1,100})-[^-]+")
+_NAMESPACED: Final = re.compile(r"logs-[^-]+-([a-z0-9_]{1,100})-[^-]+(-\d{6})?")
+_PERIOD: Final = re.compile(
+    r"(?P<base>logs-(?P<dataset>[^-]+)-(?P<namespace>[a-z0-9_]{1,100})-(?P<day>\d{4}\.\d\d\.\d\d))"
+    r"(-(?P<generation>\d{6}))?"
+)
+NO_CHANGES: Final[Mapping[str, int]] = MappingProxyType({})
+"""Retention as the schema has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +68,66 @@ def index_pattern(dataset: str = "*", namespace: str = "*") -> str:
     return f"logs-{'ml.*' if dataset == '*' else dataset}-{namespace}-*"
 
 
-def expiry_us(index: str) -> int | None:
-    """Return when retention may delete an index: microseconds since the epoch; None where its name is not ours."""
-    kind, _, rest = index.partition("-")
-    dataset, _, rest = rest.partition("-")
-    known = DATASETS.get(dataset)
-    if kind != "logs" or known is None:
+@dataclass(frozen=True, slots=True)
+class PeriodIndex:
+    """What the name of an index of ours says.
+
+    Attributes:
+        base: the name under which records are written; after a migration an alias of the index.
+        start, end: the half-open time that it holds, UTC.
+        generation: 1 for the first index of this name, one more for each migration.
+    """
+
+    base: str
+    dataset: Dataset
+    namespace: str
+    start: datetime
+    end: datetime
+    generation: int
+
+    def expiry(self, retention_days: Mapping[str, int] = NO_CHANGES) -> datetime:
+        """Return when retention may delete it: the last moment that it holds is older than its dataset is kept.
+
+        Args:
+            retention_days: by dataset, where it differs from the schema.
+
+        Raises:
+            OverflowError: not before the year 10000.
+        """
+        days = retention_days.get(self.dataset.name, self.dataset.retention_days)
+        return self.end + timedelta(days=days)
+
+
+def period_index(index: str) -> PeriodIndex | None:
+    """Read the name of an index; None where it is not ours in every part: of such an index nothing is known."""
+    match = _PERIOD.fullmatch(index)
+    dataset = DATASETS.get(match["dataset"]) if match is not None else None
+    if match is None or dataset is None:
         return None
     try:
-        start = datetime.strptime(rest.rpartition("-")[2], "%Y.%m.%d").replace(tzinfo=UTC)
-        end = start + timedelta(days=1 if known.period == "day" else monthrange(start.year, start.month)[1])
-        return round((end + timedelta(days=known.retention_days)).timestamp() * 1e6)
+        start = datetime.strptime(match["day"], "%Y.%m.%d").replace(tzinfo=UTC)
+        is_month = dataset.period == "month"
+        end = start + timedelta(days=monthrange(start.year, start.month)[1] if is_month else 1)
     except (ValueError, OverflowError):
+        return None
+    if is_month and start.day != 1:
+        return None
+    generation = int(match["generation"] or 1)
+    return PeriodIndex(match["base"], dataset, match["namespace"], start, end, generation)
+
+
+def expiry_us(index: str, retention_days: Mapping[str, int] = NO_CHANGES) -> int | None:
+    """Return when retention may delete an index: microseconds since the epoch; None where its name is not ours."""
+    found = period_index(index)
+    try:
+        return None if found is None else round(found.expiry(retention_days).timestamp() * 1e6)
+    except OverflowError:
         return None
 
 
 def namespace_of(index: str) -> str:
     """Return the namespace in the name of an index of ours, or "" where it is none."""
-    match = _INDEX.fullmatch(index)
+    match = _NAMESPACED.fullmatch(index)
     return "" if match is None else match[1]
 
 

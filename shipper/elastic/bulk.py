@@ -56,10 +56,10 @@ def connect_bulk(settings: ElasticsearchSettings) -> BulkClient:
     Raises:
         ConfigurationError: the address or a certificate file is not usable.
     """
-    return BulkClient.open(settings, {"application/json": _Bytes(), "application/x-ndjson": _Bytes()})
+    return BulkClient.open(settings, {"application/json": Bytes(), "application/x-ndjson": Bytes()})
 
 
-class _Bytes(elastic_transport.Serializer):
+class Bytes(elastic_transport.Serializer):
     """Takes bytes for what they are, both ways."""
 
     def loads(self, data: bytes) -> bytes:

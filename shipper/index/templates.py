@@ -8,21 +8,34 @@ after the installation, and what the server would create is compared with what w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from shipper.elastic.client import ElasticClient
+from shipper.elastic.upkeep import lifecycle_policy, put_lifecycle_policy, put_role, role
 from shipper.errors import ConfigurationError, RequestRefused
 
-Kind = Literal["component", "index"]
+Kind = Literal["policy", "component", "index", "role"]
 State = Literal["missing", "older", "newer", "changed"]
+Folders = Sequence[tuple[Kind, str]]
 
-_FOLDERS: Final[tuple[tuple[Kind, str], ...]] = (
-    ("component", "component_templates"),
-    ("index", "index_templates"),
+TEMPLATES: Final[Folders] = (("component", "component_templates"), ("index", "index_templates"))
+LIFECYCLE: Final[Folders] = (
+    ("policy", "lifecycle/policies"),
+    ("component", "lifecycle/component_templates"),
 )
+"""Only for servers with ILM; an index template names its part of it, and does without where that is missing."""
+ROLES: Final[Folders] = (("role", "roles"),)
+"""Only for servers that keep roles; others read them from files."""
+
+KIND_NAMES: Final[Mapping[Kind, str]] = {
+    "policy": "lifecycle policy",
+    "component": "component template",
+    "index": "index template",
+    "role": "role",
+}
 _SET_BY_SERVER: Final = frozenset(
     {"created_date", "created_date_millis", "modified_date", "modified_date_millis"}
 )
@@ -32,7 +45,7 @@ PROBE_PERIOD: Final = "1970.01.01"
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One template as it stands in `es_templates/`."""
+    """One template, policy or role as it stands in `es_templates/`."""
 
     kind: Kind
     name: str
@@ -41,7 +54,7 @@ class Template:
     @property
     def version(self) -> int:
         """Version of the template; a higher one replaces a lower one, never the reverse."""
-        return int(self.body.get("version", 0))
+        return _version(self.kind, self.body)
 
     @property
     def probe_index(self) -> str:
@@ -59,23 +72,26 @@ class Difference:
     lines: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.template.kind} template {self.template.name} is {self.state}"
+        return f"{KIND_NAMES[self.template.kind]} {self.template.name} is {self.state}"
 
 
-def packaged_templates(folder: Path) -> tuple[Template, ...]:
+def packaged_templates(folder: Path, folders: Folders = TEMPLATES) -> tuple[Template, ...]:
     """Read the templates under `folder` (`es_templates`), components before those that are made of them.
+
+    Args:
+        folders: which parts, in the order in which they are to be installed.
 
     Raises:
         ConfigurationError: there are none, or one is not valid JSON.
     """
     templates: list[Template] = []
-    for kind, name in _FOLDERS:
+    for kind, name in folders:
         for path in sorted((folder / name).glob("*.json")):
             try:
                 templates.append(Template(kind, path.stem, json.loads(path.read_text("utf-8"))))
             except (OSError, ValueError) as error:
                 raise ConfigurationError(f"The template {path} cannot be read: {error}.") from error
-    if not templates:
+    if not templates and folders is not ROLES:
         raise ConfigurationError(f"{folder} holds no templates; install the package again.")
     return tuple(templates)
 
@@ -84,12 +100,7 @@ def differences(client: ElasticClient, templates: Sequence[Template]) -> list[Di
     """Return the templates that the server lacks or has otherwise; empty where all are as they should be."""
     found: list[Difference] = []
     for template in templates:
-        installed = (
-            client.component_template(template.name)
-            if template.kind == "component"
-            else client.index_template(template.name)
-        )
-        difference = _difference(template, installed)
+        difference = _difference(template, _READERS[template.kind](client, template.name))
         if difference is not None:
             found.append(difference)
     return found
@@ -109,11 +120,31 @@ def install(client: ElasticClient, templates: Sequence[Template]) -> list[Differ
         )
     for difference in todo:
         template = difference.template
-        if template.kind == "component":
-            client.put_component_template(template.name, template.body)
-        else:
-            client.put_index_template(template.name, template.body)
+        _WRITERS[template.kind](client, template.name, template.body)
     return todo
+
+
+def kept_for(templates: Sequence[Template], days: Mapping[str, int]) -> tuple[Template, ...]:
+    """Return the same, with the age of policies as a site wants it.
+
+    Args:
+        days: by dataset, where it differs from the schema.
+    """
+    return tuple(
+        template
+        if template.kind != "policy" or (dataset := template.name.removeprefix("shipper-")) not in days
+        else replace(template, body=_kept_for(template.body, days[dataset]))
+        for template in templates
+    )
+
+
+def _kept_for(body: Mapping[str, Any], days: int) -> dict[str, Any]:
+    changed: dict[str, Any] = json.loads(json.dumps(body))
+    policy = changed["policy"]
+    period_days = 31 if policy["_meta"]["period"] == "month" else 1
+    policy["_meta"]["retention_days"] = days
+    policy["phases"]["delete"]["min_age"] = f"{days + period_days}d"
+    return changed
 
 
 def require_installed(client: ElasticClient, templates: Sequence[Template]) -> None:
@@ -142,7 +173,7 @@ def simulation_problems(client: ElasticClient, templates: Sequence[Template]) ->
         except RequestRefused as error:
             problems.append(f"{template.name}: {error}")
             continue
-        expected = _flat(_composed(template, components))
+        expected = _flat(composed(template, _with_optional(client, template, components)))
         simulated = _flat({key: answer["template"].get(key, {}) for key in ("settings", "mappings")})
         # The server adds settings of its own (tiers, routing), but never a mapping.
         lines = [line for line in _compare(expected, simulated) if not _is_server_setting(line, expected)]
@@ -153,6 +184,18 @@ def simulation_problems(client: ElasticClient, templates: Sequence[Template]) ->
     return problems
 
 
+def _with_optional(
+    client: ElasticClient, template: Template, components: Mapping[str, Template]
+) -> Mapping[str, Template]:
+    """Add the components that a template has only where the server has them."""
+    whole = dict(components)
+    for name in template.body.get("ignore_missing_component_templates", ()):
+        body = None if name in whole else client.component_template(name)
+        if body is not None:
+            whole[name] = Template("component", name, body)
+    return whole
+
+
 def _is_server_setting(line: str, expected: Mapping[str, str]) -> bool:
     path = line.partition(": ")[0]
     return path.startswith("settings.") and path not in expected
@@ -161,19 +204,43 @@ def _is_server_setting(line: str, expected: Mapping[str, str]) -> bool:
 def _difference(template: Template, installed: Mapping[str, Any] | None) -> Difference | None:
     if installed is None:
         return Difference(template, "missing", ())
+    if template.kind == "role":  # the server adds members of its own
+        installed = {key: value for key, value in installed.items() if key in template.body}
     ours = _flat(template.body)
     theirs = _flat({key: value for key, value in installed.items() if key not in _SET_BY_SERVER})
     lines = _compare(ours, theirs)
     if not lines:
         return None
-    installed_version = int(installed.get("version") or 0)
+    installed_version = _version(template.kind, installed)
     state: State = "changed"
     if installed_version != template.version:
         state = "older" if installed_version < template.version else "newer"
     return Difference(template, state, tuple(lines))
 
 
-def _composed(template: Template, components: Mapping[str, Template]) -> dict[str, Any]:
+def _version(kind: Kind, body: Mapping[str, Any]) -> int:
+    if kind == "policy":
+        body = body["policy"].get("_meta") or {}
+    elif kind == "role":
+        body = body.get("metadata") or {}
+    return int(body.get("version") or 0)
+
+
+_READERS: Final[Mapping[Kind, Callable[[ElasticClient, str], Mapping[str, Any] | None]]] = {
+    "policy": lifecycle_policy,
+    "component": ElasticClient.component_template,
+    "index": ElasticClient.index_template,
+    "role": role,
+}
+_WRITERS: Final[Mapping[Kind, Callable[[ElasticClient, str, Mapping[str, Any]], None]]] = {
+    "policy": put_lifecycle_policy,
+    "component": ElasticClient.put_component_template,
+    "index": ElasticClient.put_index_template,
+    "role": put_role,
+}
+
+
+def composed(template: Template, components: Mapping[str, Template]) -> dict[str, Any]:
     """Return settings and mappings that the template and its components make together."""
     whole: dict[str, Any] = {"settings": {}, "mappings": {}}
     parts = [components[name].body for name in template.body.get("composed_of", ()) if name in components]

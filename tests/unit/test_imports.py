@@ -27,10 +27,12 @@ ALLOWED: dict[str, set[str]] = {
     "treatment": set(),
     "datasets": {"dataset_table"},
     "assets": {"errors"},
-    "config": SECOND_ROOTS | {"health_settings", "kafka_settings", "setting_groups", "spool_settings"},
+    "config": SECOND_ROOTS
+    | {"health_settings", "kafka_settings", "retention_settings", "setting_groups", "spool_settings"},
     "setting_groups": set(),
     "kafka_settings": set(),
     "spool_settings": {"setting_groups"},
+    "retention_settings": {"datasets", "setting_groups"},
     "health_settings": {"setting_groups"},
     "observe": SECOND_ROOTS | {"config"},
     "enrich": SECOND_ROOTS | {"observe"},
