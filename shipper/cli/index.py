@@ -155,8 +155,9 @@ def _sentence(indexer: Indexer) -> str:
     counts = indexer.counts()
     dead = sum(counts.dead_lettered.values())
     reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.dead_lettered.items()))
+    erased = f"{counts.erased} of erased persons, " if counts.erased else ""
     return (
-        f"{counts.consumed} records: {counts.indexed} stored, {counts.duplicates} were there already, "
+        f"{counts.consumed} records: {counts.indexed} stored, {counts.duplicates} were there already, {erased}"
         f"{dead} dead letters{f' ({reasons})' if reasons else ''}, {counts.in_hand} in hand"
     )
 
@@ -171,6 +172,7 @@ def _print_counts(indexer: Indexer, *, as_json: bool) -> None:
         "indexed": counts.indexed,
         "duplicates": counts.duplicates,
         "dead_lettered": dict(counts.dead_lettered),
+        "erased": counts.erased,
         "in_hand": counts.in_hand,
         "retries": counts.retries,
     }

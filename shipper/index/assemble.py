@@ -13,6 +13,7 @@ from shipper.elastic.bulk import connect_bulk
 from shipper.elastic.client import connect
 from shipper.errors import ShipperError, TopicMissing
 from shipper.index.document import Limits, Refusal
+from shipper.index.erasures import ErasureWatch
 from shipper.index.flight import Senders
 from shipper.index.indexer import Indexer
 from shipper.index.settle import IndexPolicy
@@ -105,6 +106,7 @@ def open_indexer(
             random=Random(),  # noqa: S311  # spreads pauses, guards nothing
             report=report,
             ready=lambda: require_installed(client, templates),
+            erased=ErasureWatch(client, clock).erased,
         )
 
 

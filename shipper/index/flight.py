@@ -78,6 +78,7 @@ class Flight:
         read_us: when its values were first read, microseconds since the epoch, 0 before; a later look at them
             judges their times as the first one did.
         sent: None while nothing is under way.
+        erased: positions of records of erased persons, of which only the numbers were sent.
     """
 
     batch: RecordBatch
@@ -85,6 +86,7 @@ class Flight:
     is_last: bool
     read_us: int = 0
     sent: Sent | None = None
+    erased: frozenset[int] = frozenset()
 
     @property
     def has_failed(self) -> bool:

@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 
 from shipper.clock import Clock
 from shipper.errors import GroupRebalanced, ShipperError
+from shipper.index.erasures import NOBODY, Erased
 from shipper.index.flight import Flight, Senders, flights_of
 from shipper.index.patience import Interrupted, Patience
 from shipper.index.settle import IndexPolicy, Settlement
@@ -42,9 +43,10 @@ class Indexer:
         ready: raises a `ShipperError` while Elasticsearch is not set up for our documents. Called before
             the first request and after each failed one: a server may come back empty, and would then
             guess the mapping of every field.
+        erased: says whose records are not to be stored; raises a `StoreError` while that is not known.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each thing it is wired to
         self,
         source: RecordSource,
         senders: Senders,
@@ -55,6 +57,7 @@ class Indexer:
         random: Random,
         report: Callable[[str], None],
         ready: Callable[[], None] = lambda: None,
+        erased: Callable[[], Erased] = lambda: NOBODY,
     ) -> None:
         self._source = source
         self._policy = policy
@@ -63,7 +66,13 @@ class Indexer:
         self._report = report
         self._tally = Tally()
         self._settlement = Settlement(
-            senders, dead_letters, policy, clock=clock, ready=ready, on_retry=self._tally.retried
+            senders,
+            dead_letters,
+            policy,
+            clock=clock,
+            ready=ready,
+            on_retry=self._tally.retried,
+            erased=erased,
         )
         # What a stop or an error leaves in these comes first in the next run: a later commit would skip it.
         self._waiting: deque[Flight] = deque()

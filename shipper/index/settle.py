@@ -12,6 +12,8 @@ from shipper.clock import Clock
 from shipper.errors import ConfigurationError, RequestRefused, StoreError
 from shipper.index.bulk import SPLIT_STATUSES, create_documents, verdicts
 from shipper.index.document import Document, Limits, Refusal, read_document
+from shipper.index.erased_record import erased_document, is_erased_document
+from shipper.index.erasures import NOBODY, Erased
 from shipper.index.fate import Fate, Verdict
 from shipper.index.flight import Flight, Senders, Sent
 from shipper.index.moment import rfc3339
@@ -54,13 +56,14 @@ class BatchFates:
     indexed: int
     duplicates: int
     dead_lettered: Mapping[str, int]
+    erased: int = 0
 
 
 class Settlement:
     """Sends flights, and settles them one after the other.
 
     Args:
-        ready: see `Indexer`.
+        ready, erased: see `Indexer`.
         on_retry: told how many documents are about to be sent once more.
     """
 
@@ -73,6 +76,7 @@ class Settlement:
         clock: Clock,
         ready: Callable[[], None],
         on_retry: Callable[[int], None],
+        erased: Callable[[], Erased] = lambda: NOBODY,
     ) -> None:
         self._senders = senders
         self._dead_letters = dead_letters
@@ -81,12 +85,17 @@ class Settlement:
         self._ready = ready
         self._is_ready = False
         self._on_retry = on_retry
+        self._look_up_erased = erased
+        self._erased = NOBODY
         self._splicer = Splicer(policy.limits)
 
     def launch(self, flight: Flight) -> None:
         """Send a flight and return at once. While the server is not known to be ready, it waits for `settle`."""
         if self._is_ready:
-            flight.sent = self._send(flight)
+            try:
+                flight.sent = self._send(flight)
+            except StoreError:
+                self._is_ready = False
 
     def settle(self, flight: Flight, patience: Patience) -> BatchFates:
         """Return when every record is stored, known to be stored, or an acknowledged dead letter.
@@ -100,7 +109,7 @@ class Settlement:
             parcel, first = self._landed(flight, patience)
             refused: _Refused = list(parcel.refused)
             if first is None:
-                tally[Fate.INDEXED] = len(parcel.positions)
+                tally[Fate.INDEXED] = len(parcel.positions) - len(flight.erased)
             else:
                 refused += self._store_rest(flight, parcel.positions, first, tally, patience)
             self._set_aside(flight, refused, patience)
@@ -108,26 +117,49 @@ class Settlement:
             flight.sent = None
             raise
         reasons = Counter(refusal.reason for _, refusal in refused)
-        return BatchFates(tally[Fate.INDEXED], tally[Fate.DUPLICATE], dict(reasons))
+        return BatchFates(tally[Fate.INDEXED], tally[Fate.DUPLICATE], dict(reasons), len(flight.erased))
 
     def _send(self, flight: Flight) -> Sent:
         now_us = self._clock.now_us()
         flight.read_us = flight.read_us or now_us
 
-        def exact(position: int) -> Document | Refusal:
-            return self._read(flight, position)
+        erased: set[int] = set()
 
-        values, span = flight.batch.values, flight.span
+        def exact(position: int) -> Document | Refusal:
+            read = self._read(flight, position)
+            if isinstance(read, Document) and is_erased_document(read):
+                erased.add(position)
+            return read
+
+        values, span = self._without_erased(flight), flight.span
         parcel = self._splicer.splice(values, span, exact, read_us=flight.read_us, ingested_us=now_us)
+        flight.erased = frozenset(erased)
         return self._senders.send(parcel)
+
+    def _without_erased(self, flight: Flight) -> Sequence[bytes | None]:
+        """Return the values, without those that may be an erased person's: these are read the exact way."""
+        values = flight.batch.values
+        self._erased = self._look_up_erased()
+        found = self._erased.among(values, flight.span)
+        if not found:
+            return values
+        apart = list(values)
+        for position in found:
+            apart[position] = None
+        return apart
 
     def _read(self, flight: Flight, position: int) -> Document | Refusal:
         """Read a value the exact way."""
-        header_id = flight.batch.record(position).headers.get("event.id")
+        value = flight.batch.values[position]
+        header = flight.batch.record(position).headers.get("event.id")
+        header_id = None if header is None else header.decode("utf-8", "replace")
+        namespace = self._policy.namespace
+        if value is not None and self._erased.covers(value):
+            return erased_document(value, header_id, namespace, flight.read_us)
         return read_document(
-            flight.batch.values[position],
-            header_id=None if header_id is None else header_id.decode("utf-8", "replace"),
-            namespace=self._policy.namespace,
+            value,
+            header_id=header_id,
+            namespace=namespace,
             now_us=flight.read_us,
             limits=self._policy.limits,
         )
@@ -182,7 +214,7 @@ class Settlement:
         pending = list(positions)
         while True:
             judged = list(zip(pending, found, strict=True))
-            tally.update(verdict.fate for verdict in found)
+            tally.update(verdict.fate for position, verdict in judged if position not in flight.erased)
             again = [position for position, verdict in judged if verdict.fate is Fate.RETRY]
             if len(again) < len(positions):
                 # The server works, and yet it fails on these: after a while they count as the cause.
@@ -204,14 +236,15 @@ class Settlement:
 
     def _repeat(self, flight: Flight, positions: Sequence[int], patience: Patience) -> list[Verdict]:
         """Send documents once more; return a verdict for each, however long that takes."""
-        documents = self._documents(flight, positions)
         while True:
             try:
                 self._make_ready()
+                self._erased = self._look_up_erased()
+                documents = self._documents(flight, positions)
                 return create_documents(self._senders.store, documents, self._now())
             except (StoreError, ConfigurationError) as error:
                 self._is_ready = False
-                self._on_retry(len(documents))
+                self._on_retry(len(positions))
                 patience.wait(str(error))
 
     def _make_ready(self) -> None:

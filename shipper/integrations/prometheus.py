@@ -181,6 +181,7 @@ def indexer_metrics(
     yield _counter("shipper_index_records_consumed", "Records taken from Kafka.", counts.consumed)
     yield _counter("shipper_index_records_indexed", "Documents stored.", counts.indexed)
     yield _counter("shipper_index_records_duplicate", "Records stored before.", counts.duplicates)
+    yield _counter("shipper_index_records_erased", "Records of erased persons, not stored.", counts.erased)
     yield _counter("shipper_index_retries", "Repeats of single documents.", counts.retries)
     yield _gauge("shipper_index_records_in_hand", "Records being worked on.", counts.in_hand)
     yield _by(
