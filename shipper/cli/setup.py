@@ -1,14 +1,16 @@
-"""`shipper setup`: templates into Elasticsearch, topics into Kafka, dashboards into Kibana."""
+"""`shipper setup`: templates, lifecycle and roles into Elasticsearch, topics into Kafka, dashboards into Kibana."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from shipper.config import Settings
+    from shipper.kafka.admin import Topic
 
 
 def setup(
@@ -19,11 +21,16 @@ def setup(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
-    """Prepare the servers: templates, topics and, with --kibana, dashboards. May be repeated at any time."""
+    """Prepare the servers: templates, lifecycle, roles, topics and, with --kibana, dashboards.
+
+    May be repeated at any time; indices that exist get the fields that they lack. What the server cannot take is
+    said and left out; what is newer there than here is refused, and then nothing is changed.
+    """
+    from shipper.cli.setup_output import print_setup
     from shipper.config import load_settings
 
     settings = load_settings()
-    result: dict[str, Any] = {"dry_run": dry_run, "templates": _templates(settings, dry_run=dry_run)}
+    result: dict[str, Any] = {"dry_run": dry_run, **_elasticsearch(settings, dry_run=dry_run)}
     if not no_kafka:
         result["topics"] = _topics(settings, dry_run=dry_run)
     if kibana:
@@ -31,35 +38,49 @@ def setup(
     if as_json:
         typer.echo(json.dumps(result, indent=2))
     else:
-        _print(result)
+        print_setup(result)
     problems = [*result["templates"]["problems"], *result.get("kibana", {}).get("problems", ())]
     if problems:
         raise typer.Exit(1)
 
 
-def _templates(settings: Settings, *, dry_run: bool) -> dict[str, Any]:
+def _elasticsearch(settings: Settings, *, dry_run: bool) -> dict[str, Any]:
     from shipper.assets import asset
     from shipper.elastic.client import connect
-    from shipper.index.templates import differences, install, packaged_templates, simulation_problems
+    from shipper.index.preparing import prepare
 
     folder = asset("es_templates")
-    templates = packaged_templates(folder)
     with connect(settings.elasticsearch) as client:
-        changes = differences(client, templates) if dry_run else install(client, templates)
-        problems = [] if dry_run else simulation_problems(client, templates)
+        done = prepare(client, folder, settings.retention.days, dry_run=dry_run)
+    changes = [
+        {
+            "kind": change.template.kind,
+            "name": change.template.name,
+            "was": change.state,
+            "differences": list(change.lines),
+        }
+        for change in done.changes
+    ]
     return {
-        "source": str(folder),
-        "count": len(templates),
-        "changes": [
+        "server": {"version": done.version, "lifecycle": done.has_lifecycle, "roles": done.has_roles},
+        "left_out": list(done.left_out),
+        "templates": {
+            "source": str(folder),
+            "count": done.count,
+            "changes": changes,
+            "problems": list(done.problems),
+        },
+        "indices": [
             {
-                "kind": change.template.kind,
-                "name": change.template.name,
-                "was": change.state,
-                "differences": list(change.lines),
+                "name": found.index.name,
+                "added": list(found.lines),
+                "needs_migration": {
+                    **found.changed,
+                    **{old: f"now {new}" for old, new in found.renamed.items()},
+                },
             }
-            for change in changes
+            for found in done.indices
         ],
-        "problems": problems,
     }
 
 
@@ -87,8 +108,21 @@ def _topics(settings: Settings, *, dry_run: bool) -> list[dict[str, Any]]:
                     replication_factor=kafka.replication_factor,
                     config=config,
                 )
-            rows.append({"name": name, "partitions": partitions, "created": is_new})
+            found = [] if is_new else _topic_differences(admin.describe(name), partitions, config)
+            rows.append({"name": name, "partitions": partitions, "created": is_new, "differences": found})
     return rows
+
+
+def _topic_differences(topic: Topic, partitions: int, config: Mapping[str, str]) -> list[str]:
+    """Say what an existing topic has otherwise; it is never changed: records lie in it already."""
+    found = [
+        f"{key}: ours {value}, the broker's {topic.config.get(key, 'unknown')}"
+        for key, value in sorted(config.items())
+        if topic.config.get(key) != value
+    ]
+    if topic.partitions < partitions:
+        found.insert(0, f"partitions: ours {partitions}, the broker's {topic.partitions}")
+    return found
 
 
 def _kibana(url: str, settings: Settings, *, dry_run: bool) -> dict[str, Any]:
@@ -109,25 +143,3 @@ def _kibana(url: str, settings: Settings, *, dry_run: bool) -> dict[str, Any]:
         "imported": result.imported,
         "problems": list(result.problems),
     }
-
-
-def _print(result: dict[str, Any]) -> None:
-    would = "would be " if result["dry_run"] else ""
-    templates = result["templates"]
-    for change in templates["changes"]:
-        verb = "installed" if change["was"] == "missing" else "replaced"
-        typer.echo(f"{change['kind']} template {change['name']}: {would}{verb} ({change['was']})")
-        for line in change["differences"]:
-            typer.echo(f"    {line}")
-    if not templates["changes"]:
-        typer.echo(f"All {templates['count']} templates were up to date.")
-    for problem in templates["problems"]:
-        typer.echo(f"problem: {problem}", err=True)
-    for topic in result.get("topics", ()):
-        state = f"{would}created" if topic["created"] else "exists"
-        typer.echo(f"topic {topic['name']}: {state}")
-    if "kibana" in result:
-        found = result["kibana"]
-        typer.echo(f"Kibana: {would}imported from {', '.join(found['files'])} ({found['imported']} objects).")
-        for problem in found["problems"]:
-            typer.echo(f"problem: {problem}", err=True)

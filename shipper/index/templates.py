@@ -27,7 +27,7 @@ LIFECYCLE: Final[Folders] = (
     ("component", "lifecycle/component_templates"),
 )
 """Only for servers with ILM; an index template names its part of it, and does without where that is missing."""
-ROLES: Final[Folders] = (("role", "roles"),)
+ROLES: Final[Folders] = (("role", "roles/api"),)
 """Only for servers that keep roles; others read them from files."""
 
 KIND_NAMES: Final[Mapping[Kind, str]] = {
