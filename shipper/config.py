@@ -23,6 +23,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from shipper.audit_settings import AuditSettings
 from shipper.errors import ConfigurationError
 from shipper.health_settings import HealthSettings
 from shipper.kafka_settings import KafkaSettings
@@ -49,6 +50,7 @@ from shipper.spool_settings import SpoolSettings
 
 __all__ = [
     "AlertSettings",
+    "AuditSettings",
     "DetectSettings",
     "ElasticsearchSettings",
     "GitSettings",
@@ -105,6 +107,7 @@ class Settings(BaseSettings):
     detect: DetectSettings = DetectSettings()
     alert: AlertSettings = AlertSettings()
     retention: RetentionSettings = RetentionSettings()
+    audit: AuditSettings = AuditSettings()
     stack: StackSettings = Field(default_factory=StackSettings)
 
     @field_validator("namespace")

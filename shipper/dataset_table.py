@@ -4,30 +4,9 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-REQUIRED: Final[tuple[str, ...]] = (
-    "@timestamp",
-    "event.id",
-    "event.dataset",
-    "log.level",
-    "message",
-)
+REQUIRED: Final[tuple[str, ...]] = ("@timestamp", "event.id", "event.dataset", "log.level", "message",)
 
-RESERVED: Final[tuple[str, ...]] = (
-    "@metadata",
-    "_data_stream_timestamp",
-    "_doc_count",
-    "_field_names",
-    "_id",
-    "_ignored",
-    "_ignored_source",
-    "_index",
-    "_nested_path",
-    "_routing",
-    "_seq_no",
-    "_source",
-    "_tier",
-    "_version",
-)
+RESERVED: Final[tuple[str, ...]] = ("@metadata", "_data_stream_timestamp", "_doc_count", "_field_names", "_id", "_ignored", "_ignored_source", "_index", "_nested_path", "_routing", "_seq_no", "_source", "_tier", "_version",)
 
 ROWS: Final[tuple[tuple[str, Literal["day", "month"], int], ...]] = (
     ("ml.app", "day", 30),
@@ -40,34 +19,19 @@ ROWS: Final[tuple[tuple[str, Literal["day", "month"], int], ...]] = (
     ("ml.deployment", "month", 730),
     ("ml.alert", "month", 730),
     ("ml.health", "day", 30),
+    ("ml.audit", "month", 730),
 )
 
 EXPECTED: Final[dict[str, tuple[str, ...]]] = {
     "ml.app": ("service.name",),
-    "ml.training": (
-        "ml.run.id",
-        "ml.model.name",
-    ),
-    "ml.evaluation": (
-        "ml.model.name",
-        "ml.model.version",
-    ),
-    "ml.inference": (
-        "ml.prediction.id",
-        "ml.model.name",
-        "ml.model.version",
-    ),
+    "ml.training": ("ml.run.id", "ml.model.name",),
+    "ml.evaluation": ("ml.model.name", "ml.model.version",),
+    "ml.inference": ("ml.prediction.id", "ml.model.name", "ml.model.version",),
     "ml.data": ("ml.data.name",),
     "ml.feedback": ("ml.prediction.id",),
     "ml.explanation": ("ml.prediction.id",),
-    "ml.deployment": (
-        "ml.model.name",
-        "ml.model.version",
-    ),
-    "ml.alert": (
-        "rule.id",
-        "alert.id",
-        "alert.state",
-    ),
+    "ml.deployment": ("ml.model.name", "ml.model.version",),
+    "ml.alert": ("rule.id", "alert.id", "alert.state",),
     "ml.health": ("service.name",),
+    "ml.audit": ("shipper.act.by",),
 }

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from shipper.cli.audited import Why, act_of, audited
 from shipper.cli.dlq_options import (
     AsJson,
     DatasetName,
@@ -26,7 +25,6 @@ from shipper.cli.dlq_options import (
 
 if TYPE_CHECKING:
     from shipper.config import Settings
-    from shipper.elastic.client import ElasticClient
     from shipper.index.letters import Selection
     from shipper.index.mirror import Act
 
@@ -43,6 +41,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
     again: Annotated[
         bool, typer.Option("--again", help="Also those that were replayed and not refused since.")
     ] = False,
+    why: Why = "",
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -62,7 +61,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
     producer = Producer(settings.kafka, client_id="shipper-replay")
     with (
         open_mirror(settings) as (client, mirror),
-        _audited(settings, client, "dlq-replay", chosen, counts, dry_run),
+        audited(settings, client, act_of(settings, "dlq-replay", str(chosen), why), counts, is_dry=dry_run),
     ):
         try:
             plan = ReplayPlan(
@@ -95,6 +94,7 @@ def purge(  # noqa: PLR0913, PLR0917 - likewise
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    why: Why = "",
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -115,7 +115,7 @@ def purge(  # noqa: PLR0913, PLR0917 - likewise
     counts: Counter[str] = Counter()
     with (
         open_mirror(settings) as (client, mirror),
-        _audited(settings, client, "dlq-purge", chosen, counts, dry_run),
+        audited(settings, client, act_of(settings, "dlq-purge", str(chosen), why), counts, is_dry=dry_run),
     ):
         try:
             letters = read_dead_letters(settings.kafka)
@@ -147,36 +147,6 @@ def _act(settings: Settings) -> Act:
 
     with Admin(settings.kafka) as admin:
         return Act(SystemClock().now_us(), admin.end_offsets(settings.kafka.dead_letter_topic))
-
-
-@contextmanager
-def _audited(
-    settings: Settings,
-    client: ElasticClient,
-    action: str,
-    chosen: Selection,
-    counts: Counter[str],
-    is_dry: bool,
-) -> Iterator[None]:
-    """Leave a record of the beginning and one of the end; without the first one nothing is done."""
-    import socket
-
-    from shipper.clock import SystemClock
-    from shipper.emit.level_watch import user_name
-    from shipper.index.audit import AuditedAct, tell
-
-    if is_dry:
-        yield
-        return
-    act = AuditedAct.begin(action, f"{user_name()}@{socket.gethostname()}", str(chosen))
-    clock = SystemClock()
-    tell(client, settings.namespace, clock, act, "start")
-    is_success = False
-    try:
-        yield
-        is_success = True
-    finally:
-        tell(client, settings.namespace, clock, act, "end", counts, is_success=is_success)
 
 
 def _progress(counts: Counter[str], *, is_on: bool) -> None:

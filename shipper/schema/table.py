@@ -33,7 +33,7 @@ class Field:
     """One declared field.
 
     Attributes:
-        group: section of the table: ecs, git, ml, alert, health or dead_letter.
+        group: section of the table: ecs, git, ml, alert, health, audit or dead_letter.
         type: `doubles` and `keywords` are objects whose invented names have that type.
         unit: unit of the stored number, empty where it has none.
         ignore_above: longest indexed keyword in characters.

@@ -57,14 +57,14 @@ def component_templates(table: Table) -> dict[str, JsonObject]:
 
 
 def index_templates(table: Table) -> dict[str, JsonObject]:
-    """Return the index templates by name: one per dataset, two for what has a current state."""
+    """Return the index templates by name: one per dataset, and those of what has a current state."""
     templates = {f"logs-{row.name}": _dataset_template(table, row) for row in table.datasets}
     for name, group, description in _STATES:
         templates[name] = {
             "index_patterns": [f"{name}-*"],
             "priority": PRIORITY,
             "version": table.version,
-            "composed_of": [*_components(group), CUSTOM],
+            "composed_of": [*_components(*filter(None, (group,))), CUSTOM],
             "ignore_missing_component_templates": [CUSTOM],
             "_meta": {**_meta(table), "description": description},
         }
@@ -126,11 +126,12 @@ _STATES: Final = (
         "dead_letter",
         "Current state of dead letters; one document per letter, redacted.",
     ),
+    ("erasures-ml", "", "Numbers of the records of erased persons, so that the books balance; nothing else of them."),
 )
-"""Indices with a current state: name, further group of fields, meaning."""
+"""Indices with a current state: name, further group of fields if there is one, meaning."""
 
 
-_FURTHER_GROUPS: Final = {"ml.alert": ("alert",), "ml.health": ("health",)}
+_FURTHER_GROUPS: Final = {"ml.alert": ("alert",), "ml.health": ("health",), "ml.audit": ("audit",)}
 """Groups of fields that only some datasets have."""
 
 

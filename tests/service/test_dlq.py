@@ -298,7 +298,7 @@ class TestReplay:
         assert replay(stage, "--reason", "clock") == {"replayed": 1}
         assert replay(stage, "--dataset", "ml.inference", "--hop", "ship") == {"replayed": 1}
         assert replay(stage, "--id", one.event_id, "--id", "0@2") == {"already_replayed": 1, "replayed": 1}
-        acts = f"logs-ml.health-{stage.namespace}-*"
+        acts = f"logs-ml.audit-{stage.namespace}-*"
         stage.client.refresh(acts)
         query = {"term": {"event.action": "dlq-replay"}}
         hits = list(read_all(stage.client, acts, query, sort=[{"@timestamp": "asc"}]))

@@ -54,5 +54,5 @@ def test_ml_events(spool_root: Path) -> None:
     """The example of typed events has at least one event of each kind, and no field goes astray into labels."""
     _, found = run("ml_events.py", spool_root)
     kinds = {document["event"]["dataset"] for document in found}
-    assert kinds == set(DATASETS) - {"ml.app", "ml.alert", "ml.health"}
+    assert kinds == set(DATASETS) - {"ml.app", "ml.alert", "ml.audit", "ml.health"}
     assert all("labels" not in document for document in found)
