@@ -20,6 +20,8 @@ COMMANDS: Final[dict[str, str]] = {
     "demo": "demo",
     "stack": "app",
     "setup": "setup",
+    "retention": "app",
+    "migrate": "app",
     "doctor": "doctor",
     "agent": "agent",
     "index": "index",

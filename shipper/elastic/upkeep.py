@@ -13,7 +13,11 @@ from shipper.elastic.answers import JsonObject
 from shipper.elastic.client import ElasticClient
 from shipper.errors import RequestRefused
 
-_EVERY_STATE: Final = {"expand_wildcards": "open,closed,hidden", "allow_no_indices": "true"}
+_EVERY_STATE: Final = {
+    "expand_wildcards": "open,closed,hidden",
+    "allow_no_indices": "true",
+    "ignore_unavailable": "true",
+}
 _NO_SUCH_ROUTE: Final = (400, 404, 405, 410, 501)
 _ANALYSIS: Final = "analysis-common"
 """Module without which the server cannot make the index in which it would keep roles."""
@@ -106,6 +110,13 @@ def hold_writers(client: ElasticClient, index: str) -> None:
 def release_writers(client: ElasticClient, index: str) -> None:
     """Take the blocks of `hold_writers` away."""
     put_settings(client, index, {"index.blocks.write": None, "index.blocks.read_only_allow_delete": None})
+
+
+def is_held(client: ElasticClient, index: str) -> bool:
+    """Return whether nothing can be written into an index because of `hold_writers`."""
+    definition = client.index_definition(index) or {"settings": {"index": {}}}
+    blocks = definition["settings"]["index"].get("blocks", {})
+    return str(blocks.get("write", "false")) == "true"
 
 
 def put_in_place(client: ElasticClient, old: str, new: str, aliases: Mapping[str, Mapping[str, Any]]) -> None:

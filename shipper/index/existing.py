@@ -137,8 +137,6 @@ def drift(index: Existing, templates: Sequence[Template]) -> Drift:
             changed[name] = f"{barrier} is a {there.get('type', 'object') if there else 'field'} there"
         elif there is None:
             added[name] = leaf
-            if "copy_to" in leaf:
-                renamed[name] = str(leaf["copy_to"])
         elif (why := _fixed_difference(leaf, there)) is not None:
             changed[name] = why
         elif any(_values(leaf, key) != _values(there, key) for key in _IN_USE):
@@ -146,8 +144,6 @@ def drift(index: Existing, templates: Sequence[Template]) -> Drift:
                 renamed[name] = str(leaf.get("copy_to", ""))
             else:
                 added[name] = leaf
-    for former in renamed:
-        added.pop(former, None)
     return Drift(
         index,
         added,

@@ -1,0 +1,195 @@
+"""`shipper migrate`: indices of an older schema, made anew under the present one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from shipper.cli.audited import Why, act_of, audited
+
+if TYPE_CHECKING:
+    from shipper.elastic.client import ElasticClient
+    from shipper.index.migrate import Result, Step
+
+app = typer.Typer(
+    no_args_is_help=True, help="Bring stored logs to a schema that has changed the type or name of a field."
+)
+
+_NONE: list[str] = []
+Indices = Annotated[
+    list[str],
+    typer.Option(
+        "--index", metavar="NAME", help="Also this one, though nothing of it has changed; repeatable."
+    ),
+]
+AllNamespaces = Annotated[
+    bool, typer.Option("--all-namespaces", help="Not only the namespace of the settings.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For scripts.")]
+
+
+@app.command()
+def plan(
+    index: Indices = _NONE,
+    all_namespaces: AllNamespaces = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 where there is anything to do.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show which indices must be made anew, why, and how large they are. Changes nothing."""
+    from shipper.config import load_settings
+    from shipper.elastic.client import connect
+
+    settings = load_settings()
+    with connect(settings.elasticsearch) as client:
+        steps = _plan(client, index, "" if all_namespaces else settings.namespace)
+    if as_json:
+        typer.echo(json.dumps({"steps": [_row(step) for step in steps]}, indent=2))
+    else:
+        _print_plan(steps)
+    if check and steps:
+        raise typer.Exit(1)
+
+
+@app.command()
+def apply(
+    index: Indices = _NONE,
+    all_namespaces: AllNamespaces = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; show the plan.")] = False,
+    why: Why = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make these indices anew: every document copied under its id, then put in place of the old index at once.
+
+    Records may be written meanwhile; they wait for the last moments of an index. May be killed and run again: it goes
+    on. Exit code 1 where the new mapping refuses a document: that index then stays as it was.
+    """
+    from shipper.config import load_settings
+    from shipper.elastic.client import connect
+    from shipper.elastic.raw import connect_raw
+
+    settings = load_settings()
+    namespace = "" if all_namespaces else settings.namespace
+    counts = {"indices": 0, "documents": 0, "refused": 0}
+    results: list[Result] = []
+    with connect(settings.elasticsearch) as client, connect_raw(settings.elasticsearch) as raw:
+        templates = _templates()
+        _require_set_up(client)
+        steps = _plan(client, index, namespace)
+        if not as_json:
+            _print_plan(steps)
+        if steps and not dry_run:
+            if not yes:
+                typer.confirm(f"Make these {len(steps)} indices anew?", abort=True, err=True)
+            act = act_of(
+                settings, "migrate-apply", f"{len(steps)} indices, namespace {namespace or '*'}", why
+            )
+            with audited(settings, client, act, counts):
+                for step in steps:
+                    result = _carry_out(client, raw, templates, step, is_told=not as_json)
+                    results.append(result)
+                    counts["indices"] += result.outcome != "refused"
+                    counts["documents"] += result.documents
+                    counts["refused"] += result.refused_count
+    if as_json:
+        answer = {
+            "dry_run": dry_run,
+            "steps": [_row(step) for step in steps],
+            "results": [_result(r) for r in results],
+        }
+        typer.echo(json.dumps(answer, indent=2))
+    if any(result.outcome == "refused" for result in results):
+        raise typer.Exit(1)
+
+
+def _templates() -> Any:
+    from shipper.assets import asset
+    from shipper.index.templates import packaged_templates
+
+    return packaged_templates(asset("es_templates"))
+
+
+def _require_set_up(client: ElasticClient) -> None:
+    """The copies are made by the server's templates: they must be ours, and of this version."""
+    from shipper.errors import ConfigurationError
+    from shipper.index.templates import differences
+
+    found = differences(client, _templates())
+    if found:
+        raise ConfigurationError(f"{found[0]} on the server; run `shipper setup` first, then this again.")
+
+
+def _plan(client: ElasticClient, also: list[str], namespace: str) -> list[Step]:
+    from shipper.index.migrate import plan as make_plan
+
+    return make_plan(client, _templates(), also, namespace)
+
+
+def _carry_out(client: ElasticClient, raw: Any, templates: Any, step: Step, *, is_told: bool) -> Result:
+    import time
+
+    from shipper.index.migrate import carry_out
+
+    def progress(documents: int) -> None:
+        if is_told and sys.stderr.isatty():
+            typer.echo(f"\r{step.index.name}: {documents} of {step.size.documents} …", err=True, nl=False)
+
+    result = carry_out(
+        client,
+        raw,
+        templates,
+        step,
+        pause=lambda attempt: time.sleep(min(10.0, 0.2 * 2**attempt)),
+        progress=progress,
+    )
+    if is_told:
+        _print_result(result)
+    return result
+
+
+def _print_plan(steps: list[Step]) -> None:
+    for step in steps:
+        begun = "" if step.begun is None else f", of which {step.begun} are copied already"
+        typer.echo(f"{step.index.name} -> {step.target} ({step.size.documents} documents{begun})")
+        for reason in step.reasons:
+            typer.echo(f"    {reason}")
+    if not steps:
+        typer.echo("Every index is as the schema says; nothing is to be migrated.")
+
+
+def _print_result(result: Result) -> None:
+    name = result.step.index.name
+    if result.outcome == "refused":
+        typer.echo(
+            f"{name}: stays as it was; the new mapping refuses {result.refused_count} of its documents:",
+            err=True,
+        )
+        for document_id, sentence in list(result.refused.items())[:5]:
+            typer.echo(f"    {document_id}: {sentence}", err=True)
+        return
+    typer.echo(f"{name}: done, {result.documents} documents copied")
+
+
+def _row(step: Step) -> dict[str, Any]:
+    return {
+        "index": step.index.name,
+        "target": step.target,
+        "reasons": list(step.reasons),
+        "documents": step.size.documents,
+        "bytes": step.size.stored_bytes,
+        "copied_already": step.begun,
+    }
+
+
+def _result(result: Result) -> dict[str, Any]:
+    return {
+        "index": result.step.index.name,
+        "target": result.step.target,
+        "outcome": result.outcome,
+        "documents": result.documents,
+        "refused": result.refused_count,
+        "refused_ids": result.refused,
+    }
