@@ -141,7 +141,7 @@ def test_every_pipeline_is_mounted() -> None:
     assert {path.name for path in config.iterdir() if path.suffix == ".yml"} <= {
         Path(target).name for target in mounts
     }
-    text = (config / "pipelines.yml").read_text("utf-8")
+    text = re.sub(r"^#.*$", "", (config / "pipelines.yml").read_text("utf-8"), flags=re.MULTILINE)
     paths = [
         re.sub(r"\$\{\w+:([^}]*)\}", r"\1", one) for one in re.findall(r'path\.config: "?([^"\n]+)"?', text)
     ]
@@ -349,6 +349,7 @@ def test_logstash_gets_the_settings_that_its_pipelines_read() -> None:
     active = re.sub(r"^\s*#.*$", "", pipelines, flags=re.MULTILINE)
     given = _environment("logstash")
     assert set(re.findall(r"\$\{(SHIPPER_\w+)\}", active)) <= given.keys()
+    assert {name for name in given if name.startswith("SHIPPER_")} <= set(re.findall(r"\$\{(\w+)", active))
     targets = [target for name, _, target in _mounts() if name == "logstash"]
     for path in set(re.findall(r":(/usr/share/logstash/[a-z]+)\}", active)):
         assert path in targets, path
