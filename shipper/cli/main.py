@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, str]] = {
     "logs": "app",
     "level": "app",
     "dlq": "app",
+    "erase": "erase",
     "reconcile": "reconcile",
     "config": "app",
     "schema": "app",

@@ -16,7 +16,12 @@ from dataclasses import dataclass, field
 from shipper.index.ranges import Ranges
 
 EVICTED = "evicted"
-"""The one reason for drops of records that had a number already."""
+"""The one reason of a spool to drop records that had a number already."""
+
+ERASED = "erased"
+"""Records of erased persons: deleted, or never stored. They had a number, too."""
+
+_NUMBERED = (EVICTED, ERASED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Seen:
     in_kafka: Ranges = field(default_factory=Ranges)
     spool: SpoolLook | None = None
     told: Told = field(default_factory=Told)
+    erased: Ranges = field(default_factory=Ranges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ class ProducerBooks:
         service, host: as its documents say, else "".
         last: highest sequence that counts.
         stored, dead_lettered, in_kafka, in_spool: distinct sequences there.
-        dropped: by reason; `evicted` had sequences, the others never got one.
+        dropped: by reason; `evicted` and `erased` had sequences, the others never got one.
         missing: ranges of sequences that are nowhere, both ends included.
         doubled: sequences that are stored more than once.
         moving: sequences above `last`, emitted while we looked.
@@ -98,7 +104,7 @@ class ProducerBooks:
     @property
     def emitted(self) -> int:
         """How many records were made: those with a sequence, and those that were refused without one."""
-        return self.last + sum(count for reason, count in self.dropped.items() if reason != EVICTED)
+        return self.last + sum(count for reason, count in self.dropped.items() if reason not in _NUMBERED)
 
     @property
     def waiting(self) -> int:
@@ -124,7 +130,7 @@ class ProducerBooks:
 def book(producer_id: str, seen: Seen) -> ProducerBooks:
     """Return the books from what was found; pure."""
     spool = seen.spool
-    everything = seen.stored | seen.dead | seen.in_kafka
+    everything = seen.stored | seen.dead | seen.erased | seen.in_kafka
     if spool is not None:
         everything = everything | spool.waiting | spool.evicted
     # A living writer may have gone on since: what lies above the look is on its way, and not judged.
@@ -132,8 +138,9 @@ def book(producer_id: str, seen: Seen) -> ProducerBooks:
     last = spool.last if spool is not None and is_open else max(everything.last, spool.last if spool else 0)
     stored = seen.stored.up_to(last)
     dead = seen.dead.up_to(last) - stored
-    in_kafka = seen.in_kafka.up_to(last) - stored - dead
-    found = stored | dead | in_kafka
+    erased = seen.erased.up_to(last) - stored - dead
+    in_kafka = seen.in_kafka.up_to(last) - stored - dead - erased
+    found = stored | dead | erased | in_kafka
     in_spool, evicted = Ranges(), Ranges()
     if spool is not None:
         in_spool = spool.waiting.up_to(last) - found
@@ -145,8 +152,7 @@ def book(producer_id: str, seen: Seen) -> ProducerBooks:
     if missing and untold >= len(missing):
         # Its folder, and with it the list of what made room, is gone; its own count explains the gap all the same.
         evicted, missing = evicted | missing, Ranges()
-    if evicted:
-        dropped[EVICTED] = len(evicted)
+    dropped |= {reason: len(some) for reason, some in ((EVICTED, evicted), (ERASED, erased)) if some}
     return ProducerBooks(
         producer_id=producer_id,
         service=seen.told.service,

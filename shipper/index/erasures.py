@@ -60,6 +60,11 @@ def pseudonyms_in(value: bytes) -> set[bytes]:
     return found
 
 
+def erasure_id(pseudonyms: Iterable[str]) -> str:
+    """Return the id of a person's erasure: the same for the same pseudonyms, and nothing that tells them."""
+    return hashlib.sha256("\n".join(sorted(set(pseudonyms))).encode()).hexdigest()[:20]
+
+
 def erasure_index(namespace: str) -> str:
     """Return the plain index that holds the numbers of erased records of a namespace, and nothing else of them."""
     return f"erasures-ml-{namespace}"
@@ -97,11 +102,12 @@ class Erased:
 
         A record whose time cannot be read counts as old: it would only become a dead letter.
         """
+        return self.names(value, None) and self.names(value, event_time_us(value))
+
+    def names(self, value: bytes, moment_us: int | None) -> bool:
+        """Return whether a text of a time names an erased person; None: of whatever time."""
         found = self.until_us.keys() & pseudonyms_in(value)
-        if not found:
-            return False
-        moment_us = _moment_us(value)
-        return moment_us is None or any(moment_us <= self.until_us[one] for one in found)
+        return any(moment_us is None or moment_us <= self.until_us[one] for one in found)
 
 
 NOBODY: Final = Erased()
@@ -146,34 +152,32 @@ class ErasureList:
         """Put a person on the list, or find the entry that is there, now up to the present; indexers follow at once."""
         self._make()
         wanted = tuple(sorted(set(pseudonyms)))
-        erasure_id = hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:20]
+        name = erasure_id(wanted)
         now_us = self._clock.now_us()
-        fresh = Erasure(erasure_id, wanted, now_us, rfc3339(now_us), by)
-        if not self._client.create(LIST_INDEX, erasure_id, _source(fresh), refresh=True):
-            self.change(erasure_id, until_us=now_us, state="running")
+        fresh = Erasure(name, wanted, now_us, rfc3339(now_us), by)
+        if not self._client.create(LIST_INDEX, name, _source(fresh), refresh=True):
+            self.change(name, until_us=now_us, state="running")
         self._announce()
-        return self._read(erasure_id)
+        return self._read(name)
 
     def change(
-        self, erasure_id: str, *, until_us: int = 0, state: str = "", counts: Mapping[str, int] | None = None
+        self, name: str, *, until_us: int = 0, state: str = "", counts: Mapping[str, int] | None = None
     ) -> None:
         """Raise the time, set the state, add to the counts; several runs at once lose nothing of each other's."""
         for _ in range(_ATTEMPTS):
-            stored = self._client.get(LIST_INDEX, erasure_id)
+            stored = self._client.get(LIST_INDEX, name)
             if stored is None:
-                raise RequestRefused(404, f"the erasure {erasure_id} is not on the list any more")
+                raise RequestRefused(404, f"the erasure {name} is not on the list any more")
             source = dict(stored.source)
             is_later = until_us > int(source["until_us"])
             source["until_us"] = max(until_us, int(source["until_us"]))
             source["state"] = state or source["state"]
             sums = dict(source.get("counts", {}))
-            for name, count in (counts or {}).items():
-                sums[name] = sums.get(name, 0) + count
+            for word, count in (counts or {}).items():
+                sums[word] = sums.get(word, 0) + count
             source["counts"] = sums
             try:
-                self._client.put(
-                    LIST_INDEX, erasure_id, source, unless_changed_since=stored, refresh=is_later
-                )
+                self._client.put(LIST_INDEX, name, source, unless_changed_since=stored, refresh=is_later)
             except RequestRefused as error:
                 if error.status != 409:
                     raise
@@ -183,11 +187,11 @@ class ErasureList:
             return
         raise StoreUnavailable(self._client.url, "the list of erasures changed with every attempt")
 
-    def _read(self, erasure_id: str) -> Erasure:
-        stored = self._client.get(LIST_INDEX, erasure_id)
+    def _read(self, name: str) -> Erasure:
+        stored = self._client.get(LIST_INDEX, name)
         if stored is None:
-            raise RequestRefused(404, f"the erasure {erasure_id} is not on the list any more")
-        return _erasure(erasure_id, stored.source)
+            raise RequestRefused(404, f"the erasure {name} is not on the list any more")
+        return _erasure(name, stored.source)
 
     def _make(self) -> None:
         if self._client.index_definition(LIST_INDEX) is not None:
@@ -262,9 +266,9 @@ def _source(erasure: Erasure) -> JsonObject:
     }
 
 
-def _erasure(erasure_id: str, source: Mapping[str, Any]) -> Erasure:
+def _erasure(name: str, source: Mapping[str, Any]) -> Erasure:
     return Erasure(
-        erasure_id,
+        name,
         tuple(source["pseudonyms"]),
         int(source["until_us"]),
         source["requested"],
@@ -274,7 +278,7 @@ def _erasure(erasure_id: str, source: Mapping[str, Any]) -> Erasure:
     )
 
 
-def _moment_us(value: bytes) -> int | None:
+def event_time_us(value: bytes) -> int | None:
     """Return a record's own time, microseconds since the epoch; None where it cannot be read."""
     try:
         moment = datetime.fromisoformat(orjson.loads(value)["@timestamp"])

@@ -14,6 +14,7 @@ from shipper.elastic.answers import JsonObject
 from shipper.elastic.client import ElasticClient
 from shipper.errors import TopicMissing
 from shipper.index.books import ProducerBooks, Seen, SpoolLook, Told, book
+from shipper.index.erasures import erasure_index
 from shipper.index.letters import StoredLetter
 from shipper.index.moment import rfc3339
 from shipper.index.ranges import Ranges
@@ -132,12 +133,16 @@ def balance(
     client.refresh(pattern)
     told = dict(_producers(client, pattern, since_us))
     dead = _with_mirrored(client, namespace, flow.dead)
-    others = {*flow.spools, *flow.in_kafka, *(dead if since_us is None else ())}
+    numbers_only = erasure_index(namespace)
+    client.refresh(numbers_only)
+    forgotten = dict(_producers(client, numbers_only, since_us))
+    others = {*flow.spools, *flow.in_kafka, *forgotten, *(dead if since_us is None else ())}
     wanted = [*told, *sorted(others - told.keys())]
     books: list[ProducerBooks] = []
     for start in range(0, len(wanted), _PRODUCERS_AT_ONCE):
         some = wanted[start : start + _PRODUCERS_AT_ONCE]
         stored = _stored(client, pattern, some)
+        erased = _stored(client, numbers_only, some)
         drops = _drops(client, namespace, some)
         for producer_id in some:
             numbers, doubled = stored.get(producer_id, (Ranges(), ()))
@@ -148,6 +153,7 @@ def balance(
                 flow.in_kafka.get(producer_id, Ranges()),
                 flow.spools.get(producer_id),
                 replace(told.get(producer_id, Told()), dropped=drops.get(producer_id, {})),
+                erased.get(producer_id, (Ranges(), ()))[0],
             )
             books.append(_settled(client, pattern, producer_id, seen))
     return books

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import orjson
@@ -31,6 +32,18 @@ REDACTED_BYTES: Final = 1 << 20
 """Larger payloads are not redacted, so nothing of them is shown: a part could end in the middle of a secret."""
 _DETAIL_CHARACTERS: Final = 2000
 _OF_ACTS: Final = ("replays", "acted", "acted_to")
+_KEPT: Final = (
+    "reason",
+    "hop",
+    "index",
+    "place",
+    "payload_bytes",
+    "payload_sha256",
+    "replays",
+    "acted",
+    "acted_to",
+)
+NO_ACT: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +171,7 @@ class LetterMirror:
         """Take the content out of letters' documents; what stays says that there was one (the books need it)."""
         rows = []
         for stored, was in letters:
-            source = was.source
-            kept = {
-                name: source["dead_letter"][name]
-                for name in ("reason", "hop", "index", "place", "payload_bytes", "payload_sha256", "replays")
-                if name in source["dead_letter"]
-            }
-            stub = {
-                **{name: source[name] for name in ("@timestamp", "event", "agent", "log") if name in source},
-                "message": "A dead letter was purged.",
-                "dead_letter": {**kept, "state": "purged", **act.fields(stored)},
-            }
+            stub = purged_source(was.source, act.fields(stored))
             rows.append((self._conditional("index", stored, was), stub))
         return self._count_done(rows)
 
@@ -233,6 +236,21 @@ class LetterMirror:
         }
 
 
+def purged_source(source: Mapping[str, Any], act: Mapping[str, Any] = NO_ACT) -> dict[str, Any]:
+    """Return what is left of a letter's document without its content: that there was one, for the books.
+
+    Args:
+        act: see `Act.fields`.
+    """
+    about = source.get("dead_letter", {})
+    kept = {name: about[name] for name in _KEPT if name in about}
+    return {
+        **{name: source[name] for name in ("@timestamp", "event", "agent", "log") if name in source},
+        "message": "A dead letter was purged.",
+        "dead_letter": {**kept, "state": "purged", **act},
+    }
+
+
 def _is_news(stored: StoredLetter, was: Mirrored) -> bool:
     """Return whether a letter tells of a refusal that the document does not know of."""
     if stored.letter is None:
@@ -240,6 +258,9 @@ def _is_news(stored: StoredLetter, was: Mirrored) -> bool:
     refused, about = rfc3339(stored.letter.at_us), was.source["dead_letter"]
     if was.state == "open":
         return refused > was.refused
+    if stored.letter.is_moved:
+        # It lies behind the act only because it was put there again.
+        return refused > str(about.get("acted", ""))
     return stored.offset >= int(about.get("acted_to", 0)) or refused > str(about.get("acted", ""))
 
 

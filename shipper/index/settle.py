@@ -156,13 +156,17 @@ class Settlement:
         namespace = self._policy.namespace
         if value is not None and self._erased.covers(value):
             return erased_document(value, header_id, namespace, flight.read_us)
-        return read_document(
+        read = read_document(
             value,
             header_id=header_id,
             namespace=namespace,
             now_us=flight.read_us,
             limits=self._policy.limits,
         )
+        if isinstance(read, Refusal) and value is not None and self._erased.names(value, None):
+            # Whatever time it claims: dead letters are kept for ever.
+            return erased_document(value, header_id, namespace, flight.read_us)
+        return read
 
     def _landed(self, flight: Flight, patience: Patience) -> tuple[Parcel, list[Verdict] | None]:
         """Return what was sent, and a verdict for each document in it or None for "all stored"; however long it takes."""

@@ -58,6 +58,7 @@ class DeadLetter:
         event_id, dataset, index: as far as they are known, else "".
         payload: the original bytes.
         is_cut: `payload` is not whole; only on letters that were read.
+        is_moved: it was put behind newer letters, because one before it had to go (`shipper erase`).
         payload_bytes, payload_sha256: of the original, on letters that were read; else those of `payload` count.
     """
 
@@ -71,6 +72,7 @@ class DeadLetter:
     index: str
     payload: bytes
     is_cut: bool = False
+    is_moved: bool = field(default=False, compare=False)
     payload_bytes: int | None = field(default=None, compare=False)
     payload_sha256: str = field(default="", compare=False)
 
@@ -104,6 +106,8 @@ class DeadLetter:
         }
         if is_cut or self.is_cut:
             about["payload_truncated"] = True
+        if self.is_moved:
+            about["moved"] = True
         letter = {
             "dead_letter": about,
             "event_id": self.event_id,
@@ -135,6 +139,7 @@ def decode(line: bytes) -> DeadLetter | None:
             index,
             base64.b64decode(found["payload_base64"], validate=True),
             bool(about.get("payload_truncated", False)),
+            bool(about.get("moved", False)),
             int(about["payload_bytes"]) if "payload_bytes" in about else None,
             _clean(about.get("payload_sha256", "")),
         )

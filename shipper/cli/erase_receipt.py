@@ -1,0 +1,121 @@
+"""What `shipper erase` says at its end: counts, places that were not reached, and what Kafka still holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shipper.index.erase import Erasing
+    from shipper.index.held import Held
+
+
+@dataclass
+class Receipt:
+    """What was done, or would be; names nobody."""
+
+    is_dry: bool
+    erasures: list[str]
+    pseudonyms: list[str]
+    erasing: Erasing | None = None
+    letters: Counter[str] = field(default_factory=Counter)
+    held: Held | None = None
+    is_kafka_asked: bool = True
+    is_settled: bool = True
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left that could have been erased."""
+        return self.is_settled and self.is_kafka_asked and not (self.erasing and self.erasing.problems)
+
+    def counts(self) -> Counter[str]:
+        """All counts together."""
+        return self.letters + (self.erasing.total() if self.erasing else Counter())
+
+
+def receipt_document(receipt: Receipt) -> dict[str, Any]:
+    """Return the receipt for scripts."""
+    erasing, held = receipt.erasing, receipt.held
+    return {
+        "dry_run": receipt.is_dry,
+        "whole": receipt.is_whole,
+        "erasures": receipt.erasures,
+        "pseudonyms": receipt.pseudonyms,
+        "counts": dict(receipt.counts()),
+        "indices": {index: dict(counts) for index, counts in sorted(erasing.by_index.items())}
+        if erasing
+        else {},
+        "looked_at": erasing.looked_at if erasing else 0,
+        "dead_letter_topic": dict(receipt.letters),
+        "problems": [f"{index}: {text}" for index, text in sorted(erasing.problems.items())]
+        if erasing
+        else [],
+        "kafka": None
+        if held is None
+        else {
+            "topic": held.topic,
+            "records": held.count,
+            "retention_ms": held.retention_ms,
+        },
+    }
+
+
+def receipt_lines(receipt: Receipt) -> Iterator[str]:
+    """Yield the receipt for a person."""
+    if not receipt.erasures:
+        yield "The list of erasures is empty; there is nothing to sweep."
+        return
+    erasing = receipt.erasing
+    would = "would be " if receipt.is_dry else ""
+    yield f"Erasure {', '.join(receipt.erasures)}, by {len(receipt.pseudonyms)} pseudonyms:"
+    for index, counts in sorted(erasing.by_index.items()) if erasing else ():
+        told = ", ".join(f"{count} {_WORDS.get(word, word)}" for word, count in sorted(counts.items()))
+        yield f"  {index}: {would}{told}"
+    letters = receipt.letters["letters"]
+    if letters:
+        yield f"  dead-letter topic: {would}{letters} deleted"
+    if not receipt.counts():
+        yield "  nothing was found"
+    for index, text in sorted(erasing.problems.items()) if erasing else ():
+        yield f"  {index} was not reached: {text}"
+    yield from _kafka_lines(receipt)
+    if receipt.is_dry:
+        yield "Nothing was changed; --yes erases."
+    elif receipt.is_whole:
+        yield "It is on the list of erasures: no indexer and no replay stores these records again."
+    else:
+        yield "Not everything could be reached; what is said above mends it, then run this again."
+
+
+_WORDS = {
+    "deleted": "deleted",
+    "rewritten": "rewritten without the pseudonym",
+    "emptied": "emptied",
+    "gone": "gone already",
+    "changed": "changed meanwhile, so looked at again",
+    "refused": "refused",
+}
+_DAY_MS = 86_400_000
+
+
+def _kafka_lines(receipt: Receipt) -> Iterator[str]:
+    if not receipt.is_kafka_asked:
+        yield "Kafka was left alone: its dead letters are not erased, and what it holds was not counted."
+    held = receipt.held
+    if held is None:
+        return
+    if not held.count:
+        yield f"The topic {held.topic} holds no record of this person among its {held.looked_at}."
+    elif held.retention_ms < 0:
+        yield (
+            f"The topic {held.topic} still holds {held.count} records and keeps them for ever; Kafka deletes no "
+            "single record: give the topic a retention.ms."
+        )
+    else:
+        days = held.retention_ms / _DAY_MS
+        yield (
+            f"The topic {held.topic} still holds {held.count} records until its retention of {days:.3g} days is over; "
+            "they are not stored again."
+        )

@@ -1,0 +1,219 @@
+"""`shipper erase` on the real servers: one person's records go, stay away, and the books still balance."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from typer.testing import CliRunner, Result
+
+from shipper.assets import asset
+from shipper.cli.main import app
+from shipper.clock import SystemClock
+from shipper.config import ElasticsearchSettings
+from shipper.datasets import alert_index, dead_letter_index
+from shipper.elastic.client import connect
+from shipper.enrich.redact import Keyring
+from shipper.errors import ConfigurationError
+from shipper.index.erasures import LIST_INDEX, erasure_index
+from shipper.index.search import read_all
+from shipper.index.templates import install, packaged_templates
+from shipper.kafka.dead_letters import DeadLetter, DeadLetterTopic
+from tests.service.kafka_stage import KafkaStage
+from tests.service.running_stack import RunningStack
+
+KEYS = f"new:{base64.b64encode(b'n' * 32).decode()},old:{base64.b64encode(b'o' * 32).decode()}"
+
+
+@pytest.fixture
+def stage(stack: RunningStack) -> Iterator[KafkaStage]:
+    """Topics and a namespace for one test."""
+    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
+        install(client, packaged_templates(asset("es_templates")))
+        stage = KafkaStage(stack, client)
+        stage.make_topics()
+        yield stage
+        stage.remove()
+        for index in (alert_index, dead_letter_index, erasure_index):
+            client.delete_index(index(stage.namespace))
+        client.delete_index(f"shipper-state-{stage.namespace}")
+
+
+class Person:
+    """Somebody whom no other test knows."""
+
+    def __init__(self) -> None:
+        self.name = f"alice-{uuid.uuid4().hex}@example.org"
+        self.now, self.before = Keyring.parse(KEYS).all_pseudonyms(self.name)
+
+
+def run(stage: KafkaStage, *arguments: str, answer: str = "") -> Result:
+    """Run a command on a stage in this process."""
+    return CliRunner().invoke(app, list(arguments), input=answer, env=environment(stage))
+
+
+def environment(stage: KafkaStage) -> dict[str, str]:
+    """Variables of a command that has the keys."""
+    return {**stage.environment, "SHIPPER_REDACT_KEY": KEYS}
+
+
+def erase(stage: KafkaStage, *arguments: str) -> dict[str, Any]:
+    """Run `shipper erase --json` and return its receipt."""
+    done = run(stage, "erase", "--json", *arguments)
+    assert done.exit_code == 0, (done.output, done.exception)
+    receipt: dict[str, Any] = json.loads(done.stdout)
+    return receipt
+
+
+def index_all(stage: KafkaStage) -> dict[str, int]:
+    """Index what is there; return what became of it."""
+    with stage.indexer() as indexer:
+        indexer.run_until_idle(0.3)
+        counts = indexer.counts()
+    return {"indexed": counts.indexed, "duplicates": counts.duplicates, "erased": counts.erased} | dict(
+        counts.dead_lettered
+    )
+
+
+def stored_ids(stage: KafkaStage) -> list[str]:
+    """Return the ids of all stored records of the stage's producer, in order."""
+    return sorted(one for one in stage.stored_ids() if one.startswith(stage.producer_id))
+
+
+def everything(stage: KafkaStage) -> str:
+    """Return all documents of the stage's indices as one text, the list of erasures left out."""
+    pattern = f"*{stage.namespace}*"
+    stage.client.refresh(pattern)
+    hits = read_all(stage.client, pattern, {"match_all": {}}, sort=[{"_shard_doc": "asc"}])
+    return "\n".join(json.dumps(hit) for hit in hits)
+
+
+def letter(stage: KafkaStage, payload: bytes, **changes: Any) -> DeadLetter:
+    """Return a dead letter of this stage."""
+    values: dict[str, Any] = {
+        "reason": "mapping",
+        "detail": "no",
+        "hop": "index",
+        "at_us": SystemClock().now_us(),
+        "position": "t/0@1",
+        "event_id": f"{stage.producer_id}-{uuid.uuid4().int % 10**9}",
+        "dataset": "ml.app",
+        "index": stage.today(),
+        "payload": payload,
+    }
+    return DeadLetter(**values | changes)
+
+
+def write_letters(stage: KafkaStage, *letters: DeadLetter) -> None:
+    """Put letters on the dead-letter topic."""
+    topic = DeadLetterTopic(stage.kafka)
+    try:
+        topic.write(letters)
+    finally:
+        topic.close(5.0)
+
+
+def hostile_values(stage: KafkaStage, person: Person) -> list[tuple[str, bytes]]:
+    """Return records in each of which the person stands at another place."""
+    one, other = person.now, person.before
+    escaped = orjson.dumps(one).replace(b":", b"\\u003a")
+    event_id, canonical = stage.value()
+    return [
+        stage.value(user={"id": one}),
+        stage.value(user={"id": other}),
+        stage.value(user={"id": one}, labels={"customer": one, "was": other}),
+        stage.value(labels={"deep": {"er": [{"x": [one]}]}}),
+        stage.value(labels={one: "as a name"}),
+        stage.value(message=f"gave {one} a loan"),
+        stage.value(error={"message": f"no row for {other}", "stack_trace": f"File x\n  {other}"}),
+        stage.value(event_original=f"raw {one}"),  # at the root, declared nowhere: stored, not indexed
+        stage.value(ml={"prediction": {"input": json.dumps({"who": one})}}),  # kept, not indexed
+        stage.value(labels={"long": "x" * 40_000 + one}),  # beyond ignore_above
+        (event_id, canonical[:-1] + b',"tags":[' + escaped + b"]}"),
+    ]
+
+
+class TestErase:
+    """One person goes, everybody else stays."""
+
+    def test_wherever_a_person_stands(self, stage: KafkaStage) -> None:
+        """All records with a pseudonym under any key go, also where no search would find them, and no others."""
+        person, stranger = Person(), Person()
+        mine = hostile_values(stage, person)
+        theirs = [stage.value(user={"id": stranger.now}), stage.value(message=person.now[:-1] + "x")]
+        stage.send([*mine, *theirs])
+        assert index_all(stage)["indexed"] == len(mine) + 2
+        counted = erase(stage, "--subject", person.name)
+        assert (counted["dry_run"], counted["counts"]) == (True, {"deleted": len(mine)})
+        assert len(stored_ids(stage)) == len(mine) + 2
+        receipt = erase(stage, "--subject", person.name, "--yes", "--why", "asked by letter")
+        assert (receipt["counts"], receipt["whole"]) == ({"deleted": len(mine)}, True)
+        assert stored_ids(stage) == sorted(event_id for event_id, _ in theirs)
+        stored = everything(stage)
+        assert person.now not in stored
+        assert person.before not in stored
+        assert person.name not in json.dumps(receipt) + stored
+        assert receipt["kafka"]["records"] == len(mine)
+        assert receipt["kafka"]["retention_ms"] == -1  # the embedded one's own setting
+        said = run(stage, "erase", "--subject", person.name)
+        assert f"still holds {len(mine)} records and keeps them for ever" in said.stdout
+        assert person.name not in said.stdout
+
+    def test_a_replay_does_not_bring_them_back(self, stage: KafkaStage) -> None:
+        """The topic is read again from its beginning: nothing is stored that was erased, and the books balance."""
+        person = Person()
+        mine = hostile_values(stage, person)
+        stage.send([*mine, stage.value()])
+        index_all(stage)
+        erase(stage, "--subject", person.name, "--yes")
+        late = [stage.value(user={"id": person.now}), stage.value(user={"id": person.now}, host="scalar")]
+        before = {"@timestamp": (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+        stage.send([(event_id, orjson.dumps(orjson.loads(value) | before)) for event_id, value in late])
+        stage.index_settings = stage.index_settings.model_copy(update={"group": "again-" + stage.namespace})
+        found = index_all(stage)
+        assert found == {"indexed": 0, "duplicates": 1, "erased": len(mine) + 2}
+        assert len(stored_ids(stage)) == 1
+        assert person.now not in everything(stage)
+        books = run(stage, "reconcile", "--json")
+        assert (books.exit_code, json.loads(books.stdout)["totals"]["missing"]) == (0, 0), books.output
+        assert json.loads(books.stdout)["totals"]["dropped"] == {"erased": len(mine) + 2}
+
+    def test_who_comes_back_is_logged_again(self, stage: KafkaStage) -> None:
+        """What happens after an erasure is stored: it is not a ban."""
+        person = Person()
+        erase(stage, "--subject", person.name, "--yes")
+        stage.send([stage.value(user={"id": person.now})])
+        assert index_all(stage)["indexed"] == 1
+        assert erase(stage, "--sweep")["counts"].get("deleted", 0) == 0
+
+    def test_nobody_by_that_name(self, stage: KafkaStage) -> None:
+        """A subject that matches nothing is no error, and is kept from coming in."""
+        receipt = erase(stage, "--subject", Person().name, "--yes")
+        assert (receipt["counts"], receipt["whole"]) == ({}, True)
+
+    def test_a_subject_is_said_once_and_right(self, stage: KafkaStage) -> None:
+        """Both ways at once, none, no pseudonym, no key: one sentence each, which does not repeat the name."""
+        name = Person().name
+        for arguments in (
+            [],
+            ["--subject", name, "--pseudonym", Person().now],
+            ["--pseudonym", name],
+            ["--subject", Person().now],
+        ):
+            done = run(stage, "erase", *arguments)
+            assert isinstance(done.exception, ConfigurationError)
+            assert name not in str(done.exception)
+        without = CliRunner().invoke(app, ["erase", "--subject", name], env=stage.environment)
+        assert "no key" in str(without.exception)
