@@ -1,22 +1,24 @@
-# The guard and the router of the pipeline ml-logs: one Kafka record in, one document or one dead letter out.
+# The guard and the router of the pipeline ml-logs: one Kafka record in, one document or one refusal out.
 #
 # It keeps the rules of `shipper index` (shipper/index/document.py); logstash/tests/ holds cases that both
-# must answer alike. Nothing but the document itself decides where it goes: a header may be forged or stale.
+# must answer alike. Nothing but the document itself decides where it goes and under which id.
 #
 # In:   [message]                    the record's value, each byte as one character (ISO-8859-1)
-#       [@metadata][kafka]           topic, partition, offset and headers of the record
+#       [@metadata][kafka]           topic, partition and offset of the record
 # Out:  [@metadata][index], [id]     where the document goes; the event is the document
-#   or  [@metadata][dead_letter]     the line for the dead-letter topic
+#   or  [@metadata][refusal]         reason, detail ... for the pipeline ml-dead-letters; [message] as it was
 
 require "date"
 require "json"
 require File.join(__dir__, "dead_letter")
+require File.join(__dir__, "strict_json")
 
 TIMESTAMP = /\A(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):?(\d\d))\z/
 NAMESPACE = /\A[a-z0-9_]{1,100}\z/
 ID_MAX_BYTES = 512
-# Deeper nesting than this is nobody's log; the parser refuses it instead of running out of stack.
-NESTING_MAX = 500
+# What shipper writes begins so; a record that broke off later can still be named.
+ID_AT_THE_HEAD = /\A\{"@timestamp":"[0-9T:.Z-]{27}","event":\{"id":"([!#-\[\]-~]{1,512})"/n
+JavaMap = StrictJson::JavaMap
 
 class Refused < StandardError
   attr_reader :reason, :index
@@ -32,30 +34,33 @@ end
 #   schema         path of schema.json, generated from schema/*.yml
 #   namespace      for documents that do not name one
 #   past_limit_days, future_limit_s   how far event times may lie from now
+#   max_bytes      a larger record is refused
 #   now            a fixed time for tests; empty: the clock
 def register(params)
-  schema = JSON.parse(File.read(params["schema"]))
+  schema = JSON.parse(File.read(params["schema"], encoding: "UTF-8"))
   @required = schema.fetch("required")
+  @reserved = schema.fetch("reserved")
   @periods = schema.fetch("periods")
   @namespace = params["namespace"]
   @past_us = (params["past_limit_days"].to_f * 86_400_000_000).to_i
   @future_us = (params["future_limit_s"].to_f * 1_000_000).to_i
+  @max_bytes = Integer(params["max_bytes"])
   @fixed_now_us = params["now"].to_s.empty? ? nil : parse_time(params["now"])[0]
 end
 
 def filter(event)
-  payload = DeadLetter.bytes(event.get("message")).force_encoding(Encoding::UTF_8)
-  header_id = event.get("[@metadata][kafka][headers][event.id]")
-  document = {}
+  payload = DeadLetter.bytes(event, event.get("message"))
+  document = nil
   begin
-    document = parse(payload)
+    document, is_doubtful = parse(payload)
     index = place(document)
+    raise Refused.new("mapping", "a field is there twice: #{is_doubtful}", index) if is_doubtful
     [document_event(event, document, index)]
   rescue Refused => refused
-    [dead_letter_event(event, payload, document, header_id, refused)]
+    [refused_event(event, payload, document, refused)]
   rescue StandardError => error
     # Whatever Logstash itself cannot hold: refused like the rest, never lost, never stuck.
-    [dead_letter_event(event, payload, document, header_id, Refused.new("json", "not representable: #{error.message}"))]
+    [refused_event(event, payload, document, Refused.new("json", "not representable: #{error.message}"))]
   end
 end
 
@@ -67,19 +72,26 @@ def iso(time_us)
   Time.at(time_us / 1_000_000, time_us % 1_000_000, :microsecond).utc.strftime("%Y-%m-%dT%H:%M:%S.%6NZ")
 end
 
+# The document, and nil or the words about a field that it has twice: Elasticsearch would refuse it, but only after
+# everything that is checked here.
 def parse(payload)
-  raise Refused.new("json", "not valid UTF-8") unless payload.valid_encoding?
-  document = JSON.parse(payload, max_nesting: NESTING_MAX)
-  raise Refused.new("json", "not a JSON object") unless document.is_a?(Hash)
-  document
-rescue JSON::ParserError => error
-  raise Refused.new("json", "not valid JSON: #{error.message[0, 200]}")
+  raise Refused.new("too_large", "#{payload.bytesize} bytes, #{@max_bytes} are allowed") if payload.bytesize > @max_bytes
+  text = payload.dup.force_encoding(Encoding::UTF_8)
+  begin
+    document, twice = StrictJson.parse(text), nil
+  rescue StrictJson::Twice => error
+    document, twice = StrictJson.parse(text, forbids_twice: false), error.message
+  end
+  raise Refused.new("json", "not a JSON object") unless document.is_a?(JavaMap)
+  [document, twice]
+rescue StrictJson::Invalid => error
+  raise Refused.new("json", error.message)
 end
 
 # A field, written nested or (as other ECS libraries write some of them) with a dotted key.
 def value(document, name)
-  nested = name.split(".").reduce(document) { |inner, part| inner.is_a?(Hash) ? inner[part] : nil }
-  nested.nil? ? document[name] : nested
+  nested = name.split(".").reduce(document) { |inner, part| inner.is_a?(JavaMap) ? inner.get(part) : nil }
+  nested.nil? ? document.get(name) : nested
 end
 
 def text(document, name)
@@ -91,22 +103,36 @@ end
 def place(document)
   missing = @required.select { |name| value(document, name).nil? }
   raise Refused.new("schema", "required fields are missing: #{missing.join(', ')}") unless missing.empty?
+  reserved = @reserved.select { |name| document.contains_key(name) }
+  raise Refused.new("schema", "reserved fields are there: #{reserved.join(', ')}") unless reserved.empty?
   check_id(text(document, "event.id"))
   dataset = text(document, "event.dataset").to_s
-  period = @periods[dataset]
-  raise Refused.new("dataset", "the dataset '#{dataset}' is not declared") if period.nil?
-  namespace = text(document, "data_stream.namespace") || @namespace
-  raise Refused.new("schema", "data_stream.namespace does not fit an index name") unless NAMESPACE.match?(namespace)
+  namespace = check_place(document, dataset)
   time_us, day = parse_time(text(document, "@timestamp"))
-  index = "logs-#{dataset}-#{namespace}-#{day.strftime(period == 'month' ? '%Y.%m.01' : '%Y.%m.%d')}"
+  index = "logs-#{dataset}-#{namespace}-#{day.strftime(@periods[dataset] == 'month' ? '%Y.%m.01' : '%Y.%m.%d')}"
   check_clock(time_us, index)
-  raise Refused.new("schema", "event is not an object") unless document.fetch("event", {}).is_a?(Hash)
+  event = document.get("event")
+  raise Refused.new("schema", "event is not an object", index) unless event.is_a?(JavaMap) || !document.contains_key("event")
   index
 end
 
 def check_id(event_id)
   return unless event_id.nil? || event_id.empty? || event_id.bytesize > ID_MAX_BYTES
   raise Refused.new("id", "event.id must be a text of 1 to #{ID_MAX_BYTES} bytes")
+end
+
+# The namespace, if dataset and namespace fit an index name and data_stream.* does not name another place.
+def check_place(document, dataset)
+  raise Refused.new("dataset", "the dataset '#{dataset}' is not declared") unless @periods.key?(dataset)
+  namespace = value(document, "data_stream.namespace")
+  namespace = @namespace if namespace.nil?
+  unless namespace.is_a?(String) && NAMESPACE.match?(namespace)
+    raise Refused.new("schema", "data_stream.namespace does not fit an index name")
+  end
+  { "data_stream.type" => "logs", "data_stream.dataset" => dataset }.each do |name, wanted|
+    raise Refused.new("schema", "#{name} is not #{wanted}") unless [nil, wanted].include?(value(document, name))
+  end
+  namespace
 end
 
 def check_clock(time_us, index)
@@ -122,40 +148,44 @@ def parse_time(given)
   raise Refused.new("schema", "@timestamp is not RFC 3339 with a zone") if match.nil?
   year, month, day, hour, minute, second = match[1..6].map(&:to_i)
   offset_hours, offset_minutes = match[9].to_i, match[10].to_i
-  unless Date.valid_date?(year, month, day) && hour < 24 && minute < 60 && second < 60 && offset_hours < 24 && offset_minutes < 60
-    raise Refused.new("schema", "@timestamp is no date")
-  end
+  is_real = year.positive? && Date.valid_date?(year, month, day) && hour < 24 && minute < 60 && second < 60
+  raise Refused.new("schema", "@timestamp is no date") unless is_real && offset_hours < 24 && offset_minutes < 60
   offset_s = (offset_hours * 60 + offset_minutes) * (match[8] == "-" ? -60 : 60)
   moment = Time.utc(year, month, day, hour, minute, second) - offset_s
-  [moment.to_i * 1_000_000 + match[7].to_s.ljust(6, "0")[0, 6].to_i, moment, match[7].to_s]
+  [moment.to_i * 1_000_000 + match[7].to_s.ljust(6, "0")[0, 6].to_i, moment]
 end
 
 # The document as an event of its own: without message, tags, host or version of Logstash's.
 def document_event(event, document, index)
-  _, moment, fraction = parse_time(text(document, "@timestamp"))
-  # Logstash may not know the given way of writing the time; it knows this one, and keeps its digits.
-  document["@timestamp"] = moment.strftime("%Y-%m-%dT%H:%M:%S") + (fraction.empty? ? "" : ".#{fraction}") + "Z"
-  inner = { "id" => text(document, "event.id") }.merge(document["event"] || {})
-  document.delete("event.id")
-  document.delete("event.ingested")
-  # A text, not a time of Logstash's, which would drop the noughts at the end.
-  document["event"] = inner.merge("ingested" => iso(now_us))
-  has_version = document.key?("@version")
+  event_id = text(document, "event.id")
+  inner = java.util.LinkedHashMap.new("id" => event_id)
+  inner.put_all(document.get("event")) if document.contains_key("event")
+  inner.put("ingested", iso(now_us))
+  ["event.id", "event.ingested"].each { |name| document.remove(name) }
+  document.put("event", inner)
+  # An event of Logstash's would write these in its own way: a time without noughts at its end, tags as a list of
+  # texts, a version. They are put in below, as they are.
+  own = ["@timestamp", "@version", "tags"].select { |name| document.contains_key(name) }
+  as_given = LogStash::Event.new("given" => own.to_h { |name| [name, document.remove(name)] })
   stored = LogStash::Event.new(document)
-  stored.remove("@version") unless has_version
+  stored.remove("@version")
+  own.each { |name| stored.to_java.data.put(name, as_given.to_java.get_unconverted_field("[given][#{name}]")) }
   stored.set("[@metadata][kafka]", event.get("[@metadata][kafka]"))
   stored.set("[@metadata][index]", index)
-  stored.set("[@metadata][id]", inner["id"])
-  # Kept whole for the case that Elasticsearch refuses the document (pipeline ml-logs-refused).
+  stored.set("[@metadata][id]", event_id)
+  # Kept whole for the case that Elasticsearch refuses the document (pipeline ml-dead-letters).
   stored.set("[@metadata][payload]", event.get("message"))
   stored
 end
 
-def dead_letter_event(event, payload, document, header_id, refused)
-  DeadLetter.write(
-    event,
-    { reason: refused.reason, detail: refused.message, at: iso(now_us) },
-    { event_id: text(document, "event.id") || header_id, dataset: text(document, "event.dataset"), index: refused.index },
-    payload
+def refused_event(event, payload, document, refused)
+  found = document.is_a?(JavaMap)
+  event_id = found ? text(document, "event.id") : payload[ID_AT_THE_HEAD, 1]
+  event.set(
+    "[@metadata][refusal]",
+    "reason" => refused.reason, "detail" => DeadLetter.clean(refused.message)[0, DeadLetter::DETAIL_CHARACTERS],
+    "at" => iso(now_us), "event_id" => event_id.to_s, "dataset" => found ? text(document, "event.dataset").to_s : "",
+    "index" => refused.index
   )
+  event
 end

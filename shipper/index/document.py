@@ -29,9 +29,14 @@ from shipper.index.moment import rfc3339
 _CANONICAL: Final = re.compile(
     rb'\{"@timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z","event":\{(?="id":")'
 )
+_ID_AT_THE_HEAD: Final = re.compile(rb'\{"@timestamp":"[0-9T:.Z-]{27}","event":\{"id":"([!#-\[\]-~]{1,512})"')
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)")
 _NAMESPACE: Final = re.compile(r"[a-z0-9_]{1,100}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+NESTING_MAX: Final = 100
+"""Objects and lists in one another, the document itself among them. Logstash dies of a few hundred (its stack ends
+when it writes them), and would again at each start; the two roads take the same."""
+
 ID_MAX_BYTES: Final = 512
 """Elasticsearch refuses a whole request for one id that is longer."""
 
@@ -113,21 +118,51 @@ def read_document(
     """
     size_bytes = len(value or b"")
     if size_bytes > limits.max_bytes:
-        return Refusal("too_large", f"{size_bytes} bytes, {limits.max_bytes} are allowed", header_id or "")
+        detail = f"{size_bytes} bytes, {limits.max_bytes} are allowed"
+        return Refusal("too_large", detail, _id_at_the_head(value) or header_id or "")
     try:
         parsed = _parsed(value or b"")
     except orjson.JSONDecodeError as error:
-        return Refusal("json", f"not valid JSON: {error}", header_id or "")
+        return Refusal("json", f"not valid JSON: {error}", _id_at_the_head(value) or header_id or "")
     if not isinstance(parsed, dict):
         return Refusal("json", "not a JSON object", header_id or "")
+    if may_be_deep(value or b"") and _is_too_deep(parsed):
+        detail = f"nested deeper than {NESTING_MAX} levels"
+        return Refusal("json", detail, _id_at_the_head(value) or header_id or "")
     event_id = _text(parsed, "event.id") or header_id or ""
     dataset = _text(parsed, "event.dataset") or ""
+    index = ""
     try:
         index = _place(parsed, namespace, now_us, limits)
         head, tail = _cut(value or b"", parsed)
     except _Refused as refused:
-        return Refusal(refused.reason, refused.detail, event_id, dataset, refused.index)
+        return Refusal(refused.reason, refused.detail, event_id, dataset, refused.index or index)
     return Document(event_id, dataset, index, head, tail)
+
+
+def may_be_deep(value: bytes) -> bool:
+    """Return whether there are enough brackets in a value, be it in texts, for it to be nested too deeply."""
+    return value.count(b"{") + value.count(b"[") > NESTING_MAX
+
+
+def _is_too_deep(parsed: object) -> bool:
+    level = [parsed]
+    for _ in range(NESTING_MAX):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)  # type: ignore[attr-defined]
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _id_at_the_head(value: bytes | None) -> str:
+    """Return the id with which shipper begins a value; "" where it begins otherwise. The rest may be broken."""
+    match = _ID_AT_THE_HEAD.match(value or b"")
+    return "" if match is None else match[1].decode()
 
 
 class _Refused(Exception):

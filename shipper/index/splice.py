@@ -18,7 +18,7 @@ import msgspec
 import orjson
 
 from shipper.datasets import index_name
-from shipper.index.document import ID_MAX_BYTES, Document, Limits, Refusal, unfit
+from shipper.index.document import ID_MAX_BYTES, Document, Limits, Refusal, may_be_deep, unfit
 from shipper.index.moment import rfc3339
 
 # In canonical form these stand at bytes 0 and 41 of a value, and the time stamp from 15 to 42.
@@ -151,7 +151,7 @@ class Splicer:
                 continue
             its = seen.event
             stream = seen.data_stream
-            if stream.dataset not in ("", its.dataset) or len(value) > max_bytes:
+            if stream.dataset not in ("", its.dataset) or len(value) > max_bytes or may_be_deep(value):
                 others.append(position)
                 continue
             stamp = value[15:42]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ NOW = "2026-11-21T12:00:00.000000Z"
 NOW_US = 1_795_262_400_000_000
 NAMESPACE = "red"
 """For documents that name no namespace."""
+
+MAX_BYTES = 6000
+"""The largest record that is taken; so small that a case for it is a small file."""
 
 FOLDER = Path("logstash") / "tests"
 
@@ -37,6 +41,15 @@ def load_cases() -> list[Case]:
     return [_load(path) for path in sorted(folder.glob("*.json")) if not path.name.endswith(".expected.json")]
 
 
+def exact(text: str | bytes) -> Any:
+    """Decode JSON without rounding a number; -0.0 and 0.0, 1e2 and 100.0 are the same number."""
+    return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+
+
+def _no_constant(name: str) -> Any:
+    raise AssertionError(f"{name} is not JSON")
+
+
 def _load(path: Path) -> Case:
     raw = json.loads(path.read_text("utf-8"))
     expected = path.with_suffix("").with_suffix(".expected.json")
@@ -45,7 +58,7 @@ def _load(path: Path) -> Case:
         about=raw["about"],
         headers=raw.get("headers", {}),
         value=_value(raw),
-        expected=json.loads(expected.read_text("utf-8")) if expected.is_file() else {},
+        expected=exact(expected.read_text("utf-8")) if expected.is_file() else {},
     )
 
 

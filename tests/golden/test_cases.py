@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from shipper.datasets import DATASETS
 from shipper.index.document import Limits, Refusal, read_document
-from tests.golden.cases import NAMESPACE, NOW, NOW_US, Case, load_cases
+from tests.golden.cases import MAX_BYTES, NAMESPACE, NOW, NOW_US, Case, exact, load_cases
 
 CASES = load_cases()
-LIMITS = Limits(past_s=90 * 86_400, future_s=3600)
+LIMITS = Limits(past_s=90 * 86_400, future_s=3600, max_bytes=MAX_BYTES)
 
 
 def outcome(case: Case) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def outcome(case: Case) -> dict[str, Any]:
         ids = {"event_id": read.event_id, "dataset": read.dataset, "index": read.index}
         return {"refused": {"reason": read.reason, **ids}}
     lines = b"".join(read.bulk_lines(NOW.encode())).splitlines()
-    action, document = json.loads(lines[0])["create"], json.loads(lines[1])
+    action, document = json.loads(lines[0])["create"], exact(lines[1])
     return {"index": action["_index"], "id": action["_id"], "document": document}
 
 
@@ -41,9 +42,11 @@ def test_the_indexer_answers_each_case(case: Case) -> None:
 def test_there_are_cases_of_every_kind() -> None:
     """The cases cover every reason to refuse and both periods; each says what it is about."""
     reasons = {case.expected.get("refused", {}).get("reason") for case in CASES}
-    assert {"json", "schema", "dataset", "id", "clock", None} <= reasons
+    assert {"json", "schema", "dataset", "id", "clock", "mapping", "too_large", None} <= reasons
     indices = {case.expected.get("index", "")[-3:] for case in CASES}
     assert {".01", ".21"} <= indices
+    datasets = {case.expected.get("index", "").split("-")[1] for case in CASES if "index" in case.expected}
+    assert datasets == set(DATASETS)
     assert len(CASES) >= 40
     assert all(case.about for case in CASES)
 

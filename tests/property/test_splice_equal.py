@@ -194,7 +194,7 @@ def test_damaged_values_have_one_fate(damages: list[list[tuple[int, int, bytes]]
         | st.fixed_dictionaries(
             {},
             optional={
-                "id": st.text(max_size=3) | st.just("x" * 513) | st.just("é" * 256) | st.integers() | st.just(ID),
+                "id": st.text(max_size=3) | st.just("x" * 513) | st.just("é" * 256) | st.integers(-(2**63), 2**64 - 1) | st.just(ID),
                 "dataset": st.sampled_from(["ml.app", "ml.training", "ml.nobody", "", None]),
                 "namespace": st.sampled_from(["team", "Bad", "a-b", "", None, "x" * 101]),
                 "level": st.sampled_from(["info", None, 3]),

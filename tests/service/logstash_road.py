@@ -15,7 +15,7 @@ from shipper.errors import BrokerUnavailable
 from shipper.index.templates import install, packaged_templates
 from shipper.kafka.admin import Admin
 from shipper.kafka.producer import Acknowledged, Message, Producer
-from tests.golden.cases import NOW
+from tests.golden.cases import MAX_BYTES, NOW
 from tests.service.elastic_front import elastic_front
 from tests.service.logstash_process import START_S
 from tests.service.running_stack import RunningStack
@@ -50,6 +50,7 @@ class Ground:
             "SHIPPER_ELASTICSEARCH_URL": self.front,
             "SHIPPER_NAMESPACE": self.namespace,
             "SHIPPER_LOGSTASH_NOW": NOW,
+            "SHIPPER_KAFKA_MAX_RECORD_BYTES": str(MAX_BYTES),
         }
 
     def produce(self, messages: Sequence[Message]) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shipper.assets import asset
-from tests.golden.cases import NAMESPACE, NOW, Case, load_cases
+from tests.golden.cases import MAX_BYTES, NAMESPACE, NOW, Case, exact, load_cases
 from tests.service.logstash_process import START_S, command, environment, filter_block
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * START_S)]
@@ -29,7 +28,7 @@ filter {
       given = event.get("case")
       event.remove("case")
       event.set("message", given["value"].unpack1("m").force_encoding("ISO-8859-1").encode("UTF-8"))
-      kafka = { "topic" => given["name"], "partition" => 0, "offset" => 7, "headers" => given["headers"] }
+      kafka = { "topic" => given["name"], "partition" => 0, "offset" => 7 }
       event.set("[@metadata][kafka]", kafka)
     '
   }
@@ -57,7 +56,7 @@ output { file { path => "ANSWERS" codec => line { format => "%{[@metadata][answe
 """
 
 
-@pytest.mark.parametrize("name", ["ml-logs.conf", "ml-logs-refused.conf"])
+@pytest.mark.parametrize("name", sorted(path.name for path in PIPELINES.glob("*.conf")))
 def test_logstash_accepts_the_pipeline(tmp_path: Path, name: str) -> None:
     """Each pipeline passes Logstash's own test: every plugin, setting and variable is known."""
     answer = subprocess.run(
@@ -80,10 +79,16 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     """What Logstash makes of each case, by name; one run for all."""
     folder = tmp_path_factory.mktemp("logstash")
     pipeline, found = folder / "cases.conf", folder / "answers.jsonl"
-    text = INPUT + filter_block(PIPELINES / "ml-logs.conf") + OUTPUT.replace("ANSWERS", str(found))
-    pipeline.write_text(text, "utf-8")
+    guard, letters = (filter_block(PIPELINES / f"{name}.conf") for name in ("ml-logs", "ml-dead-letters"))
+    # In one process what stands in two pipelines: what has no index goes on to the second.
+    letters = "filter { if ![@metadata][index] " + letters.removeprefix("filter") + " }\n"
+    pipeline.write_text(INPUT + guard + letters + OUTPUT.replace("ANSWERS", str(found)), "utf-8")
     lines = "".join(json.dumps({"case": _line(case)}) + "\n" for case in CASES)
-    variables = {"SHIPPER_NAMESPACE": NAMESPACE, "SHIPPER_LOGSTASH_NOW": NOW}
+    variables = {
+        "SHIPPER_NAMESPACE": NAMESPACE,
+        "SHIPPER_LOGSTASH_NOW": NOW,
+        "SHIPPER_KAFKA_MAX_RECORD_BYTES": str(MAX_BYTES),
+    }
     run = subprocess.run(
         command(folder, "-f", str(pipeline)),
         env=environment(folder, variables),
@@ -98,7 +103,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
 
 
 def _line(case: Case) -> dict[str, Any]:
-    return {"name": case.name, "headers": case.headers, "value": base64.b64encode(case.value).decode()}
+    return {"name": case.name, "value": base64.b64encode(case.value).decode()}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -111,21 +116,17 @@ def test_logstash_answers_each_case(answers: dict[str, dict[str, Any]], case: Ca
         return
     assert "letter" not in answer
     assert (answer["index"], answer["id"]) == (case.expected["index"], case.expected["id"])
-    document, wanted = json.loads(answer["document"]), dict(case.expected["document"])
-    # Logstash writes the same moment in its own way: in UTC, without noughts at the end.
-    assert _moment(document.pop("@timestamp")) == _moment(wanted.pop("@timestamp"))
-    assert document == wanted, case.about
+    assert exact(answer["document"]) == case.expected["document"], case.about
 
 
 def _assert_refused(answer: dict[str, Any], case: Case) -> None:
     letter = json.loads(answer["letter"])
     about = letter["dead_letter"]
     found = {key: letter[key] for key in ("event_id", "dataset", "index")} | {"reason": about["reason"]}
-    assert found == case.expected["refused"], case.about
+    wanted = dict(case.expected["refused"])
+    if wanted["event_id"].encode() not in case.value:
+        wanted["event_id"] = ""  # the indexer has it from a header, which this input must not read
+    assert found == wanted, case.about
     assert (about["hop"], about["position"], about["at"]) == ("logstash", f"{case.name}/0@7", NOW)
     assert base64.b64decode(letter["payload_base64"]) == case.value
     assert "index" not in answer
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
