@@ -135,11 +135,11 @@ class Admin:
                 self._client.delete_records(wanted)
 
     def describe(self, name: str) -> Topic:
-        """Return the topic. Raises TopicMissing."""
+        """Return the topic, with all its settings, the broker's defaults included. Raises TopicMissing."""
         partitions = self._partitions(name)
         resource = ConfigResource(ConfigResourceType.TOPIC, name)
         with self._mapped(name):
-            answer = self._client.describe_configs([resource])
+            answer = self._client.describe_configs([resource], config_filter="all")
             found: dict[str, Any] = next(
                 (configs for by_name in answer.values() for configs in by_name.values()), {}
             )
