@@ -97,6 +97,7 @@ def test_prometheus_accepts_its_configuration() -> None:
     judged("check", "config", "prometheus.yml")
 
 
+@pytest.mark.slow
 def test_alerts_fire_when_they_should() -> None:
     """`promtool test rules` plays each case: what must fire fires, and nothing before."""
     judged("test", "rules", "tests/shipper.test.yml")
