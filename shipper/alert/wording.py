@@ -20,8 +20,8 @@ def number(value: float, unit: str) -> str:
         return f"{value:.0f} ns"
     if unit == "events":
         return f"{value:.0f} events"
-    if unit == "psi":
-        return f"PSI {value:.2f}"
+    if unit == "moved":
+        return f"{value:.1%} of its values elsewhere"
     return f"{value:.4g}"
 
 
@@ -41,7 +41,7 @@ def sentence(rule: RuleFacts, group: Mapping[str, str], start_us: int, measured:
     feature, against = measured.facts.get("feature"), measured.facts.get("against")
     seen = number(measured.observed, measured.unit)
     if isinstance(feature, str):
-        return f"{rule.name}: {feature} has {seen}, ordinary is up to {measured.threshold:.2f}, {about}"
+        return f"{rule.name}: {feature} has {seen}, ordinary is up to {measured.threshold:.1%}, {about}"
     beside = f" ({against.replace('_', ' ')})" if isinstance(against, str) else ""
     return (
         f"{rule.name}: {seen} where {number(measured.expected, measured.unit)}{beside} was expected, {about}"

@@ -8,14 +8,14 @@ window has the same answer whoever asks when.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 
 from shipper.alert.store import JsonObject
-from shipper.datasets import index_name, index_pattern
+from shipper.datasets import index_pattern
+from shipper.detect.catalog import Catalog, short_name
 from shipper.detect.detectors.drift import MISSING
 from shipper.detect.query import (
     MOST_BUCKETS,
@@ -29,57 +29,20 @@ from shipper.detect.query import (
     terms_conditions,
 )
 from shipper.detect.rules import DriftRule
-from shipper.detect.store import Fetch, Store
-from shipper.detect.window import DAY_US, floor_to
+from shipper.detect.store import Fetch
+from shipper.detect.window import floor_to
 
-NUMERIC: Final = "ml.features.numeric"
-CATEGORICAL: Final = "ml.features.categorical"
-_QUANTILES: Final = tuple(float(percent) for percent in range(10, 100, 10))
-_CATEGORIES: Final = 9
+QUANTILES: Final = (1.0, 5.0, *(float(percent) for percent in range(10, 100, 10)), 95.0, 99.0)
+"""Percentiles of the reference that are the inner edges of a numeric feature's bins."""
+_FEWEST_IN_OUTER_BIN: Final = 10
+CATEGORIES: Final = 500
+"""Categories with a bin of their own, the most frequent ones; the rest is one bin."""
 
 Bins = tuple[float, ...] | tuple[str, ...]
 """Inner edges of a numeric feature, or the named categories of a categorical one."""
 
 Fitted = dict[Group, dict[str, Bins]]
 """Bins by group and field."""
-
-
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """The features that indices know, by full field name."""
-
-    numeric: tuple[str, ...]
-    categorical: tuple[str, ...]
-
-    def of(self, rule: DriftRule) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the numeric and the categorical fields that the rule watches."""
-        if isinstance(rule.features, tuple):
-            named = rule.features
-            numeric = [field for field in self.numeric if _is_named(field, named)]
-            categorical = [field for field in self.categorical if _is_named(field, named)]
-            return tuple(numeric), tuple(categorical)
-        kept = [
-            [field for field in fields if not _is_named(field, rule.except_features)]
-            for fields in (self.numeric, self.categorical)
-        ]
-        return (
-            tuple(kept[0]) if rule.features != "all categorical" else (),
-            tuple(kept[1]) if rule.features != "all numeric" else (),
-        )
-
-
-def read_catalog(store: Store, dataset: str, namespace: str, start_us: int, end_us: int) -> Catalog:
-    """Return the features of the indices that hold [start, end)."""
-    days = range(floor_to(start_us, DAY_US), end_us, DAY_US)
-    wanted = {index_name(dataset, namespace, day) for day in days}
-    numeric: set[str] = set()
-    categorical: set[str] = set()
-    for index in sorted(wanted & set(store.indices(index_pattern(dataset, namespace)))):
-        definition = store.index_definition(index) or {}
-        root = definition.get("mappings", {}).get("properties", {})
-        numeric.update(_leaves(root, NUMERIC))
-        categorical.update(_leaves(root, CATEGORICAL))
-    return Catalog(tuple(sorted(numeric)), tuple(sorted(categorical)))
 
 
 def fit(
@@ -97,13 +60,17 @@ def fit(
     numeric, categorical = catalog.of(rule)
     if not fresh or not (numeric or categorical):
         return fitted
-    parts = {
-        f"n{place}": {"percentiles": {"field": field, "percents": list(_QUANTILES), "keyed": False}}
-        for place, field in enumerate(numeric)
-    } | {
-        f"c{place}": {"terms": {"field": field, "size": _CATEGORIES}}
-        for place, field in enumerate(categorical)
-    }
+    parts = (
+        {
+            f"n{place}": {"percentiles": {"field": field, "percents": list(QUANTILES), "keyed": False}}
+            for place, field in enumerate(numeric)
+        }
+        | {f"m{place}": {"value_count": {"field": field}} for place, field in enumerate(numeric)}
+        | {
+            f"c{place}": {"terms": {"field": field, "size": CATEGORIES}}
+            for place, field in enumerate(categorical)
+        }
+    )
     answers = yield [
         (
             index,
@@ -137,11 +104,6 @@ def count(
         for bucket in answer.get("aggregations", {}).get("windows", {}).get("buckets", ()):
             rows.setdefault(int(bucket["key"]) * 1000, {}).update(_read_counts(bucket, bins))
     return {group: sorted(rows.items()) for group, rows in merged.items()}
-
-
-def short_name(field: str) -> str:
-    """Return the feature's own name."""
-    return field.removeprefix(f"{NUMERIC}.").removeprefix(f"{CATEGORICAL}.")
 
 
 def bin_condition(field: str, bins: Bins, part: str) -> Condition:
@@ -184,17 +146,35 @@ def _read_bins(answer: JsonObject, numeric: Sequence[str], categorical: Sequence
     found: dict[str, Bins] = {}
     for place, field in enumerate(numeric):
         values = [item["value"] for item in answer.get(f"n{place}", {}).get("values", ())]
-        edges = sorted({float(value) for value in values if value is not None and np.isfinite(value)})
+        samples = answer.get(f"m{place}", {}).get("value", 0)
+        edges = edges_of([float(value) if value is not None else np.nan for value in values], samples)
         if edges:
-            # One value only: a second edge just above it tells "more" from "the same".
-            found[field] = (
-                tuple(edges) if len(edges) > 1 else (edges[0], float(np.nextafter(edges[0], np.inf)))
-            )
+            found[field] = edges
     for place, field in enumerate(categorical):
         names = [str(bucket["key"]) for bucket in answer.get(f"c{place}", {}).get("buckets", ())]
         if names:
             found[field] = tuple(sorted(names))
     return found
+
+
+def edges_of(quantiles: Sequence[float], samples: float) -> tuple[float, ...]:
+    """Return the inner edges of bins, given the values at `QUANTILES`; what is not finite is left out.
+
+    A value that many events share (two quantiles or more) has a bin of its own: a share of zeros that grows
+    is seen beside small values that stay. Where the reference is small the outer quantiles are left
+    out: how many values lie beyond the first percentile of a hundred is nobody's knowledge.
+    """
+    found: set[float] = set()
+    finite = [
+        value
+        for value, percent in zip(quantiles, QUANTILES, strict=False)
+        if np.isfinite(value) and min(percent, 100 - percent) / 100 * samples >= _FEWEST_IN_OUTER_BIN
+    ]
+    for value in finite:
+        found.add(value)
+        if finite.count(value) > 1 or len(finite) == 1:
+            found.add(float(np.nextafter(value, np.inf)))
+    return tuple(sorted(found))
 
 
 def _portions(bins: Mapping[str, Bins], windows: int) -> list[dict[str, Bins]]:
@@ -260,23 +240,3 @@ def _read_counts(bucket: JsonObject, bins: Mapping[str, Bins]) -> dict[str, floa
         numbers |= {f"{name}/{part}": value for part, value in enumerate(counts)}
         numbers[f"{name}/{MISSING}"] = max(0.0, total - present)
     return numbers
-
-
-def _is_named(field: str, names: Sequence[str]) -> bool:
-    return field in names or short_name(field) in names
-
-
-def _leaves(properties: Mapping[str, Any], path: str) -> list[str]:
-    node: Mapping[str, Any] = {"properties": properties}
-    for step in path.split("."):
-        node = node.get("properties", {}).get(step, {})
-    found: list[str] = []
-
-    def walk(inner: Mapping[str, Any], name: str) -> None:
-        for key, value in inner.get("properties", {}).items():
-            if "type" in value:
-                found.append(f"{name}.{key}")
-            walk(value, f"{name}.{key}")
-
-    walk(node, path)
-    return found

@@ -28,7 +28,7 @@ def detector_for(rule: Rule) -> Detector:
         difference_ns = rule.effect.difference_ms * _NS_PER_MS
         return Latency(rule.percentile, rule.effect.ratio, difference_ns, enough)
     if isinstance(rule, DriftRule):
-        return Drift(rule.effect.psi, enough)
+        return Drift(rule.effect.share, enough, rule.effect.psi, rule.probability, rule.against != "rolling")
     if isinstance(rule, SilenceRule):
         samples_free = Enough(0, rule.baseline.minimum_samples, rule.baseline.minimum_windows)
         return Silence(probability=rule.probability, enough=samples_free)

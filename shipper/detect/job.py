@@ -16,7 +16,7 @@ from shipper.alert.finding import Finding
 from shipper.alert.lifecycle import WITHDRAWN, Change, reconcile
 from shipper.alert.writer import AlertBook
 from shipper.clock import Clock
-from shipper.detect.bins import Catalog, read_catalog
+from shipper.detect.catalog import Catalog, read_catalog
 from shipper.detect.lease import Lease, new_holder
 from shipper.detect.questions import question_for
 from shipper.detect.report import Action, AlertReport, RuleReport, RunReport, Waiting

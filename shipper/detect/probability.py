@@ -27,8 +27,13 @@ def significance(probability: float) -> float:
     return max(0.0, -math.log10(min(1.0, probability)))
 
 
-def chi_squared_tail(statistic: float, degrees: int) -> float:
-    """Return P(X >= statistic) for a chi-squared variable with `degrees` >= 1 degrees of freedom."""
+def normal_tail(deviations: float) -> float:
+    """Return P(Z >= deviations) for the standard normal distribution."""
+    return 0.5 * math.erfc(deviations / math.sqrt(2))
+
+
+def chi_squared_tail(statistic: float, degrees: float) -> float:
+    """Return P(X >= statistic) for a chi-squared variable with `degrees` > 0 degrees of freedom."""
     if statistic <= 0:
         return 1.0
     a, x = degrees / 2, statistic / 2

@@ -6,7 +6,8 @@ from shipper.alert.evidence import Question
 from shipper.alert.finding import Finding
 from shipper.alert.suspects import Interval
 from shipper.datasets import index_pattern
-from shipper.detect.bins import Bins, bin_condition, short_name
+from shipper.detect.bins import Bins, bin_condition
+from shipper.detect.catalog import short_name
 from shipper.detect.measures import is_share
 from shipper.detect.query import Condition, Group, group_conditions, terms_conditions
 from shipper.detect.rules import DriftRule, ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule

@@ -10,7 +10,8 @@ import numpy as np
 
 from shipper.alert.finding import Fact, Finding, Measured, RuleFacts
 from shipper.alert.wording import group_text
-from shipper.detect.bins import Catalog, count, fit
+from shipper.detect.bins import count, fit
+from shipper.detect.catalog import Catalog
 from shipper.detect.detectors_for import detector_for
 from shipper.detect.judge import Judge, Judgement
 from shipper.detect.measures import measure

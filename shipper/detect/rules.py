@@ -203,20 +203,24 @@ class MetricRule(Rule):
         return [("field", self.field), *wanted]
 
 
-class PsiEffect(BaseModel):
-    """Least population stability index that matters, beyond what chance gives."""
+class DriftEffect(BaseModel):
+    """Least change that matters, beyond what chance gives; both must be reached."""
 
     model_config = _MODEL
-    psi: float = Field(0.2, gt=0, le=100)
+    share: float = Field(0.02, ge=0, le=1, description="of the values that sit elsewhere")
+    psi: float = Field(0.0, ge=0, le=100, description="population stability index")
 
 
 class DriftRule(Rule):
     """Features are distributed differently."""
 
     kind: Literal["drift"] = "drift"
+    of: Literal["features", "predictions", "labels"] = "features"
     features: tuple[str, ...] | Literal["all", "all numeric", "all categorical"] = "all"
     except_features: tuple[str, ...] = Field((), description="left out of `all`")
-    effect: PsiEffect = PsiEffect()
+    effect: DriftEffect = DriftEffect()
+    probability: float = Field(5e-4, gt=0, le=0.05, description="of a window by chance, at most")
+    against: Literal["rolling", "fixed", "training"] = "rolling"
     window: Duration = 60 * MINUTE_US
     minimum_samples: int = Field(100, ge=1, le=10**9)
     baseline: Baseline = Baseline(minimum_windows=3, minimum_samples=400)

@@ -1,184 +1,164 @@
-"""Inputs (or outputs) of a model are distributed differently."""
+"""Inputs (or outputs, or labels) of a model are distributed differently."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
 import numpy as np
 
 from shipper.detect.detectors.base import Enough, Fact, Reference, Score
-from shipper.detect.probability import chi_squared_tail, significance
-from shipper.detect.table import Floats, Table
+from shipper.detect.discovery import adjusted
+from shipper.detect.feature_drift import Feature, FeatureDrift, compare
+from shipper.detect.probability import significance
+from shipper.detect.table import Table
 
 MISSING: Final = "missing"
 """Part of a feature's block that counts the events without a value."""
 
+OTHER: Final = "other"
+"""Part of a categorical feature's block that counts the values without a bin of their own."""
+
+MINIMUM_MOVED: Final = 0.02
+"""Default minimum effect: one event in fifty sits elsewhere. A shift by 0.05 standard deviations moves as many."""
+
+MOST_PROBABLE: Final = 5e-4
+"""Default of the largest probability by chance, over all tests of all features of a window."""
+
 _SHOWN_FEATURES: Final = 10
-_FEWEST_PER_BIN: Final = 5.0
-
-
-class FeatureDrift(NamedTuple):
-    """How far one feature moved.
-
-    Its effect, the probability of that by chance, the shares of missing values, and the bin that grew most.
-    """
-
-    feature: str
-    psi: float
-    probability: float
-    missing: float
-    missing_expected: float
-    grown: str
-
 
 _ENOUGH: Final = Enough(samples=100, baseline_samples=400, baseline_windows=3)
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Each feature's histogram against the baseline's; a missing value is a bin of its own.
+    """Each feature's histogram against a reference: the baseline, a fixed one, or what the model was trained on.
 
-    Idea: the population stability index (PSI) says how far a histogram moved, less what chance alone
-    moves at these sample sizes; a chi-squared test of homogeneity says whether chance explains it. Its
-    statistic is divided by the dispersion of the baseline's own windows, so that inputs which always
-    come in clumps (a user at a time) are not taken for drift. Benjamini and Hochberg's procedure covers
-    the number of features. The bins are quantiles of the feature's first windows, cut in Elasticsearch.
-    Fails: changes of the relation between features that leave each alone unmoved; changes inside a
-    bin, above all the outer ones; a feature that follows the hour of the day more than the baseline shows.
+    Idea: tests that are exact in small and sparse samples and find small shifts in large ones (ranks for
+    location and scale, a chi-squared statistic with its exact moments for the rest, the hypergeometric tail
+    of single categories and of missing values) share a feature's level; Bonferroni's bound covers the number
+    of features, Benjamini and Hochberg's procedure says which are named. Beside significance
+    stands the effect: the largest difference of cumulative shares (numeric) or the share of values in other
+    bins (categorical), beyond what chance usually shows. Statistics are divided by the dispersion of the
+    baseline's own windows, so that inputs which always come in clumps (a user at a time) are no drift.
+    Fails: changes of the relation between features that leave each alone unmoved; changes inside a bin,
+    above all beyond the first and last percentile; a feature that follows the hour of the day more than the baseline shows; shifts
+    that depend on more than 500 categories, which are one bin.
     Cost: features x bins per baseline window; one block `<feature>/<bin>` per feature, and `events`.
-    Source: Karakoulas, Empirical validation of retail credit-scoring models (2004), for PSI; Rao and
-    Scott (1981) for the correction by dispersion; Benjamini and Hochberg (1995).
+    Source: `shipper.detect.homogeneity`, `shipper.detect.scores` and `shipper.detect.discovery` name theirs; Rao and Scott (1981) for
+    the correction by dispersion.
+
+    Attributes:
+        minimum_moved: least share of values that sit elsewhere, 0..1.
+        minimum_psi: least population stability index as well, beyond what chance gives.
+        probability: a window is past its level only if it is less probable than this, too.
+        has_own_reference: compare with `Reference.previous`; the baseline then only shows what varies.
     """
 
-    minimum_psi: float = 0.2
+    minimum_moved: float = MINIMUM_MOVED
     enough: Enough = _ENOUGH
-    unit: ClassVar[str] = "psi"
+    minimum_psi: float = 0.0
+    probability: float = MOST_PROBABLE
+    has_own_reference: bool = False
+    unit: ClassVar[str] = "moved"
     can_pool: ClassVar[bool] = True
 
     def score(self, current: Table, reference: Reference, level: float) -> Score:
-        """See `Detector.score`; observed and effect are the PSI of the feature that moved most."""
-        baseline = reference.baseline
-        events = baseline.column("events")
+        """See `Detector.score`; observed and effect are what the feature that stands out most moved by."""
+        history = reference.baseline
+        against = reference.previous if self.has_own_reference else history
         total = current.column("events")[0]
-        lacking = self.enough.lacking(total, float(events.sum()), int((events > 0).sum()))
-        if lacking is not None:
-            return lacking
-        names = [block for block in current.blocks if block != "events"]
-        moved = _adjusted([feature_drift(name, current, baseline) for name in names])
+        lacking = self._lacking(total, against)
+        if lacking is not None or against is None:
+            return lacking or self.enough.lacking(total, 0, 0) or Score(None)
+        names = [block for block in current.blocks if block != "events" and block in against.blocks]
+        features = [feature_of(name, current, against, history) for name in names]
+        moved = [compare(feature) for feature in features]
         if not moved:
-            return Score(0.0, 0.0, observed=0.0, expected=0.0, threshold=self.minimum_psi, count=int(total))
-        worst = min(moved, key=lambda one: (one.psi < self.minimum_psi, one.probability, -one.psi))
-        standing_out = [one for one in moved if one.psi >= self.minimum_psi and one.probability <= level]
-        standing_out.sort(key=lambda one: -one.psi)
+            return Score(0.0, 0.0, observed=0.0, expected=0.0, threshold=self.minimum_moved, count=int(total))
+        return self._report(moved, int(total), level)
+
+    def _lacking(self, total: float, against: Table | None) -> Score | None:
+        if against is None:
+            return self.enough.lacking(max(total, self.enough.samples), 0, 0)
+        events = against.column("events")
+        windows = len(events) if self.has_own_reference else int((events > 0).sum())
+        need = (
+            Enough(self.enough.samples, self.enough.baseline_samples, 1)
+            if self.has_own_reference
+            else self.enough
+        )
+        return need.lacking(total, float(events.sum()), windows)
+
+    def _report(self, moved: list[FeatureDrift], total: int, level: float) -> Score:
+        worst = min(moved, key=lambda one: (not self._matters(one), one.probability, -one.moved, one.feature))
+        probability = min(1.0, worst.probability * len(moved))
+        # The test's own bound: past the level only if past the bound as well.
+        stretch = max(1.0, level / self.probability)
+        named = [
+            one
+            for one, chance in zip(moved, adjusted([one.probability for one in moved]), strict=True)
+            if self._matters(one) and chance * stretch <= level
+        ]
+        named.sort(key=lambda one: (-one.moved, one.feature))
         return Score(
-            value=significance(worst.probability),
-            effect=worst.psi,
-            is_effective=worst.psi >= self.minimum_psi,
-            observed=worst.psi,
+            value=significance(min(1.0, probability * stretch)),
+            effect=worst.moved,
+            is_effective=self._matters(worst),
+            observed=worst.moved,
             expected=0.0,
-            threshold=self.minimum_psi,
-            count=int(total),
-            have=int(total),
+            threshold=self.minimum_moved,
+            count=total,
+            have=total,
             need=self.enough.samples,
-            facts=_facts(worst, standing_out, len(moved)),
-            suspects=tuple(one.feature for one in standing_out),
+            facts=_facts(worst, named, len(moved)),
+            suspects=tuple(one.feature for one in named),
         )
 
+    def _matters(self, one: FeatureDrift) -> bool:
+        return one.moved >= self.minimum_moved and one.psi >= self.minimum_psi
 
-def feature_drift(name: str, current: Table, baseline: Table) -> FeatureDrift:
-    """Compare one feature's bins; the probability is not yet adjusted for the number of features."""
-    bins, history = current.block(name)[0], baseline.block(name)
-    pooled = history.sum(axis=0)
-    n, m = float(bins.sum()), float(pooled.sum())
-    if n <= 0 or m <= 0:
-        return FeatureDrift(name, 0.0, 1.0, 0.0, 0.0, "")
-    statistic, degrees = _homogeneity(bins, pooled)
-    statistic /= _dispersion(history, pooled)
+
+def feature_of(name: str, current: Table, against: Table, history: Table) -> Feature:
+    """Return the counts of one feature, rounded to whole events; missing values apart where it is numeric."""
     parts = current.parts(name)
-    where = parts.index(MISSING) if MISSING in parts else None
-    return FeatureDrift(
-        name,
-        _psi(bins, pooled),
-        chi_squared_tail(statistic, degrees) if degrees else 1.0,
-        float(bins[where] / n) if where is not None else 0.0,
-        float(pooled[where] / m) if where is not None else 0.0,
-        parts[int(np.argmax(bins / n - pooled / m))],
-    )
+    is_categorical = OTHER in parts
+    bins = current.block(name)[0].round()
+    known, before = np.zeros(len(parts)), against.block(name).sum(axis=0)
+    for part, count in zip(against.parts(name), before, strict=True):
+        if part in parts:
+            known[parts.index(part)] = round(count)
+    past = history.block(name).round()
+    if past.shape[1] != len(parts):
+        past = np.zeros((0, len(parts)))
+    if is_categorical or MISSING not in parts:
+        nothing = np.zeros(len(past))
+        return Feature(name, bins, known, past, parts, is_categorical, (0.0, 0.0), nothing)
+    where = parts.index(MISSING)
+    kept = [place for place in range(len(parts)) if place != where]
+    return Feature(
+        name, bins[kept], known[kept], past[:, kept], tuple(parts[place] for place in kept), False,
+        (float(bins[where]), float(known[where])), past[:, where],
+    )  # fmt: skip
 
 
-def _psi(bins: Floats, pooled: Floats) -> float:
-    """Return the population stability index less its expectation under no change, at least 0."""
-    seen = (bins > 0) | (pooled > 0)
-    p, q = pooled[seen] + 0.5, bins[seen] + 0.5
-    p, q = p / p.sum(), q / q.sum()
-    by_chance = (int(seen.sum()) - 1) * (1 / bins.sum() + 1 / pooled.sum())
-    return max(0.0, float(np.sum((q - p) * np.log(q / p))) - float(by_chance))
-
-
-def _homogeneity(bins: Floats, pooled: Floats) -> tuple[float, int]:
-    """Return the chi-squared statistic of two samples over bins, and its degrees of freedom."""
-    n, m = bins.sum(), pooled.sum()
-    expected = (bins + pooled) * n / (n + m)
-    # Bins too rare for the approximation are judged together; one that filled up stands for itself.
-    rare = np.maximum(expected, bins) < _FEWEST_PER_BIN
-    if rare.any():
-        bins = np.append(bins[~rare], bins[rare].sum())
-        pooled = np.append(pooled[~rare], pooled[rare].sum())
-    both = bins + pooled
-    bins, pooled, both = bins[both > 0], pooled[both > 0], both[both > 0]
-    e_bins, e_pooled = both * n / (n + m), both * m / (n + m)
-    statistic = np.sum((bins - e_bins) ** 2 / e_bins) + np.sum((pooled - e_pooled) ** 2 / e_pooled)
-    return float(statistic), len(both) - 1
-
-
-def _dispersion(history: Floats, pooled: Floats) -> float:
-    """Return by how much the baseline's windows vary more than chance; at least 1.
-
-    The mean of their statistics per degree of freedom, with one standard error added as a guard.
-    """
-    history = history[history.sum(axis=1) > 0]
-    totals, m = history.sum(axis=1), float(pooled.sum())
-    if len(history) < 2:
-        return 1.0
-    rare = pooled / m * totals.mean() < _FEWEST_PER_BIN
-    if rare.any():
-        history = np.column_stack((history[:, ~rare], history[:, rare].sum(axis=1)))
-        pooled = np.append(pooled[~rare], pooled[rare].sum())
-    history, pooled = history[:, pooled > 0], pooled[pooled > 0]
-    expected = totals[:, None] * pooled / m
-    # A window is part of the whole that it is compared with, which takes n/m from its variance.
-    own = np.maximum(1e-9, 1 - totals / m)[:, None]
-    degrees = len(history) * (len(pooled) - 1)
-    if degrees == 0:
-        return 1.0
-    statistic = float(np.sum((history - expected) ** 2 / (expected * own)))
-    return max(1.0, statistic / degrees + math.sqrt(2 / degrees))
-
-
-def _adjusted(moved: list[FeatureDrift]) -> list[FeatureDrift]:
-    """Return the same with Benjamini and Hochberg's adjusted probabilities."""
-    order = sorted(range(len(moved)), key=lambda i: -moved[i].probability)
-    adjusted, lowest = list(moved), 1.0
-    for rank_from_top, i in enumerate(order):
-        rank = len(moved) - rank_from_top
-        lowest = min(lowest, moved[i].probability * len(moved) / rank)
-        adjusted[i] = moved[i]._replace(probability=lowest)
-    return adjusted
-
-
-def _facts(worst: FeatureDrift, standing_out: list[FeatureDrift], tested: int) -> dict[str, Fact]:
+def _facts(worst: FeatureDrift, named: list[FeatureDrift], tested: int) -> dict[str, Fact]:
     facts: dict[str, Fact] = {
         "feature": worst.feature,
         "grown_bin": worst.grown,
+        "test": worst.by,
         "features_tested": tested,
-        "features_moved": len(standing_out),
+        "features_moved": len(named),
+        "psi": round(worst.psi, 4),
+        "jensen_shannon": round(worst.js, 4),
+        "kolmogorov_smirnov": round(worst.ks, 4),
+        "kolmogorov_smirnov_probability": worst.ks_probability,
+        "wasserstein_ranks": round(worst.wasserstein, 4),
         "missing_share": round(worst.missing, 4),
         "missing_share_expected": round(worst.missing_expected, 4),
     }
-    for one in standing_out[:_SHOWN_FEATURES]:
+    for one in named[:_SHOWN_FEATURES]:
         facts[f"drift.{one.feature}"] = (
-            f"psi {one.psi:.3f}, missing {one.missing:.1%} against {one.missing_expected:.1%}"
+            f"{one.moved:.1%} elsewhere, psi {one.psi:.3f}, missing {one.missing:.1%} against {one.missing_expected:.1%}"
         )
     return facts

@@ -21,7 +21,7 @@ from tests.unit.alert.made import MEASURED, RULE, START_US, alert
         (1500.0, "ns", "1.5 µs"),
         (12.0, "ns", "12 ns"),
         (7.0, "events", "7 events"),
-        (0.314, "psi", "PSI 0.31"),
+        (0.314, "moved", "31.4% of its values elsewhere"),
         (0.91234, "", "0.9123"),
     ],
 )
@@ -32,8 +32,10 @@ def test_numbers_have_their_unit(value: float, unit: str, text: str) -> None:
 
 def test_a_drift_names_its_feature() -> None:
     """The sentence of a drift says which feature and where ordinary ends."""
-    drift = replace(MEASURED, unit="psi", observed=0.8, threshold=0.25, facts={"feature": "age"})
-    assert "age has PSI 0.80, ordinary is up to 0.25" in sentence(RULE, {}, START_US, drift)
+    drift = replace(MEASURED, unit="moved", observed=0.8, threshold=0.02, facts={"feature": "age"})
+    assert "age has 80.0% of its values elsewhere, ordinary is up to 2.0%" in sentence(
+        RULE, {}, START_US, drift
+    )
 
 
 def test_no_group_is_everything() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from shipper.detect.bins import Catalog, bin_condition, short_name
+from shipper.detect.bins import bin_condition
+from shipper.detect.catalog import Catalog, short_name
 from shipper.detect.measures import cell_query, measure
 from shipper.detect.query import MOST_BUCKETS, group_conditions, terms_conditions
 from shipper.detect.rule_file import load_rules, parse_rules
