@@ -17,6 +17,8 @@ from shipper.elastic.upkeep import every_index, put_mapping, put_settings
 from shipper.errors import RequestRefused
 from shipper.index.templates import Template, composed
 
+_DATED: Final = re.compile(r".+-\d{4}\.\d\d\.\d\d(-\d+)?")
+"""Names from which the server can read the day; the policy of another would be refused."""
 _GENERATION: Final = re.compile(r"\d{6}")
 _IN_USE: Final = frozenset({"ignore_above", "ignore_malformed", "depth_limit", "copy_to"})
 """Parameters of a field that can be changed while the index is in use; for new documents only."""
@@ -256,7 +258,7 @@ def _settings_update(index: Existing, wanted: Mapping[str, Any]) -> dict[str, An
     if str(there.get("number_of_replicas", "1")) == "0" and "auto_expand_replicas" not in there:
         found["auto_expand_replicas"] = wanted["auto_expand_replicas"]
     lifecycle = wanted.get("lifecycle")
-    if lifecycle is not None and "name" not in there.get("lifecycle", {}):
+    if lifecycle is not None and "name" not in there.get("lifecycle", {}) and _DATED.fullmatch(index.name):
         found["lifecycle.name"] = lifecycle["name"]
         found["lifecycle.parse_origination_date"] = True
     return found

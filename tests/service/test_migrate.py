@@ -270,9 +270,7 @@ def _migrate_while_records_arrive(stage: KafkaStage, client: ElasticClient) -> N
     process = stage.run_index()
     _wait_for(client, name, 1_500)
     with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(
-            lambda: [stage.send(values[start : start + 50]) for start in range(1_500, 3_000, 50)]
-        )
+        sending = pool.submit(_send_slowly, stage, values[1_500:])
         shown = stage.command("migrate", "plan", "--check", "--json")
         done = stage.command("migrate", "apply", "--yes", "--json")
         sending.result()
@@ -291,6 +289,11 @@ def _migrate_while_records_arrive(stage: KafkaStage, client: ElasticClient) -> N
     assert stage.dead_letters() == []
     again = stage.command("migrate", "plan", "--check")
     assert (again.returncode, "nothing is to be migrated" in again.stdout) == (0, True)
+
+
+def _send_slowly(stage: KafkaStage, values: list[tuple[str, bytes]]) -> None:
+    for start in range(0, len(values), 50):
+        stage.send(values[start : start + 50])
 
 
 def _trail(client: ElasticClient, stage: KafkaStage) -> list[str]:
