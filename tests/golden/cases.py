@@ -35,10 +35,50 @@ class Case:
     expected: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class RecipeCase:
+    """What stands in one file that a recipe reads, and the records that must come of it, in their order.
+
+    Attributes:
+        expected: the values for the topic; `event.id`, which is another each time, is `<name>-<number>`, and the
+            name of the machine `HOST`.
+        has_year: False where the source leaves out the year, and it is a matter of when the case is run.
+    """
+
+    name: str
+    about: str
+    recipe: str
+    content: bytes
+    expected: list[dict[str, Any]]
+    has_year: bool
+
+
 def load_cases() -> list[Case]:
-    """Read all cases, sorted by name."""
-    folder = asset("logstash") / "tests"
-    return [_load(path) for path in sorted(folder.glob("*.json")) if not path.name.endswith(".expected.json")]
+    """Read all cases of records, sorted by name."""
+    return [_load(path) for path in _paths("*.json")]
+
+
+def load_recipe_cases() -> list[RecipeCase]:
+    """Read all cases of recipes, sorted by name."""
+    return [_load_recipe(path) for path in _paths("recipes/*.json")]
+
+
+def _paths(pattern: str) -> list[Path]:
+    found = (asset("logstash") / "tests").glob(pattern)
+    return sorted(path for path in found if not path.name.endswith(".expected.json"))
+
+
+def _load_recipe(path: Path) -> RecipeCase:
+    raw = json.loads(path.read_text("utf-8"))
+    expected = path.with_suffix("").with_suffix(".expected.json")
+    return RecipeCase(
+        name=path.stem,
+        about=raw["about"],
+        recipe=raw["recipe"],
+        content=_value(raw),
+        expected=exact(expected.read_text("utf-8")) if expected.is_file() else [],
+        has_year=raw.get("has_year", True),
+    )
 
 
 def exact(text: str | bytes) -> Any:

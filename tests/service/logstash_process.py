@@ -88,12 +88,19 @@ def running(folder: Path, variables: Mapping[str, str]) -> Iterator[subprocess.P
         process = subprocess.Popen(
             command(folder), env=environment(folder, variables), stdout=out, stderr=subprocess.STDOUT
         )
-        try:
+        with stopped(process):
             yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(90)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+
+
+@contextmanager
+def stopped(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Stop a Logstash in order at the end of the block, by force if that takes too long."""
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(90)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

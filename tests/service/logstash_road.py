@@ -105,9 +105,9 @@ def _delete(client: ElasticClient, namespace: str) -> None:
         client.delete_index(index)
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, as long as a busy machine may need."""
+def wait_until(condition: Callable[[], bool], state: Callable[[], str] = str) -> None:
+    """Wait for a condition, as long as a busy machine may need; `state` says how far it is."""
     deadline = time.monotonic() + 2 * START_S
     while not condition():
-        assert time.monotonic() < deadline, "Logstash did not get there in time"
+        assert time.monotonic() < deadline, f"Logstash did not get there in time {state()}"
         time.sleep(0.5)

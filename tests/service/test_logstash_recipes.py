@@ -1,0 +1,130 @@
+"""The recipes in a real Logstash: their own inputs and filters, only the output swapped for a file."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipper.assets import asset
+from tests.golden.cases import MAX_BYTES, NOW, RecipeCase, exact, load_recipe_cases
+from tests.service.logstash_process import START_S, command, environment, logstash_home, stopped
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * START_S)]
+
+CASES = load_recipe_cases()
+RECIPES = sorted((asset("logstash") / "pipelines").glob("recipe-*.conf"))
+QUIET_S = 10.0
+"""A multi-line entry is held back for two seconds; after so long without a new one nothing more comes."""
+
+_OUTPUT = """
+output {
+  file {
+    path => "%s"
+    codec => line { format => "%%{[log][file][path]} %%{[@metadata][value]}" }
+    flush_interval => 0
+  }
+}
+"""
+
+
+def _name(recipe: Path) -> str:
+    return recipe.stem.removeprefix("recipe-")
+
+
+def _path_variable(recipe: Path) -> str:
+    text = recipe.read_text("utf-8")
+    start = text.index("SHIPPER_RECIPE_")
+    return text[start : text.index(":", start)]
+
+
+def _pipelines(folder: Path, answers: Path) -> tuple[str, dict[str, str]]:
+    """Return a pipelines.yml with every recipe, and where each finds its cases."""
+    rows, variables = [], {}
+    for recipe in RECIPES:
+        conf = folder / recipe.name
+        text = recipe.read_text("utf-8")
+        conf.write_text(text[: text.index("\noutput {")] + _OUTPUT % (answers / _name(recipe)), "utf-8")
+        rows.append(f"- pipeline.id: {recipe.stem}\n  path.config: {conf}\n  pipeline.workers: 1\n  queue.type: memory\n")
+        cases = folder / "cases" / _name(recipe)
+        cases.mkdir(parents=True)
+        for case in CASES:
+            if case.recipe == _name(recipe):
+                (cases / f"{case.name}.log").write_bytes(case.content)
+        variables[_path_variable(recipe)] = f"{cases}/*.log"
+    return "".join(rows), variables
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """What the recipes make of each case, by name; one Logstash for all."""
+    logstash_home()
+    folder = tmp_path_factory.mktemp("recipes")
+    found = folder / "answers"
+    found.mkdir()
+    rows, variables = _pipelines(folder, found)
+    fixed = {
+        "SHIPPER_LOGSTASH_NOW": NOW,
+        "SHIPPER_RECIPE_TIMEZONE": "Europe/Berlin",
+        "SHIPPER_KAFKA_MAX_RECORD_BYTES": str(MAX_BYTES),
+        "SHIPPER_NAMESPACE": "red",
+    }
+    # So many pipelines at once: one that could not start is started again.
+    arguments = command(folder, "--config.reload.automatic", "--config.reload.interval", "2s")
+    (folder / "settings" / "pipelines.yml").write_text(rows, "utf-8")
+    log = folder / "logstash.out"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            arguments, env=environment(folder, fixed | variables), stdout=out, stderr=subprocess.STDOUT
+        )
+        with stopped(process):
+            _wait_for_quiet(found, process, log)
+    return _by_case(found)
+
+
+def _wait_for_quiet(found: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+    wanted = sum(len(case.expected) for case in CASES)
+    deadline, since, before = time.monotonic() + 2 * START_S, time.monotonic(), -1
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text("utf-8")[-4000:]
+        now = sum(path.read_bytes().count(b"\n") for path in found.iterdir())
+        if now != before:
+            since, before = time.monotonic(), now
+        if now >= max(wanted, 1) and time.monotonic() - since > QUIET_S:
+            return
+        time.sleep(0.5)
+
+
+def _by_case(found: Path) -> dict[str, list[Any]]:
+    rows: dict[str, list[Any]] = {}
+    for path in sorted(found.iterdir()):
+        for line in path.read_text("utf-8").split("\n"):
+            if line:
+                name, _, value = line.partition(" ")
+                rows.setdefault(Path(name).stem, []).append(exact(value))
+    return rows
+
+
+def _comparable(case: RecipeCase, documents: list[Any]) -> Iterator[Any]:
+    host = json.dumps(socket.gethostname())
+    for number, document in enumerate(documents, 1):
+        event = {**document["event"], "id": f"{case.name}-{number}"}
+        if json.dumps(document["host"]["name"]) == host:
+            document = {**document, "host": {"name": "HOST"}}
+        if not case.has_year:
+            document = {**document, "@timestamp": "2026" + document["@timestamp"][4:]}
+        yield {**document, "event": event}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_each_recipe_reads_its_lines(answers: dict[str, list[Any]], case: RecipeCase) -> None:
+    """U56, U57: each entry of a source becomes one document of our schema; what no pattern fits is kept and tagged."""
+    found = answers[case.name]
+    assert list(_comparable(case, found)) == case.expected, case.about
+    assert len({document["event"]["id"] for document in found}) == len(found)
