@@ -7,6 +7,7 @@ elsewhere than those that it was made for, and one request in five fails: someth
 from __future__ import annotations
 
 import math
+import os
 import random
 import signal
 import threading
@@ -52,7 +53,7 @@ def main() -> None:
     shipper.configure(model={"name": "screening", "version": "3"})
     log = shipper.get_logger("screening")
     register()
-    start_http_server(9464)
+    start_http_server(int(os.environ.get("METRICS_PORT", "9464")))
     log.info("started")
     while not stop.wait(chance.expovariate(PER_SECOND)):
         in_trouble = time.time() % 3600 < TROUBLE_S

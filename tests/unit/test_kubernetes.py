@@ -383,7 +383,7 @@ def test_policies_let_each_part_reach_what_it_needs_and_no_more(monkeypatch: pyt
         given = variables(pod, container)
         with monkeypatch.context() as patch:
             settings = settings_of(given, patch)
-        needed = set()
+        needed: set[tuple[str, int | None]] = set()
         if "SHIPPER_KAFKA_BOOTSTRAP_SERVERS" in given:
             host, port = settings.kafka.bootstrap_servers.split(":")
             needed.add((host.split(".")[1], int(port)))

@@ -132,7 +132,7 @@ def test_it_asks_services_that_serve_metrics() -> None:
             (name,) = target["names"]
             if name == "application":
                 script = (ROOT / "deploy" / "compose" / "application.py").read_text("utf-8")
-                assert f"start_http_server({target['port']})" in script
+                assert f'"METRICS_PORT", "{target["port"]}"' in script
             else:
                 assert f"0.0.0.0:{target['port']}" in services[name]["command"]
     (alertmanagers,) = CONFIG["alerting"]["alertmanagers"][0]["static_configs"]
