@@ -1,12 +1,11 @@
 #!/bin/bash
-# Who may do what in Elasticsearch: the roles of es_templates/roles/api, one user for each service, and one for people.
-# May run again at any time: it then sets roles and passwords to what they are here.
+# Who may do what in Elasticsearch: a user for each service, and one for people, with the roles that `shipper setup` made.
+# May run again at any time: it then sets passwords and roles to what they are here.
 set -euo pipefail
 
 server=${ELASTICSEARCH_SERVER:-https://elasticsearch:9200}
-roles=${ROLES:-/deploy/roles}
 
-ask() { # METHOD PATH [BODY or @FILE]
+ask() { # METHOD PATH BODY
     # The password goes in by a file of this shell's own: arguments can be seen by others.
     curl -fsS --cacert "${CERTIFICATES:-/certificates}/ca.crt" --config <(echo "user = \"elastic:${ELASTIC_PASSWORD}\"") \
         -H 'Content-Type: application/json' -X "$1" "$server/_security/$2" --data-binary @- <<<"$3"
@@ -15,9 +14,6 @@ ask() { # METHOD PATH [BODY or @FILE]
 
 ask POST user/kibana_system/_password "{\"password\":\"${KIBANA_SYSTEM_PASSWORD}\"}"
 
-for file in "$roles"/*.json; do
-    ask PUT "role/$(basename "$file" .json)" "$(cat "$file")"
-done
 # Kibana's dashboards without the right to change them.
 ask PUT role/shipper_boards \
     '{"applications":[{"application":"kibana-.kibana","privileges":["read"],"resources":["*"]}]}'

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from shipper.config import Settings
+from shipper.dataset_table import ROWS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "sizing.md").read_text("utf-8")
 DAY_S, HOUR_S = 86_400, 3_600
@@ -97,3 +98,24 @@ def test_an_indexer_is_counted_with_less_than_half_of_what_was_measured() -> Non
     """The speed that the formulas count with is on the safe side of the figure."""
     (measured,) = figure(r"indexer, with `\[fast\]` \| ([\d,]+) documents/s")
     assert measured / 2 > PER_INDEXER
+
+
+SCALING = (Path(__file__).parents[2] / "docs" / "explanation" / "scaling.md").read_text("utf-8")
+
+
+def indices_of_a_namespace() -> int:
+    """Return how many indices a namespace has at the most: those within retention, and the present one."""
+    month_days = 365.2425 / 12
+    return sum(days + 1 if period == "day" else math.ceil(days / month_days) + 1 for _, period, days in ROWS)
+
+
+def test_the_number_of_indices_follows_from_the_schema() -> None:
+    """The page on scaling counts them as the schema's retention makes them, and says how many namespaces fit."""
+    (stated,) = re.findall(r"<!-- indices -->([\d,]+)<!-- /indices -->", SCALING)
+    assert number(stated) == indices_of_a_namespace()
+    for name, period, days in ROWS:
+        if period == "day":
+            assert f"`{name}`" in SCALING
+            assert f"{days + 1}" in SCALING
+    assert "three nodes hold four full namespaces" in SCALING
+    assert 3 * 1000 // (2 * indices_of_a_namespace()) == 4
