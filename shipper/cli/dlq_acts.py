@@ -49,7 +49,9 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
 
     Passed over: letters that were replayed already, that are not whole, or whose index retention has deleted.
     """
+    from shipper.clock import SystemClock
     from shipper.config import load_settings
+    from shipper.index.erasures import ErasureList, erased_of
     from shipper.index.letters import read_dead_letters
     from shipper.index.replay import ReplayPlan
     from shipper.index.replay import replay as run
@@ -65,7 +67,12 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
     ):
         try:
             plan = ReplayPlan(
-                settings.kafka.topic, chosen, _act(settings), with_replayed=again, is_dry=dry_run
+                settings.kafka.topic,
+                chosen,
+                _act(settings),
+                with_replayed=again,
+                is_dry=dry_run,
+                erased=erased_of(ErasureList(client, SystemClock()).entries()),
             )
             run(
                 read_dead_letters(settings.kafka),

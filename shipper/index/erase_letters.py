@@ -94,10 +94,9 @@ def holds(record: ConsumedRecord, erased: Erased) -> bool:
     letter = decode(value)
     if letter is None:
         return erased.covers(value)
-    # The letter's own time counts for what is said about the record, the record's time for the record.
-    return erased.covers(letter.payload) or erased.names(
-        letter.detail.encode("utf-8", "replace"), letter.at_us
-    )
+    # A record may claim any time, and be refused for that: what was refused before the erasure is as old as that.
+    texts = (letter.payload, letter.detail.encode("utf-8", "replace"))
+    return erased.covers(letter.payload) or any(erased.names(text, letter.at_us) for text in texts)
 
 
 def _find(

@@ -108,7 +108,7 @@ def _left_out(*, has_lifecycle: bool, has_roles: bool) -> list[str]:
         )
     if not has_roles:
         found.append(
-            "Roles: this server keeps none that are given to it this way; "
+            "Roles: this server keeps none that are given to it this way, or this account may not give them; "
             "where it has security, they go into its files, see es_templates/roles/."
         )
     return found

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from shipper.datasets import expiry_us
 from shipper.errors import ShipperError
+from shipper.index.erasures import NOBODY, Erased
 from shipper.index.letters import Selection, StoredLetter
 from shipper.index.mirror import Act, LetterMirror, Mirrored
 from shipper.kafka.dead_letters import DeadLetter
@@ -40,6 +41,7 @@ class ReplayPlan:
         with_replayed: also letters that were replayed before and not refused since.
         is_dry: change nothing and send nothing; only count.
         act: when.
+        erased: whose records are not put back.
     """
 
     topic: str
@@ -47,6 +49,7 @@ class ReplayPlan:
     act: Act
     with_replayed: bool = False
     is_dry: bool = False
+    erased: Erased = NOBODY
 
 
 def replay(
@@ -62,7 +65,7 @@ def replay(
     Args:
         counts: kept up to date, so that they are known when it ends early: `replayed`; what was passed over as
             `already_replayed`, `purged`, `cut` (the original is not whole), `expired` (retention has deleted the
-            index it belongs into), `unreadable`; and `refused` (Kafka does not take it: the letter stays open).
+            index it belongs into), `erased` (of an erased person), `unreadable`; and `refused` (Kafka does not take it: the letter stays open).
 
     Raises:
         StoreError: Elasticsearch does not answer; nothing of this bunch was sent, or it was sent and not marked.
@@ -137,6 +140,8 @@ def _obstacle(stored: StoredLetter, mirrored: Mirrored | None, plan: ReplayPlan)
         return "purged"
     if mirrored is not None and mirrored.state == "replayed" and not plan.with_replayed:
         return "already_replayed"
+    if plan.erased.names(letter.payload, letter.at_us) or plan.erased.covers(letter.payload):
+        return "erased"
     if letter.is_cut:
         return "cut"
     end_us = expiry_us(letter.index)

@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,10 +25,12 @@ from shipper.cli.main import app
 from shipper.clock import SystemClock
 from shipper.config import ElasticsearchSettings
 from shipper.datasets import alert_index, dead_letter_index
+from shipper.detect.state import ensure_state_index
 from shipper.elastic.client import connect
 from shipper.enrich.redact import Keyring
-from shipper.errors import ConfigurationError
+from shipper.errors import ConfigurationError, StoreUnavailable
 from shipper.index.erasures import LIST_INDEX, erasure_index
+from shipper.index.letters import read_dead_letters
 from shipper.index.search import read_all
 from shipper.index.templates import install, packaged_templates
 from shipper.kafka.dead_letters import DeadLetter, DeadLetterTopic
@@ -114,6 +117,18 @@ def letter(stage: KafkaStage, payload: bytes, **changes: Any) -> DeadLetter:
         "payload": payload,
     }
     return DeadLetter(**values | changes)
+
+
+def has_number(stage: KafkaStage, sequence: int) -> bool:
+    """Return whether the number of an erased record is stored."""
+    with suppress(StoreUnavailable):  # the index is being made
+        return stage.client.get(erasure_index(stage.namespace), f"{stage.producer_id}-{sequence}") is not None
+    return False
+
+
+def letters_of(stage: KafkaStage) -> list[DeadLetter]:
+    """Return what lies on the dead-letter topic now, oldest first."""
+    return [stored.letter for stored in read_dead_letters(stage.kafka) if stored.letter is not None]
 
 
 def write_letters(stage: KafkaStage, *letters: DeadLetter) -> None:
@@ -217,3 +232,174 @@ class TestErase:
             assert name not in str(done.exception)
         without = CliRunner().invoke(app, ["erase", "--subject", name], env=stage.environment)
         assert "no key" in str(without.exception)
+
+
+class TestDeadLetters:
+    """Original bytes on a topic that keeps them for ever, and their mirror."""
+
+    def test_letters_go_and_the_others_stay_as_they_were(self, stage: KafkaStage) -> None:
+        """The original bytes are gone from the topic; another letter is there once, and what became of it still stands."""
+        person = Person()
+        kept_id, kept = stage.value()
+        replayed_id, replayed = stage.value()
+        write_letters(
+            stage,
+            letter(stage, replayed, event_id=replayed_id),
+            letter(stage, kept, event_id=kept_id),
+            letter(stage, stage.value(user={"id": person.now})[1]),
+            letter(stage, b"{broken " + person.before.encode(), event_id=""),
+            letter(stage, b"{}", detail=f"refused for {person.now}"),
+            letter(
+                stage, orjson.dumps({"@timestamp": "2999-01-01T00:00:00Z", "who": person.now}), reason="clock"
+            ),
+        )
+        assert run(stage, "dlq", "replay", "--id", replayed_id, "--json").exit_code == 0
+        receipt = erase(stage, "--subject", person.name, "--yes")
+        assert receipt["dead_letter_topic"] == {"letters": 4, "letters_moved": 2}
+        assert receipt["whole"]
+        left = letters_of(stage)
+        assert [one.payload for one in left] == [replayed, kept]
+        again = json.loads(run(stage, "dlq", "replay", "--all", "--json").stdout)
+        assert again == {"already_replayed": 1, "replayed": 1}
+        assert person.now not in everything(stage)
+
+    def test_a_replay_of_a_letter_that_was_missed(self, stage: KafkaStage) -> None:
+        """A letter of an erased person that turns up later is passed over by a replay, and swept."""
+        person = Person()
+        past = letter(stage, stage.value(user={"id": person.now})[1])
+        erase(stage, "--subject", person.name, "--yes")
+        write_letters(stage, past)
+        assert json.loads(run(stage, "dlq", "replay", "--all", "--json").stdout) == {"erased": 1}
+        assert erase(stage, "--sweep", "--yes")["dead_letter_topic"]["letters"] == 1
+        assert letters_of(stage) == []
+
+
+class TestElsewhere:
+    """Alerts, the state of detection, copies that a migration left, other people's indices."""
+
+    def test_alerts_stay_without_the_person(self, stage: KafkaStage) -> None:
+        """An alert is about a system: it stays, with the pseudonym taken out of group, evidence and history."""
+        person = Person()
+        alert = {
+            "@timestamp": "2026-01-01T00:00:00.000000Z",
+            "message": f"errors of user.id={person.now}",
+            "alert": {
+                "id": "a1",
+                "group": {"user.id": person.now},
+                "evidence": {"gathered": {"x": [person.before]}},
+            },
+        }
+        state = {"kind": "rule", "body": {"tracks": [[[person.now], 3]]}}
+        places = (
+            (alert_index(stage.namespace), "a1", alert),
+            (f"logs-ml.alert-{stage.namespace}-2026.01.01", "a1-1", {**alert, "event": {"id": "a1-1"}}),
+            (f"shipper-state-{stage.namespace}", "rule-x", state),
+        )
+        ensure_state_index(stage.client, stage.namespace)
+        for index, name, source in places:
+            stage.client.request("PUT", f"/{index}/_doc/{name}", body=json.dumps(source).encode())
+        receipt = erase(stage, "--subject", person.name, "--yes")
+        assert receipt["counts"] == {"rewritten": 3}
+        found = everything(stage)
+        assert person.now not in found
+        assert person.before not in found
+        stored = stage.client.get(places[0][0], "a1")
+        assert stored is not None
+        assert stored.source["alert"]["group"]["user.id"].startswith("[erased:")
+        assert stored.source["alert"]["evidence"]["gathered"]["x"] == [
+            stored.source["alert"]["group"]["user.id"]
+        ]
+
+    def test_copies_and_named_indices(self, stage: KafkaStage) -> None:
+        """A copy that a migration made or left is an index like any other; indices of others are looked at if named."""
+        person = Person()
+        value = orjson.loads(stage.value(user={"id": person.now})[1])
+        today = stage.today()
+        other = f"other-{stage.namespace}"
+        try:
+            for index in (today, f"{today}-000002", f"shipper-kept-{stage.namespace}", other):
+                stage.client.request("PUT", f"/{index}/_doc/x", body=orjson.dumps(value))
+            assert erase(stage, "--pseudonym", person.now, "--yes")["counts"] == {"deleted": 3}
+            assert erase(stage, "--pseudonym", person.now, "--index", other, "--yes")["counts"] == {
+                "deleted": 1
+            }
+        finally:
+            stage.client.delete_index(other)
+            stage.client.delete_index(f"shipper-kept-{stage.namespace}")
+
+    def test_an_index_that_cannot_be_changed_is_named(self, stage: KafkaStage) -> None:
+        """A blocked index keeps none of the others from being erased; the receipt names it, and the exit code is 1."""
+        person = Person()
+        for day in ("2026.01.01", "2026.01.02"):
+            index = f"logs-ml.app-{stage.namespace}-{day}"
+            value = orjson.loads(stage.value(user={"id": person.now})[1])
+            stage.client.request("PUT", f"/{index}/_doc/x", body=orjson.dumps(value))
+        blocked = f"logs-ml.app-{stage.namespace}-2026.01.01"
+        stage.client.request("PUT", f"/{blocked}/_block/write")
+        done = run(stage, "erase", "--json", "--pseudonym", person.now, "--yes")
+        receipt = json.loads(done.stdout)
+        assert (done.exit_code, receipt["whole"], receipt["counts"]["deleted"]) == (1, False, 1)
+        assert [line for line in receipt["problems"] if line.startswith(blocked)]
+        listed = json.loads(run(stage, "erase", "--list", "--json").stdout)
+        assert next(row for row in listed if row["pseudonyms"] == [person.now])["state"] == "running"
+        stage.client.request("PUT", f"/{blocked}/_settings", body=b'{"index.blocks.write":false}')
+        assert erase(stage, "--sweep", "--yes")["counts"]["deleted"] >= 1
+
+
+class TestTrouble:
+    """Two at once, and a death in the middle."""
+
+    def test_two_persons_at_once(self, stage: KafkaStage) -> None:
+        """Two erasures that run at the same time take nothing from each other, in indices and on the topic."""
+        persons = [Person(), Person()]
+        records = [stage.value(user={"id": one.now}) for one in persons for _ in range(200)]
+        stage.send([*records, stage.value()])
+        write_letters(
+            stage, *(letter(stage, stage.value(user={"id": one.now})[1]) for one in persons for _ in range(5))
+        )
+        write_letters(stage, letter(stage, stage.value()[1]))
+        index_all(stage)
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "shipper", "erase", "--subject", one.name, "--yes", "--json"],
+                env=environment(stage),
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for one in persons
+        ]
+        receipts = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+        assert [receipt["counts"]["deleted"] for receipt in receipts] == [200, 200]
+        assert [receipt["whole"] for receipt in receipts] == [True, True]
+        assert {one.letter_id for one in letters_of(stage)} == {letters_of(stage)[-1].letter_id}
+        assert len(stored_ids(stage)) == 1
+
+    def test_killed_in_the_middle(self, stage: KafkaStage) -> None:
+        """kill -9 at any moment leaves something that the same command finishes; books and letters are right."""
+        person = Person()
+        stage.send([*(stage.value(user={"id": person.now}) for _ in range(3000)), stage.value()])
+        for _ in range(3):
+            event_id, value = stage.value(user={"id": person.now})
+            write_letters(stage, letter(stage, value, event_id=event_id))
+        index_all(stage)
+        with subprocess.Popen(
+            [sys.executable, "-m", "shipper", "erase", "--subject", person.name, "--yes"],
+            env=environment(stage),
+            stdout=subprocess.DEVNULL,
+        ) as process:
+            watch = threading.Event()
+            deadline_s = time.monotonic() + 60
+            while not has_number(stage, 700):
+                assert time.monotonic() < deadline_s
+                watch.wait(0.02)
+            os.kill(process.pid, signal.SIGKILL)
+        assert 0 < len(stored_ids(stage)) <= 3001
+        receipt = erase(stage, "--subject", person.name, "--yes")
+        assert receipt["whole"]
+        assert len(stored_ids(stage)) == 1
+        totals = json.loads(run(stage, "reconcile", "--json").stdout)["totals"]
+        assert (totals["missing"], totals["doubled"]) == (0, 0)
+        entry = stage.client.get(LIST_INDEX, receipt["erasures"][0])
+        assert entry is not None
+        assert entry.source["state"] == "done"
+        assert person.name not in json.dumps(entry.source)
