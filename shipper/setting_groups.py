@@ -234,6 +234,9 @@ class StackSettings(BaseModel):
         description="data, logs, process ids; ~/.local/state/shipper/stack",
     )
     cache: Path = Field(default_factory=cache_directory, description="downloaded archives; ~/.cache/shipper")
+    snapshots: Path | None = Field(
+        None, description="folder in which Elasticsearch may keep snapshots; none: it keeps none"
+    )
     host: str = Field("127.0.0.1", description="address that the servers listen on")
     kafka_port: int = Field(9092, ge=1, le=65_535, description="clients' port of Kafka")
     kafka_controller_port: int = Field(9093, ge=1, le=65_535, description="inner port of Kafka")

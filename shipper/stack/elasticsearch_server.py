@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from shipper.config import StackSettings
-from shipper.stack.placement import Placement, make_folder
+from shipper.errors import StackError
+from shipper.stack.placement import Placement, make_folder, reaches
 from shipper.stack.probe import elasticsearch_process
 from shipper.stack.process import Command, ProcessIdentity, find_marked, mark
 from shipper.stack.server import ServerFolder, contact_host, java_environment
@@ -50,6 +51,8 @@ class ElasticsearchServer:
         """Write the configuration; the server itself makes its data folder whole."""
         self.folder.make(self._placement)
         make_folder(self.folder.data, self._placement, owned=True)
+        if self._settings.snapshots is not None:
+            self._make_snapshots(self._settings.snapshots)
         self.folder.write("elasticsearch.yml", self._yaml())
         self.folder.write("log4j2.properties", _LOG4J)
         self.folder.write("jvm.options", self._jvm_options())
@@ -106,6 +109,15 @@ class ElasticsearchServer:
     def _pid_file(self) -> Path:
         return self.folder.temporary / "pid"
 
+    def _make_snapshots(self, folder: Path) -> None:
+        account = self._placement.account
+        if account is not None and not reaches(account, folder.absolute()):
+            raise StackError(
+                f"The account of the servers cannot enter {folder}, where stack.snapshots shall be; choose "
+                "another folder with SHIPPER_STACK_SNAPSHOTS."
+            )
+        make_folder(folder.absolute(), self._placement, owned=True)
+
     def _yaml(self) -> str:
         s = self._settings
         values: dict[str, object] = {
@@ -121,6 +133,8 @@ class ElasticsearchServer:
             # On a disk that is 90 % full all indices would become read-only; `up` checks the free space.
             "cluster.routing.allocation.disk.threshold_enabled": False,
         }
+        if s.snapshots is not None:
+            values["path.repo"] = [str(s.snapshots.absolute())]
         # Each JSON value is a YAML value, whatever a folder's name contains.
         return "".join(f"{key}: {json.dumps(value)}\n" for key, value in values.items())
 
