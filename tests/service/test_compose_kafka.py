@@ -318,3 +318,25 @@ def test_the_agent_of_the_file_ships(broker: Broker, tmp_path: Path) -> None:
     assert b'"message":"hello"' in b"".join(
         record.value or b"" for record in taken(broker.settings("indexer"), 1)
     )
+
+
+def test_the_page_logs_what_it_says(broker: Broker, tmp_path: Path) -> None:
+    """docs/how-to/compose.md, "Log something": its variables and its program, word for word but for the port."""
+    page = (ROOT / "docs" / "how-to" / "compose.md").read_text("utf-8")
+    (part,) = re.findall(r"## Log something\n(.*?)\n## ", page, re.DOTALL)
+    told = dict(re.findall(r"(SHIPPER_\w+)=(\S+)", part.replace("$PWD", str(broker.authority.parent))))
+    assert told["SHIPPER_KAFKA_BOOTSTRAP_SERVERS"] == "localhost:9092"
+    told["SHIPPER_KAFKA_BOOTSTRAP_SERVERS"] = broker.places["MACHINE"]
+    assert "s/^KAFKA_APPLICATION_PASSWORD=//p" in part
+    told["SHIPPER_KAFKA_SASL_PASSWORD"] = SECRETS["KAFKA_APPLICATION_PASSWORD"]
+    (program,) = re.findall(r'python -c "\n(.*?)"\n```', part, re.DOTALL)
+    own = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "SHIPPER_SPOOL_DIRECTORY": str(tmp_path / "spool"),
+    }
+    told = {name: value for name, value in told.items() if name.startswith("SHIPPER_KAFKA_")}
+    subprocess.run([sys.executable, "-c", program], env={**told, **own}, check=True, timeout=60)
+    assert b'"message":"score is high"' in b"".join(
+        record.value or b"" for record in taken(broker.settings("indexer"), 1)
+    )
