@@ -35,6 +35,7 @@ names() { # of a server, as a certificate lists them
     echo "DNS:$1,DNS:localhost,IP:127.0.0.1"
     case $known_as in
         localhost | "$1" | 127.0.0.1) ;;
+        *:*) echo ",IP:$known_as" ;;
         *[!0-9.]*) echo ",DNS:$known_as" ;;
         *) echo ",IP:$known_as" ;;
     esac

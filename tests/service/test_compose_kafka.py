@@ -265,7 +265,7 @@ def test_the_indexer_reads_and_writes_dead_letters_alone(broker: Broker, service
 
 def test_nobody_else_gets_in(broker: Broker, tmp_path: Path) -> None:
     """Without TLS, with another authority's certificate, with a wrong password or a user who is none: refused."""
-    kafka = broker.settings("agent", request_timeout_s=3.0)
+    kafka = broker.settings("agent", request_timeout_s=2.0)
     other = tmp_path / "ca.crt"
     made = [
         "-newkey",
@@ -281,10 +281,10 @@ def test_nobody_else_gets_in(broker: Broker, tmp_path: Path) -> None:
     subprocess.run(["openssl", "req", "-x509", *made], check=True, capture_output=True)
     for strange in ({"sasl_password": "wrong"}, {"sasl_username": "nobody"}, {"ssl_cafile": other}):
         assert isinstance(
-            sent(broker.settings("agent", request_timeout_s=3.0, **strange), kafka.topic), AccessRefused
+            sent(broker.settings("agent", request_timeout_s=2.0, **strange), kafka.topic), AccessRefused
         )
     plain = KafkaSettings(
-        bootstrap_servers=broker.places["MACHINE"], topic=kafka.topic, request_timeout_s=3.0
+        bootstrap_servers=broker.places["MACHINE"], topic=kafka.topic, request_timeout_s=2.0
     )
     assert sent(plain, plain.topic) is not None
 

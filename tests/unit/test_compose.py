@@ -390,16 +390,21 @@ def test_the_compose_program_accepts_each_profile(profile: str) -> None:
 
 
 def test_a_new_environment_is_enough(tmp_path: Path) -> None:
-    """`new-env.sh` fills in each secret, each with another value, and the compose program needs nothing else."""
-    script = ROOT / "deploy" / "compose" / "new-env.sh"
-    made = subprocess.run(["sh", str(script)], capture_output=True, text=True, check=True).stdout
-    values = dict(line.split("=", 1) for line in made.splitlines() if line and not line.startswith("#"))
+    """`new-env.sh` fills in each secret, each with another value, for nobody else's eyes; compose needs nothing else."""
+    target = tmp_path / "env"
+    made = ["sh", str(ROOT / "deploy" / "compose" / "new-env.sh"), str(target)]
+    subprocess.run(made, capture_output=True, check=True)
+    text = target.read_text("utf-8")
+    values = dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
     assert values.keys() == _example().keys()
     secrets = [values[name] for name in DEMANDED]
     assert len(set(secrets)) == len(DEMANDED)
     assert all(re.fullmatch(r"[A-Za-z0-9]{32,}", one) for one in secrets)
-    (tmp_path / "env").write_text(made)
-    answer = _config("--env-file", str(tmp_path / "env"), "config", "--quiet", environment={})
+    assert target.stat().st_mode & 0o077 == 0
+    again = subprocess.run(made, capture_output=True, text=True, check=False)
+    assert (again.returncode, target.read_text("utf-8")) == (1, text)
+    assert "left as it is" in again.stderr
+    answer = _config("--env-file", str(target), "config", "--quiet", environment={})
     assert answer.returncode == 0, answer.stderr
 
 
