@@ -17,7 +17,8 @@ DEFAULT_DATASET: Final = "ml.app"
 _NAMESPACED: Final = re.compile(r"logs-[^-]+-([a-z0-9_]{1,100})-[^-]+(-\d{6})?")
 _PERIOD: Final = re.compile(
     r"(?P<base>logs-(?P<dataset>[^-]+)-(?P<namespace>[a-z0-9_]{1,100})-(?P<day>\d{4}\.\d\d\.\d\d))"
-    r"(-(?P<generation>\d{6}))?"
+    r"(-(?P<generation>\d{6}))?",
+    re.ASCII,
 )
 NO_CHANGES: Final[Mapping[str, int]] = MappingProxyType({})
 """Retention as the schema has it."""

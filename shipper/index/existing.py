@@ -17,9 +17,9 @@ from shipper.elastic.upkeep import every_index, put_mapping, put_settings
 from shipper.errors import RequestRefused
 from shipper.index.templates import Template, composed
 
-_DATED: Final = re.compile(r".+-\d{4}\.\d\d\.\d\d(-\d+)?")
+_DATED: Final = re.compile(r".+-\d{4}\.\d\d\.\d\d(-\d+)?", re.ASCII)
 """Names from which the server can read the day; the policy of another would be refused."""
-_GENERATION: Final = re.compile(r"\d{6}")
+_GENERATION: Final = re.compile(r"\d{6}", re.ASCII)
 _IN_USE: Final = frozenset({"ignore_above", "ignore_malformed", "depth_limit", "copy_to"})
 """Parameters of a field that can be changed while the index is in use; for new documents only."""
 _CAP_REACHED: Final = "Limit of total fields"

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from shipper.errors import ConfigurationError
 from shipper.schema.logstash import routing_table
 from shipper.schema.source import dataset_module, fields_module, reference_page
-from shipper.schema.table import Table, load_table
+from shipper.schema.table import OPEN_TYPES, Table, load_table
 from shipper.schema.templates import (
     component_templates,
     index_templates,
@@ -56,6 +57,35 @@ def generated_files(table: Table, further: Pages = _NO_PAGES) -> dict[str, str]:
     return files
 
 
+def _refuse_new_shapes(root: Path, table: Table) -> None:
+    """Old spools and topics stay readable: what was a scalar in them must never meet an object, nor the reverse."""
+    before: dict[str, bool] = {}
+    for path in (root / "es_templates/component_templates").glob("shipper-fields-*.json"):
+        try:
+            template = json.loads(path.read_text("utf-8"))["template"]["mappings"]
+        except (ValueError, LookupError, TypeError):
+            continue  # is written anew
+        before |= _shapes(template)
+    for field in table.fields:
+        is_object = field.type in OPEN_TYPES
+        if before.get(field.name, is_object) is not is_object:
+            raise ConfigurationError(
+                f"Field {field.name} was {'an object' if before[field.name] else 'one value'} and would be refused in "
+                f"old records as {'an object' if is_object else 'one value'}; declare a field of another name."
+            )
+
+
+def _shapes(mapping: Mapping[str, Any], path: str = "") -> dict[str, bool]:
+    """Return whether each field of a mapping is an object of any names, by full name."""
+    found: dict[str, bool] = {}
+    for name, inner in mapping.get("properties", {}).items():
+        if "properties" in inner:
+            found |= _shapes(inner, f"{path}{name}.")
+        else:
+            found[f"{path}{name}"] = inner["type"] in ("object", "flattened")
+    return found
+
+
 def _templates(table: Table) -> dict[str, dict[str, Any]]:
     return {
         f"{folder}/{name}.json": body
@@ -86,7 +116,12 @@ def stale_files(root: Path, further: Pages = _NO_PAGES) -> list[str]:
 
 
 def write_files(root: Path, further: Pages = _NO_PAGES) -> list[str]:
-    """Bring the generated files under `root` up to date; return those that changed."""
+    """Bring the generated files under `root` up to date; return those that changed.
+
+    Raises:
+        ConfigurationError: a field would become an object, or cease to be one: old records would be refused.
+    """
+    _refuse_new_shapes(root, load_table(root / "schema"))
     changed = stale_files(root, further)
     files = generated_files(load_table(root / "schema"), further)
     for path in changed:

@@ -103,6 +103,21 @@ class TestFreshness:
         template = json.loads((checkout / "es_templates/index_templates/logs-ml.app.json").read_text())
         assert (template["version"], template["_meta"]["version"]) == (before + 1, before + 1)
 
+    @pytest.mark.parametrize(
+        ("before", "after"), [("trace.id: {type: keyword", "trace.id: {type: flattened"),
+                              ("labels: {type: flattened", "labels: {type: keyword")]
+    )  # fmt: skip
+    def test_an_object_never_takes_the_place_of_a_value(
+        self, checkout: Path, before: str, after: str
+    ) -> None:
+        """U31: a type that old records would be refused under is not generated; nothing is written."""
+        path = checkout / "schema" / "fields.yml"
+        path.write_text(path.read_text().replace(f"  {before}", f"  {after}", 1))
+        with pytest.raises(ConfigurationError, match="declare a field of another name"):
+            write_files(checkout)
+        template = (checkout / "es_templates/component_templates/shipper-fields-ecs.json").read_text()
+        assert template == (ROOT / "es_templates/component_templates/shipper-fields-ecs.json").read_text()
+
     def test_the_command_checks(self, checkout: Path) -> None:
         """`schema generate --check` exits 1 and names stale files; without --check it writes them."""
         runner = CliRunner()
