@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+comma := ,
 
 .PHONY: demo test check format clean stop test-logstash bench-emit bench-ship bench-index bench-latency bench-recovery costs chaos fuzz
 .DEFAULT_GOAL := help
@@ -24,7 +25,7 @@ help:
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "shipper needs Python 3.11 or later; set PYTHON=python3.11 (or later) and run make again.")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "The virtual environment could not be made; install the venv module of Python (Debian: python3-venv)." >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev$(if $(shell which go 2>/dev/null),,$(comma)go)]'
 	@touch $@
 
 demo: $(VENV)/.installed

@@ -33,8 +33,10 @@ TRACEBACK = /^Traceback \(most recent call last\):$/
 PYTHON_ERROR = /^([A-Za-z_][\w.]*)(?:: (.*))?\z/m
 JAVA_ERROR = /^(?:Caused by: )?([a-z][\w$]*(?:\.[\w$]+)*\.[A-Z][\w$]*)(?:: (.*))?$/
 JAVA_FRAME = /^\s+at [\w.$<>\/@-]+\(/
-# Characters of the text that is searched, and of the part that is kept where a line is too long.
+# So much is kept of each text where a line is too long for a record (characters).
 CUT_CHARACTERS = 8000
+# Room for key and frame of a record beside its value (bytes).
+ENVELOPE_BYTES = 1000
 
 def register(params)
   @step = params["step"]
@@ -206,21 +208,22 @@ def path(event)
   event.get("[log][file][path]").to_s
 end
 
-# The document as JSON, cut until it fits a record.
+# The document as JSON. Where it is too large for a record each of its texts is cut, with its length.
 def fitted(document, line, event)
   value = JSON.generate(document)
-  return value if value.bytesize <= @max_bytes - 1000
+  return value if value.bytesize <= @max_bytes - ENVELOPE_BYTES
   event.tag("_cut")
   document["tags"] = (document["tags"] || []) | ["_cut"]
   document["event"].delete("original")
-  document["message"] = cut(document["message"])
-  document["error"]&.transform_values! { |text| cut(text) }
-  document.delete("labels")
-  document.delete("url")
   document["numeric_labels"] = (document["numeric_labels"] || {}).merge("line_bytes" => line.bytesize)
-  JSON.generate(document)
+  # A dozen texts at the most, a character of up to six bytes.
+  JSON.generate(cut(document, [CUT_CHARACTERS, [@max_bytes / 100, 64].max].min))
 end
 
-def cut(text)
-  text.length <= CUT_CHARACTERS ? text : "#{text[0, CUT_CHARACTERS]} ... (#{text.length} characters)"
+def cut(value, limit)
+  case value
+  when Hash then value.transform_values { |inner| cut(inner, limit) }
+  when String then value.length <= limit ? value : "#{value[0, limit]} ... (#{value.length} characters)"
+  else value
+  end
 end

@@ -28,13 +28,15 @@ def logstash_home() -> Path:
     return Path(home)
 
 
-def settings_folder(folder: Path) -> Path:
+def settings_folder(folder: Path, *, drain: bool) -> Path:
     """Return a settings folder with our logstash.yml and pipelines.yml, fit for a test machine."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = (asset("logstash") / "config" / "logstash.yml").read_text("utf-8")
     settings = settings.replace("api.http.host: 0.0.0.0", "api.http.host: 127.0.0.1")
     settings = settings.replace("api.http.port: 9600", "api.http.port: 9600-9700")
     settings = settings.replace("log.format: json", "log.format: plain")
+    # Where an input ends by itself, the queue is emptied before Logstash ends.
+    settings = settings.replace("queue.drain: false", f"queue.drain: {str(drain).lower()}")
     if os.geteuid() == 0:
         settings += "allow_superuser: true\n"
     (folder / "logstash.yml").write_text(settings, "utf-8")
@@ -54,12 +56,12 @@ def environment(folder: Path, variables: Mapping[str, str] | None = None) -> dic
     }
 
 
-def command(folder: Path, *arguments: str) -> list[str]:
+def command(folder: Path, *arguments: str, drain: bool = False) -> list[str]:
     """Return the command line of a Logstash with settings, data and logs in `folder`."""
     return [
         str(logstash_home() / "bin" / "logstash"),
         "--path.settings",
-        str(settings_folder(folder / "settings")),
+        str(settings_folder(folder / "settings", drain=drain)),
         "--path.data",
         str(folder / "data"),
         "--path.logs",
