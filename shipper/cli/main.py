@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, str]] = {
     "level": "app",
     "dlq": "app",
     "erase": "erase",
+    "roles": "app",
     "reconcile": "reconcile",
     "config": "app",
     "schema": "app",

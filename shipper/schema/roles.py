@@ -153,6 +153,7 @@ def _role(name: str, kind: str, content: Mapping[str, Any], namespace: str) -> R
                 "privileges": list(grant["privileges"]),
             }
             for grant in content["indices"]
+            if namespace == EVERYWHERE or not grant.get("only_everywhere")
         ),
     )
 
