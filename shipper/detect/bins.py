@@ -1,14 +1,14 @@
-"""Bins of features for drift: quantiles of a group's first windows, kept from then on, filled by Elasticsearch.
+"""Bins of features for drift: quantiles of the reference, and all categories that were seen.
 
-The bins of a group (a version of a model, say) are fitted once, on the first windows in which it appears,
-and stored with the rule's state: counts of all later windows can be added up and compared, and the same
-window has the same answer whoever asks when.
+The edges of a group (a version of a model, say) are fitted once, on the first windows in which it appears or on its
+own reference, and stored with the rule's state: counts of all later windows can be added up and compared, and the
+same window has the same answer whoever asks when. Categories are added as they appear, at the end of
+the list: a list of those of the reference alone would take every rare one that it missed for new.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,9 +18,7 @@ from shipper.datasets import index_pattern
 from shipper.detect.catalog import Catalog, short_name
 from shipper.detect.detectors.drift import MISSING
 from shipper.detect.query import (
-    MOST_BUCKETS,
     MOST_GROUPS,
-    Cells,
     Condition,
     Group,
     aggregate,
@@ -36,7 +34,9 @@ QUANTILES: Final = (1.0, 5.0, *(float(percent) for percent in range(10, 100, 10)
 """Percentiles of the reference that are the inner edges of a numeric feature's bins."""
 _FEWEST_IN_OUTER_BIN: Final = 10
 CATEGORIES: Final = 500
-"""Categories with a bin of their own, the most frequent ones; the rest is one bin."""
+"""Categories with a bin of their own; of more, the frequent ones have one, and the rest is one bin."""
+_FREQUENT: Final = 20
+"""Events that make a category frequent; an identifier, new with each event, has none and is not judged."""
 
 Bins = tuple[float, ...] | tuple[str, ...]
 """Inner edges of a numeric feature, or the named categories of a categorical one."""
@@ -48,34 +48,23 @@ Fitted = dict[Group, dict[str, Bins]]
 def fit(
     rule: DriftRule, namespace: str, catalog: Catalog, fitted: Fitted, start_us: int, end_us: int
 ) -> Fetch[Fitted]:
-    """Return `fitted` with the bins of those groups that have none yet and have their first windows behind them."""
-    index, conditions = index_pattern(rule.dataset, namespace), terms_conditions(rule.filter)
-    firsts = yield from _first_seen(rule, index, [between("@timestamp", start_us, end_us), *conditions])
-    length = rule.baseline.minimum_windows * rule.window
-    fresh = {
-        group: (floor_to(first, rule.window), floor_to(first, rule.window) + length)
-        for group, first in firsts.items()
-        if group not in fitted and floor_to(first, rule.window) + length <= end_us
-    }
+    """Return `fitted` with the bins of those groups that have none yet and have the windows of their fit behind them."""
+    conditions = terms_conditions(rule.filter)
+    fresh = yield from fresh_spans(rule, namespace, set(fitted), start_us, end_us)
     numeric, categorical = catalog.of(rule)
     if not fresh or not (numeric or categorical):
         return fitted
-    parts = (
-        {
-            f"n{place}": {"percentiles": {"field": field, "percents": list(QUANTILES), "keyed": False}}
-            for place, field in enumerate(numeric)
-        }
-        | {f"m{place}": {"value_count": {"field": field}} for place, field in enumerate(numeric)}
-        | {
-            f"c{place}": {"terms": {"field": field, "size": CATEGORIES}}
-            for place, field in enumerate(categorical)
-        }
-    )
+    parts: dict[str, Any] = {}
+    for place, field in enumerate(numeric):
+        parts[f"n{place}"] = {"percentiles": {"field": field, "percents": list(QUANTILES), "keyed": False}}
+        parts[f"m{place}"] = {"value_count": {"field": field}}
+    for place, field in enumerate(categorical):
+        parts[f"c{place}"] = {"terms": {"field": field, "size": CATEGORIES}}
     answers = yield [
         (
-            index,
+            index_pattern(rule.dataset, namespace),
             aggregate(
-                [between("@timestamp", *span), *conditions, *group_conditions(rule.group_by, group)], parts
+                [between(rule.time_field, *span), *conditions, *group_conditions(rule.group_by, group)], parts
             ),
         )
         for group, span in fresh.items()
@@ -86,24 +75,75 @@ def fit(
     return found
 
 
-def count(
-    rule: DriftRule, namespace: str, fitted: Fitted, groups: Iterable[Group], start_us: int, end_us: int
-) -> Fetch[Cells]:
-    """Fetch, per window and group, the events in each bin of each feature."""
-    index = index_pattern(rule.dataset, namespace)
-    wanted: list[tuple[Group, dict[str, Bins]]] = []
-    windows = max(1, (end_us - start_us) // rule.window)
-    for group in groups:
-        wanted += [(group, part) for part in _portions(fitted.get(group, {}), windows)]
-    if not wanted:
-        return {}
-    answers = yield [(index, _count_body(rule, group, bins, start_us, end_us)) for group, bins in wanted]
-    merged: dict[Group, dict[int, dict[str, float]]] = {}
-    for (group, bins), answer in zip(wanted, answers, strict=True):
-        rows = merged.setdefault(group, {})
-        for bucket in answer.get("aggregations", {}).get("windows", {}).get("buckets", ()):
-            rows.setdefault(int(bucket["key"]) * 1000, {}).update(_read_counts(bucket, bins))
-    return {group: sorted(rows.items()) for group, rows in merged.items()}
+def fresh_spans(
+    rule: DriftRule, namespace: str, known: Collection[Group], start_us: int, end_us: int
+) -> Fetch[dict[Group, tuple[int, int]]]:
+    """Return the first windows of each group that is not known yet, where all of them are over."""
+    conditions = [between(rule.time_field, start_us, end_us), *terms_conditions(rule.filter)]
+    firsts = yield from _first_seen(rule, index_pattern(rule.dataset, namespace), conditions)
+    length = (
+        rule.baseline.preceding if rule.against == "fixed" else rule.baseline.minimum_windows * rule.window
+    )
+    begun = {group: floor_to(first, rule.window) for group, first in firsts.items() if group not in known}
+    return {group: (first, first + length) for group, first in begun.items() if first + length <= end_us}
+
+
+def grow(
+    rule: DriftRule,
+    namespace: str,
+    fitted: Fitted,
+    start_us: int,
+    end_us: int,
+    *,
+    full: Mapping[Group, set[str]],
+) -> Fetch[Fitted]:
+    """Return `fitted` with the categories that appeared.
+
+    Lists with no room for all keep the frequent ones only, as do those of the features named in `full`.
+    """
+    listed = {
+        group: [
+            field
+            for field, bins in fields.items()
+            if bins and isinstance(bins[0], str) and short_name(field) not in full.get(group, ())
+        ]
+        for group, fields in fitted.items()
+    }
+    listed = {group: fields for group, fields in listed.items() if fields}
+    if not listed:
+        return fitted
+    span = between(rule.time_field, start_us, end_us)
+    shared = [span, *terms_conditions(rule.filter)]
+    answers = yield [
+        (
+            index_pattern(rule.dataset, namespace),
+            aggregate(
+                [*shared, *group_conditions(rule.group_by, group)],
+                {
+                    f"c{place}": {"terms": {"field": field, "size": CATEGORIES}}
+                    for place, field in enumerate(fields)
+                },
+            ),
+        )
+        for group, fields in listed.items()
+    ]
+    found = dict(fitted)
+    for (group, fields), answer in zip(listed.items(), answers, strict=True):
+        parts = answer.get("aggregations", {})
+        longer = {
+            field: _longer(fitted[group][field], parts.get(f"c{place}", {}))
+            for place, field in enumerate(fields)
+        }
+        found[group] = {**fitted[group], **longer}
+    return found
+
+
+def _longer(bins: Bins, answer: JsonObject) -> Bins:
+    buckets = answer.get("buckets", ())
+    if answer.get("sum_other_doc_count", 0) > 0:
+        return bins
+    new = sorted({str(bucket["key"]) for bucket in buckets} - {str(name) for name in bins})
+    return (*(str(name) for name in bins), *new) if len(bins) + len(new) <= CATEGORIES else bins
 
 
 def bin_condition(field: str, bins: Bins, part: str) -> Condition:
@@ -123,7 +163,7 @@ def bin_condition(field: str, bins: Bins, part: str) -> Condition:
 
 
 def _first_seen(rule: DriftRule, index: str, conditions: Sequence[Condition]) -> Fetch[dict[Group, int]]:
-    first = {"min": {"field": "@timestamp"}}
+    first = {"min": {"field": rule.time_field}}
     if not rule.group_by:
         (answer,) = yield [(index, aggregate(conditions, {"first": first}))]
         value = answer.get("aggregations", {}).get("first", {}).get("value")
@@ -151,7 +191,9 @@ def _read_bins(answer: JsonObject, numeric: Sequence[str], categorical: Sequence
         if edges:
             found[field] = edges
     for place, field in enumerate(categorical):
-        names = [str(bucket["key"]) for bucket in answer.get(f"c{place}", {}).get("buckets", ())]
+        part = answer.get(f"c{place}", {})
+        least = _FREQUENT if part.get("sum_other_doc_count", 0) > 0 else 1
+        names = [str(bucket["key"]) for bucket in part.get("buckets", ()) if bucket["doc_count"] >= least]
         if names:
             found[field] = tuple(sorted(names))
     return found
@@ -175,68 +217,3 @@ def edges_of(quantiles: Sequence[float], samples: float) -> tuple[float, ...]:
         if finite.count(value) > 1 or len(finite) == 1:
             found.add(float(np.nextafter(value, np.inf)))
     return tuple(sorted(found))
-
-
-def _portions(bins: Mapping[str, Bins], windows: int) -> list[dict[str, Bins]]:
-    """Split a group's features so that no answer has too many buckets."""
-    portions: list[dict[str, Bins]] = []
-    room = 0
-    for field, edges in bins.items():
-        need = windows * (len(edges) + 2)
-        if need > room:
-            portions.append({})
-            room = max(need, MOST_BUCKETS - windows)
-        portions[-1][field] = edges
-        room -= need
-    return portions
-
-
-def _count_body(
-    rule: DriftRule, group: Group, bins: Mapping[str, Bins], start_us: int, end_us: int
-) -> JsonObject:
-    parts: dict[str, Any] = {}
-    for place, (field, edges) in enumerate(bins.items()):
-        if isinstance(edges[0], str):
-            parts[f"f{place}"] = {"terms": {"field": field, "include": list(edges), "size": len(edges)}}
-            parts[f"e{place}"] = {"filter": {"exists": {"field": field}}}
-        else:
-            limits: list[Any] = [None, *edges, None]
-            ranges = [
-                {name: value for name, value in (("from", low), ("to", high)) if value is not None}
-                for low, high in pairwise(limits)
-            ]
-            parts[f"f{place}"] = {"range": {"field": field, "ranges": ranges}}
-    histogram = {
-        "date_histogram": {
-            "field": "@timestamp",
-            "fixed_interval": f"{rule.window // 1000}ms",
-            "min_doc_count": 1,
-        },
-        "aggs": parts,
-    }
-    conditions = [
-        between("@timestamp", start_us, end_us),
-        *terms_conditions(rule.filter),
-        *group_conditions(rule.group_by, group),
-    ]
-    return aggregate(conditions, {"windows": histogram})
-
-
-def _read_counts(bucket: JsonObject, bins: Mapping[str, Bins]) -> dict[str, float]:
-    total = float(bucket["doc_count"])
-    numbers = {"events": total}
-    for place, (field, edges) in enumerate(bins.items()):
-        name = short_name(field)
-        # "events" is the column of the total.
-        name, answer = name if name != "events" else field, bucket[f"f{place}"]["buckets"]
-        if isinstance(edges[0], str):
-            by_name = {str(item["key"]): float(item["doc_count"]) for item in answer}
-            counts = [by_name.get(str(category), 0.0) for category in edges]
-            present = float(bucket[f"e{place}"]["doc_count"])
-            numbers[f"{name}/other"] = max(0.0, present - sum(counts))
-        else:
-            counts = [float(item["doc_count"]) for item in answer]
-            present = sum(counts)
-        numbers |= {f"{name}/{part}": value for part, value in enumerate(counts)}
-        numbers[f"{name}/{MISSING}"] = max(0.0, total - present)
-    return numbers

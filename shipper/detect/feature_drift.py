@@ -28,6 +28,8 @@ _CATEGORICAL_WEIGHTS: Final = {"shares": 0.6, "one category": 0.4}
 """Parts of the level that each test of a feature may spend."""
 
 _CANDIDATES: Final = 5
+_DOUBTFUL: Final = 1.5
+_MOST_OF_ONE: Final = 6.0
 _USUAL: Final = 1.13
 """What |z| comes to at most, five times of six, where only chance is at work; as for Kolmogorov's distribution."""
 
@@ -163,7 +165,20 @@ def _categorical(feature: Feature) -> tuple[dict[str, float], float]:
         "one category": _one_category(current, reference, dispersion),
     }
     usual = usual_total_variation(current, reference, dispersion)
-    return tests, beyond_chance(total_variation(current, reference), usual)
+    spread = beyond_chance(total_variation(current, reference), usual)
+    return tests, max(spread, _largest_growth(current, reference, dispersion))
+
+
+def _largest_growth(current: Floats, reference: Floats, dispersion: float) -> float:
+    """Return by how much the share of one category grew beyond chance: among hundreds, one is lost in their sum."""
+    n, m = float(current.sum()), float(reference.sum())
+    share = (current + reference) / (n + m)
+    apart = np.maximum(0.0, current / n - reference / m)
+    # The largest of as many deviations as there are categories is what chance shows.
+    usual = math.sqrt(2 * math.log(max(2, len(share)))) * np.sqrt(
+        dispersion * share * (1 - share) * (1 / n + 1 / m)
+    )
+    return math.sqrt(max(0.0, float((apart**2 - usual**2).max(initial=0.0))))
 
 
 def _one_category(current: Floats, reference: Floats, dispersion: float) -> float:
@@ -184,8 +199,8 @@ def _one_category(current: Floats, reference: Floats, dispersion: float) -> floa
 def counts_dispersion(history: Floats) -> float:
     """Return by how much the histograms of ordinary windows vary more than chance makes them; at least 1.
 
-    The mean of their chi-squared statistics per degree of freedom, with one standard error as a guard: inputs that come in
-    clumps (a user at a time), or follow the hour, are not taken for drift.
+    The mean of their chi-squared statistics per degree of freedom: inputs that come in clumps (a user at a time),
+    or follow the hour, are not taken for drift.
     """
     history = history[history.sum(axis=1) > 0]
     if len(history) < 2:
@@ -196,11 +211,9 @@ def counts_dispersion(history: Floats) -> float:
     expected = sizes[:, None] * pooled / m
     # A window is part of the whole that it is compared with, which takes n/m from its variance.
     own = np.maximum(1e-9, 1 - sizes / m)
-    degrees = len(history) * (len(pooled) - 1)
-    if degrees == 0:
+    if len(pooled) < 2:
         return 1.0
-    statistics = ((history - expected) ** 2 / expected).sum(axis=1) / own
-    return _guarded(float(statistics.sum()), degrees)
+    return _guarded(((history - expected) ** 2 / expected).sum(axis=1) / own, len(pooled) - 1)
 
 
 def _scores_dispersion(history: Floats, scores: Floats) -> float:
@@ -208,7 +221,7 @@ def _scores_dispersion(history: Floats, scores: Floats) -> float:
     if len(history) < 2:
         return 1.0
     pooled = history.sum(axis=0)
-    return _guarded(float((deviations(history, pooled, scores) ** 2).sum()), len(history))
+    return _guarded(deviations(history, pooled, scores) ** 2, 1)
 
 
 def _share_dispersion(counts: Floats, sizes: Floats) -> float:
@@ -218,8 +231,18 @@ def _share_dispersion(counts: Floats, sizes: Floats) -> float:
     if len(sizes) < 2 or share <= 0 or share >= 1:
         return 1.0
     variance = sizes * share * (1 - share) * np.maximum(1e-9, 1 - sizes / sizes.sum())
-    return _guarded(float(np.sum((counts - sizes * share) ** 2 / variance)), len(sizes))
+    return _guarded((counts - sizes * share) ** 2 / variance, 1)
 
 
-def _guarded(statistic: float, degrees: int) -> float:
-    return max(1.0, statistic / degrees + math.sqrt(2 / degrees))
+def _guarded(statistics: Floats, degrees: int) -> float:
+    """Return the dispersion that the windows' chi-squared statistics show; at least 1.
+
+    What chance alone explains is not widened further. Where there is more, it is only known to within its standard error, which
+    is added: the threshold must hold for the dispersion that is there, not for a lucky estimate of it. One
+    window that stands out (a drift that was not certain yet) must not hide the next: none counts for more than
+    `_MOST_OF_ONE` times the middle one.
+    """
+    ratios = statistics / degrees
+    found = float(np.minimum(ratios, _MOST_OF_ONE * float(np.median(ratios))).mean())
+    error = math.sqrt(2 / (degrees * len(ratios)))
+    return max(1.0, found) if found <= 1 + _DOUBTFUL * error else found * (1 + error)

@@ -174,7 +174,7 @@ class _Run:
         state, notes = loaded.state, [loaded.problem] if loaded.problem else []
         if state.digest and state.digest != rule.digest:
             notes.append("the rule has changed; it is judged as it is now from the checkpoint on")
-            state = replace(state, fitted={})
+            state = replace(state, fitted={}, references={})
         return _Work(rule, loaded, state, notes=notes)
 
     def _late(self, works: Sequence[_Work], limits: Limits) -> Iterator[Late]:

@@ -10,12 +10,14 @@ import numpy as np
 
 from shipper.alert.finding import Fact, Finding, Measured, RuleFacts
 from shipper.alert.wording import group_text
-from shipper.detect.bins import count, fit
+from shipper.detect.bin_counts import count
+from shipper.detect.bins import fit, fresh_spans, grow
 from shipper.detect.catalog import Catalog
 from shipper.detect.detectors_for import detector_for
 from shipper.detect.judge import Judge, Judgement
 from shipper.detect.measures import measure
 from shipper.detect.query import MOST_GROUPS, Cells, Group
+from shipper.detect.references import fixed, reference_table, training, unlisted
 from shipper.detect.report import Waiting
 from shipper.detect.rules import SEVERITIES, DriftRule, Rule
 from shipper.detect.span import REOPEN_US
@@ -60,13 +62,30 @@ def fetch(
     start, end = span[0] - rule.baseline.preceding, span[1]
     start -= start % rule.window
     if isinstance(rule, DriftRule) and catalog is not None:
-        fitted = yield from fit(rule, namespace, catalog, state.fitted, start, end)
-        state = replace(state, fitted=fitted)
-        found = yield from count(rule, namespace, fitted, list(fitted), start, end)
+        state = yield from _binned(rule, namespace, catalog, state, (start, end))
+        found = yield from count(rule, namespace, state.fitted, list(state.fitted), start, end)
     else:
         found = yield from measure(rule, namespace, start, end)
     found, notes = _limited(found)
     return Fetched({group: _table(rule, rows, end) for group, rows in found.items()}, state, notes)
+
+
+def _binned(
+    rule: DriftRule, namespace: str, catalog: Catalog, state: RuleState, span: tuple[int, int]
+) -> Fetch[RuleState]:
+    """Return the state with the bins, and the references where the rule has its own, of all groups of the span."""
+    references = dict(state.references)
+    if rule.against == "training":
+        groups = yield from fresh_spans(rule, namespace, set(references), *span)
+        known = dict(state.fitted), references
+        fitted, references = yield from training(rule, namespace, catalog, *known, set(groups))
+    else:
+        fitted = yield from fit(rule, namespace, catalog, state.fitted, *span)
+    full = {group: unlisted(counts) for group, (_, counts) in references.items()}
+    fitted = yield from grow(rule, namespace, fitted, *span, full=full)
+    if rule.against == "fixed":
+        references = yield from fixed(rule, namespace, fitted, references, *span)
+    return replace(state, fitted=fitted, references=references)
 
 
 def judge(rule: Rule, fetched: Fetched, span: tuple[int, int], budget: tuple[float, int]) -> Judged:
@@ -87,6 +106,8 @@ def judge(rule: Rule, fetched: Fetched, span: tuple[int, int], budget: tuple[flo
         track = tracks.get(group, Track())
         flagged = track.flagged()
         previous = _previous(rule, group, tables, tracks)
+        if isinstance(rule, DriftRule) and rule.against != "rolling":
+            previous = reference_table(state.references.get(group))
         found = tuple(judge_.windows(tables[group], *span, flagged=flagged, previous=previous))
         if not found:
             continue

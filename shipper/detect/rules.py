@@ -221,9 +221,12 @@ class DriftRule(Rule):
     effect: DriftEffect = DriftEffect()
     probability: float = Field(5e-4, gt=0, le=0.05, description="of a window by chance, at most")
     against: Literal["rolling", "fixed", "training"] = "rolling"
+    training_data: str = Field(
+        "", description="name of the profiled data set; default: the model's own profile"
+    )
     window: Duration = 60 * MINUTE_US
     minimum_samples: int = Field(100, ge=1, le=10**9)
-    baseline: Baseline = Baseline(minimum_windows=3, minimum_samples=400)
+    baseline: Baseline = Baseline(minimum_windows=3, minimum_samples=100)
 
     @model_validator(mode="after")
     def _some_feature(self) -> Self:

@@ -20,7 +20,7 @@ from shipper.detect.track import Track
 from shipper.detect.window import iso
 from shipper.errors import RequestRefused, StoreUnavailable
 
-STATE_VERSION: Final = 1
+STATE_VERSION: Final = 2
 
 _DEFINITION: Final = {
     "settings": {"index": {"number_of_shards": 1, "number_of_replicas": 0, "auto_expand_replicas": "0-1"}},
@@ -66,6 +66,7 @@ class RuleState:
         ingested_us: when it last looked for late events; see `watermark.OVERLAP_US`.
         tracks: verdicts by group.
         fitted: bins by group and field (drift only).
+        references: what a group is compared with where that is not its baseline (drift only).
     """
 
     digest: str = ""
@@ -73,6 +74,7 @@ class RuleState:
     ingested_us: int | None = None
     tracks: Mapping[Group, Track] = field(default_factory=dict)
     fitted: Fitted = field(default_factory=dict)
+    references: Mapping[Group, tuple[int, dict[str, float]]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads back."""
@@ -87,6 +89,10 @@ class RuleState:
             "fitted": [
                 [list(group), {name: list(bins) for name, bins in fields.items()}]
                 for group, fields in sorted(self.fitted.items(), key=_key)
+            ],
+            "references": [
+                [list(group), since, counts]
+                for group, (since, counts) in sorted(self.references.items(), key=_key)
             ],
         }
 
@@ -108,6 +114,10 @@ class RuleState:
                 fitted={
                     tuple(group): {name: tuple(bins) for name, bins in fields.items()}
                     for group, fields in content["fitted"]
+                },
+                references={
+                    tuple(group): (int(since), {name: float(value) for name, value in counts.items()})
+                    for group, since, counts in content["references"]
                 },
             )
         except (KeyError, TypeError, AttributeError) as error:

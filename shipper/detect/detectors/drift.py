@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from shipper.detect.detectors.base import Enough, Fact, Reference, Score
+from shipper.detect.detectors.base import Enough, Fact, Reference, Score, not_enough
 from shipper.detect.discovery import adjusted
 from shipper.detect.feature_drift import Feature, FeatureDrift, compare
 from shipper.detect.probability import significance
@@ -70,7 +70,7 @@ class Drift:
         total = current.column("events")[0]
         lacking = self._lacking(total, against)
         if lacking is not None or against is None:
-            return lacking or self.enough.lacking(total, 0, 0) or Score(None)
+            return lacking or not_enough(0, 1, "reference")
         names = [block for block in current.blocks if block != "events" and block in against.blocks]
         features = [feature_of(name, current, against, history) for name in names]
         moved = [compare(feature) for feature in features]
@@ -80,7 +80,7 @@ class Drift:
 
     def _lacking(self, total: float, against: Table | None) -> Score | None:
         if against is None:
-            return self.enough.lacking(max(total, self.enough.samples), 0, 0)
+            return not_enough(0, 1, "reference of its own")
         events = against.column("events")
         windows = len(events) if self.has_own_reference else int((events > 0).sum())
         need = (

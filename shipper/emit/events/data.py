@@ -23,6 +23,7 @@ def data_profile(  # noqa: PLR0913 - one keyword per field
     missing: Mapping[str, Number] | None = None,
     statistics: Statistics | None = None,
     drift: Mapping[str, Number] | None = None,
+    histograms: bool = False,
 ) -> EventFields:
     """What a data set looks like. Give the table and all is computed, or the numbers computed elsewhere.
 
@@ -40,8 +41,10 @@ def data_profile(  # noqa: PLR0913 - one keyword per field
         missing: share of missing values by feature, 0 to 1.
         statistics: statistics by feature, then by their names.
         drift: measure of drift by feature.
+        histograms: with edges and counts or frequent values of each feature, so that drift can be measured against
+            this data set; give at most 30 columns at a time, a larger table as several events of the same name.
     """
-    found = profile(data) if data is not None else None
+    found = profile(data, histograms=histograms) if data is not None else None
     if found is not None:
         rows = found.rows if rows is None else rows
         columns = found.columns if columns is None else columns

@@ -11,15 +11,23 @@ import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from shipper.ecs.tensors import is_missing, library_of, place, shape
 from shipper.ecs.values import is_mapping, key_text, number, text
+from shipper.emit.events.histograms import histogram
 
 MOST_COLUMNS: Final = 256
 _NUMERIC: Final = "biuf"
 
 Statistics = dict[str, object]
+
+
+class Histogram(Protocol):
+    """Makes further statistics of the sorted numbers, or the texts, of a feature."""
+
+    def __call__(self, values: Any, *, is_numeric: bool) -> Statistics:
+        """Return them by name."""
 
 
 class Profile(NamedTuple):
@@ -40,25 +48,34 @@ class Profile(NamedTuple):
         return {name: count / self.rows for name, count in self.missing.items()} if self.rows else {}
 
 
-def profile(data: object) -> Profile | None:
-    """Return what `data` looks like, None if it is no table (or one on a device). Never raises, changes nothing."""
+def profile(data: object, *, histograms: bool = False) -> Profile | None:
+    """Return what `data` looks like, None if it is no table (or one on a device). Never raises, changes nothing.
+
+    With `histograms` each feature has its edges and counts or its most frequent values, as
+    `shipper.emit.events.histograms` makes them.
+    """
     try:
-        return _profile(data)
+        return _profile(data, histogram if histograms else _no_histogram)
     except Exception:  # noqa: BLE001 - a table of a foreign library may do anything
         return None
 
 
-def _profile(data: Any) -> Profile | None:
+def _no_histogram(values: Any, *, is_numeric: bool) -> Statistics:
+    del values, is_numeric
+    return {}
+
+
+def _profile(data: Any, more: Histogram) -> Profile | None:
     library = library_of(data)
     if library is None:
-        return _of_python(data)
+        return _of_python(data, more)
     dimensions = shape(data)
     if dimensions is None or len(dimensions) != 2 or place(data, library):
         return None
     rows, columns = dimensions
     found = Profile(rows, columns, {}, {})
     for name, column in _columns(data, library, columns):
-        found.missing[name], found.statistics[name] = _of_column(column)
+        found.missing[name], found.statistics[name] = _of_column(column, more)
     return found
 
 
@@ -76,17 +93,17 @@ def _columns(data: Any, library: str, count: int) -> Iterable[tuple[str, Any]]:
             yield f"f{position:0{width}d}", table[:, position]
 
 
-def _of_column(column: Any) -> tuple[int, Statistics]:
+def _of_column(column: Any, more: Histogram) -> tuple[int, Statistics]:
     numpy: Any = sys.modules.get("numpy")
     kind = getattr(getattr(column, "dtype", None), "kind", "")
     if numpy is None or (kind and kind not in _NUMERIC):
-        return _of_values(column.to_list() if hasattr(column, "to_list") else column.tolist())
+        return _of_values(column.to_list() if hasattr(column, "to_list") else column.tolist(), more)
     if hasattr(column, "isna"):  # pandas: NA of its own types
         array = column.to_numpy(dtype="float64", na_value=math.nan)
     else:
         array = numpy.asarray(column)
         if array.dtype.kind not in _NUMERIC:
-            return _of_values(array.tolist())
+            return _of_values(array.tolist(), more)
     missing = int(numpy.isnan(array).sum()) if array.dtype.kind == "f" else 0
     finite = array[numpy.isfinite(array)] if array.dtype.kind == "f" else array
     if finite.size == 0:
@@ -97,10 +114,11 @@ def _of_column(column: Any) -> tuple[int, Statistics]:
             "std": float(finite.std(dtype="float64")),
             "min": float(finite.min()),
             "max": float(finite.max()),
+            **more(numpy.sort(finite), is_numeric=True),
         }
 
 
-def _of_values(values: Sequence[object]) -> tuple[int, Statistics]:
+def _of_values(values: Sequence[object], more: Histogram) -> tuple[int, Statistics]:
     present = [value for value in values if not is_missing(value)]
     missing = len(values) - len(present)
     numbers = [number(value) for value in present if not isinstance(value, (str, bool))]
@@ -108,13 +126,20 @@ def _of_values(values: Sequence[object]) -> tuple[int, Statistics]:
     if not present:
         return missing, {}
     if len(finite) < len(present) / 2:
-        return missing, {"distinct": len({text(value, 128) for value in present})}
+        texts = [text(value, 128) for value in present]
+        return missing, {"distinct": len(set(texts)), **more(texts, is_numeric=False)}
     mean = math.fsum(finite) / len(finite)
     spread = math.sqrt(math.fsum((one - mean) ** 2 for one in finite) / len(finite))
-    return missing, {"mean": mean, "std": spread, "min": min(finite), "max": max(finite)}
+    return missing, {
+        "mean": mean,
+        "std": spread,
+        "min": min(finite),
+        "max": max(finite),
+        **more(sorted(finite), is_numeric=True),
+    }
 
 
-def _of_python(data: object) -> Profile | None:
+def _of_python(data: object, more: Histogram) -> Profile | None:
     """Profile a mapping of columns, or rows that are mappings."""
     columns: dict[str, list[object]] = {}
     if is_mapping(data):
@@ -132,5 +157,5 @@ def _of_python(data: object) -> Profile | None:
         return None
     found = Profile(rows, count, {}, {})
     for column, values in columns.items():
-        found.missing[column], found.statistics[column] = _of_values(values)
+        found.missing[column], found.statistics[column] = _of_values(values, more)
     return found

@@ -1,0 +1,70 @@
+"""The job's own detector with the default rule, on samples that are binned as Elasticsearch would bin them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from benchmarks.drifting.samples import Values
+from shipper.detect.bins import CATEGORIES, QUANTILES, edges_of
+from shipper.detect.detectors.base import Reference, Score
+from shipper.detect.detectors.drift import MISSING, OTHER
+from shipper.detect.detectors_for import detector_for
+from shipper.detect.judge import LOOKS
+from shipper.detect.rule_file import load_rules
+from shipper.detect.rules import DriftRule
+from shipper.detect.table import Ints, Table
+from shipper.detect.threshold import level_of, verdict_of
+
+_HOUR_US: Final = 3_600_000_000
+
+
+class Shipped:
+    """The rule `kind: drift` of the default rules, its detector, and the level that the budget gives one test."""
+
+    def __init__(self) -> None:
+        rules = load_rules(None)
+        (self.rule,) = (rule for rule in rules.active if isinstance(rule, DriftRule))
+        self.detector = detector_for(self.rule)
+        whole = level_of(rules.false_alarms, len(rules.active), self.rule.window, 1)
+        self.level = whole / (1 + len(LOOKS))
+
+    def score(self, reference: Values, current: Values, *, is_categorical: bool) -> Score:
+        """Return the detector's score of one feature."""
+        names, place_of = _categories(reference, current) if is_categorical else _bins(reference)
+        windows = self.rule.baseline.preceding // self.rule.window
+        history = _table(reference, place_of, names, windows)
+        return self.detector.score(_table(current, place_of, names, 1), Reference(history), self.level)
+
+    def is_drift(self, score: Score) -> bool:
+        """Whether the job would call this window anomalous."""
+        return verdict_of(score, self.level).is_anomalous
+
+
+def _bins(reference: Values) -> tuple[list[str], Callable[[Values], Ints]]:
+    edges = np.array(edges_of(list(np.quantile(reference, np.array(QUANTILES) / 100)), reference.size))
+    names = [f"x/{place}" for place in range(len(edges) + 1)]
+    return names, lambda values: np.searchsorted(edges, values, side="right")
+
+
+def _categories(reference: Values, current: Values) -> tuple[list[str], Callable[[Values], Ints]]:
+    """Return the categories as the job lists them: all that were seen up to the judged window."""
+    named = np.union1d(reference, current)
+    if len(named) > CATEGORIES:
+        raise ValueError(f"more than {CATEGORIES} categories: the job lists the frequent ones only")
+    names = [*(f"x/{place}" for place in range(len(named))), f"x/{OTHER}"]
+    return names, lambda values: np.searchsorted(named, values)
+
+
+def _table(values: Values, place_of: Callable[[Values], Ints], names: list[str], windows: int) -> Table:
+    """Return the counts per window, the values falling into equal windows in their order."""
+    width = len(names) + 2
+    rows = np.zeros((windows, width))
+    window = np.arange(len(values)) * windows // max(1, len(values))
+    cells = np.bincount(window * len(names) + place_of(values), minlength=windows * len(names))
+    rows[:, 1:-1] = cells.reshape(windows, len(names))
+    rows[:, 0] = rows[:, 1:-1].sum(axis=1)
+    blocks = {"events": slice(0, 1), "x": slice(1, width)}
+    return Table(np.arange(windows) * _HOUR_US, rows, blocks, ("events", *names, f"x/{MISSING}"))
