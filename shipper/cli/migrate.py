@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +14,9 @@ from shipper.cli.audited import Why, act_of, audited
 
 if TYPE_CHECKING:
     from shipper.elastic.client import ElasticClient
+    from shipper.elastic.raw import RawClient
     from shipper.index.migrate import Result, Step
+    from shipper.index.templates import Template
 
 app = typer.Typer(
     no_args_is_help=True, help="Bring stored logs to a schema that has changed the type or name of a field."
@@ -65,7 +69,7 @@ def apply(
     """Make these indices anew: every document copied under its id, then put in place of the old index at once.
 
     Records may be written meanwhile; they wait for the last moments of an index. May be killed and run again: it goes
-    on. Exit code 1 where the new mapping refuses a document: that index then stays as it was.
+    on. Exit code 1 where the new mapping refuses a document, or the server an index: it then stays as it was.
     """
     from shipper.config import load_settings
     from shipper.elastic.client import connect
@@ -73,10 +77,8 @@ def apply(
 
     settings = load_settings()
     namespace = "" if all_namespaces else settings.namespace
-    counts = {"indices": 0, "documents": 0, "refused": 0}
-    results: list[Result] = []
+    done = _Done()
     with connect(settings.elasticsearch) as client, connect_raw(settings.elasticsearch) as raw:
-        templates = _templates()
         _require_set_up(client)
         steps = _plan(client, index, namespace)
         if not as_json:
@@ -87,25 +89,52 @@ def apply(
             act = act_of(
                 settings, "migrate-apply", f"{len(steps)} indices, namespace {namespace or '*'}", why
             )
-            with audited(settings, client, act, counts):
-                for step in steps:
-                    result = _carry_out(client, raw, templates, step, is_told=not as_json)
-                    results.append(result)
-                    counts["indices"] += result.outcome != "refused"
-                    counts["documents"] += result.documents
-                    counts["refused"] += result.refused_count
+            with audited(settings, client, act, done.counts):
+                _carry_out_all(client, raw, steps, done, is_told=not as_json)
     if as_json:
-        answer = {
-            "dry_run": dry_run,
-            "steps": [_row(step) for step in steps],
-            "results": [_result(r) for r in results],
-        }
-        typer.echo(json.dumps(answer, indent=2))
-    if any(result.outcome == "refused" for result in results):
+        answer = {"dry_run": dry_run, "steps": [_row(step) for step in steps]}
+        typer.echo(json.dumps(answer | done.as_json(), indent=2))
+    for name, sentence in done.failed.items():
+        typer.echo(f"{name}: stays as it was: {sentence}", err=True)
+    if done.failed or done.counts["refused"]:
         raise typer.Exit(1)
 
 
-def _templates() -> Any:
+@dataclass
+class _Done:
+    """What became of the steps; `failed` are indices that the server refused, with the sentence."""
+
+    counts: dict[str, int] = field(
+        default_factory=lambda: {"indices": 0, "documents": 0, "refused": 0, "failed": 0}
+    )
+    results: list[Result] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for scripts."""
+        return {"results": [_result(result) for result in self.results], "failed": self.failed}
+
+
+def _carry_out_all(
+    client: ElasticClient, raw: RawClient, steps: list[Step], done: _Done, *, is_told: bool
+) -> None:
+    from shipper.errors import RequestRefused
+
+    templates = _templates()
+    for step in steps:
+        try:
+            result = _carry_out(client, raw, templates, step, is_told=is_told)
+        except RequestRefused as error:  # of this index; the others may be allowed
+            done.failed[step.index.name] = str(error)
+            done.counts["failed"] += 1
+            continue
+        done.results.append(result)
+        done.counts["indices"] += result.outcome != "refused"
+        done.counts["documents"] += result.documents
+        done.counts["refused"] += result.refused_count
+
+
+def _templates() -> Sequence[Template]:
     from shipper.assets import asset
     from shipper.index.templates import packaged_templates
 
@@ -128,7 +157,9 @@ def _plan(client: ElasticClient, also: list[str], namespace: str) -> list[Step]:
     return make_plan(client, _templates(), also, namespace)
 
 
-def _carry_out(client: ElasticClient, raw: Any, templates: Any, step: Step, *, is_told: bool) -> Result:
+def _carry_out(
+    client: ElasticClient, raw: RawClient, templates: Sequence[Template], step: Step, *, is_told: bool
+) -> Result:
     import time
 
     from shipper.index.migrate import carry_out
