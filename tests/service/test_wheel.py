@@ -77,6 +77,9 @@ def test_the_wheel_has_the_assets_and_nothing_else(wheel: Path) -> None:
         "shipper/_assets/logstash/pipelines/",
         "shipper/_assets/kibana/saved_objects/",
         "shipper/_assets/docker-compose.yml",
+        "shipper/_assets/deploy/compose/certificates.sh",
+        "shipper/_assets/prometheus/rules/shipper.yml",
+        "shipper/_assets/grafana/dashboards/",
         "shipper/py.typed",
     ):
         assert any(name.startswith(asset) for name in names), asset
