@@ -11,6 +11,9 @@ import typer
 
 if TYPE_CHECKING:
     from shipper.alert.writer import AlertBook
+    from shipper.clock import Clock
+    from shipper.config import Settings
+    from shipper.elastic.client import ElasticClient
 
 app = typer.Typer(no_args_is_help=True, help="List alerts, show one with its evidence, acknowledge one.")
 
@@ -60,8 +63,16 @@ def ack(
 ) -> None:
     """Acknowledge an alert: somebody looks after it. It still recovers by itself when the cause is gone."""
     from shipper.alert.alert import State
+    from shipper.cli.audited import act_of, trail_of
+    from shipper.clock import SystemClock
+    from shipper.config import load_settings
+    from shipper.elastic.client import connect
 
-    with _book() as book:
+    settings = load_settings()
+    with connect(settings.elasticsearch) as client:
+        book = _book_of(client, settings, SystemClock())
+        # First who wants it: an act that is not told is not done.
+        trail_of(settings, client).tell(act_of(settings, "alert-ack", book.one(alert).id, note), "change")
         found = book.acknowledge(alert, note)
     if found.state is State.RECOVERED:
         typer.echo(f"Alert {found.id[:8]} has recovered already; nothing was changed.")
@@ -71,11 +82,16 @@ def ack(
 
 @contextmanager
 def _book() -> Iterator[AlertBook]:
-    from shipper.alert.writer import AlertBook
     from shipper.clock import SystemClock
     from shipper.config import load_settings
     from shipper.elastic.client import connect
 
     settings = load_settings()
     with connect(settings.elasticsearch) as client:
-        yield AlertBook(client, settings.namespace, SystemClock())
+        yield _book_of(client, settings, SystemClock())
+
+
+def _book_of(client: ElasticClient, settings: Settings, clock: Clock) -> AlertBook:
+    from shipper.alert.writer import AlertBook
+
+    return AlertBook(client, settings.namespace, clock)

@@ -15,6 +15,7 @@ import typer
 if TYPE_CHECKING:
     from shipper.config import Settings
     from shipper.detect.job import RunOptions
+    from shipper.detect.report import RunReport
     from shipper.detect.rules import RuleSet
 
 app = typer.Typer(no_args_is_help=True, help="Find what is unusual, window by window, and write alerts.")
@@ -39,6 +40,7 @@ def run_command(
     """Judge every window that is due, in order, and write alerts; running it again changes nothing."""
     del once  # says in scripts what `run` does anyway
     from shipper.cli.detect_output import as_document, print_report
+    from shipper.cli.rules_trail import tell_changed_rules
     from shipper.clock import SystemClock
     from shipper.config import load_settings
     from shipper.detect.job import run
@@ -51,6 +53,7 @@ def run_command(
     if start_us is not None and end_us is not None and end_us <= start_us:
         raise ConfigurationError(f"--to {end} does not lie after --from {start}.")
     with connect(settings.elasticsearch) as client:
+        tell_changed_rules(settings, client, loaded, rules or settings.detect.rules)
         report = run(loaded, client, SystemClock(), start_us, end_us, options=_options(settings))
     if as_json:
         typer.echo(json.dumps(as_document(report), ensure_ascii=False))
@@ -67,6 +70,7 @@ def schedule(
 ) -> None:
     """Judge again and again until stopped; of several such jobs one works and the others stand by."""
     from shipper.cli.detect_output import one_line
+    from shipper.cli.rules_trail import tell_changed_rules
     from shipper.clock import SystemClock
     from shipper.config import load_settings
     from shipper.detect.job import run
@@ -83,8 +87,13 @@ def schedule(
         raise ConfigurationError(f"--every: {error}.") from error
     options, clock, stop = _options(settings), SystemClock(), threading.Event()
     with _stopped_by_signals(stop), connect(settings.elasticsearch) as client:
+
+        def judge() -> RunReport:
+            tell_changed_rules(settings, client, loaded, rules or settings.detect.rules)
+            return run(loaded, client, clock, options=options)
+
         keep_running(
-            lambda: run(loaded, client, clock, options=options),
+            judge,
             clock,
             stop,
             every_s=every_s,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from shipper.cli.audited import Why
+
 if TYPE_CHECKING:
     from shipper.emit.level_file import Entry
 
@@ -32,23 +34,27 @@ def set_command(
         str, typer.Option("--for", metavar="TIME", help="It ends after this: 30s, 15m, 6h; at most 7d.")
     ] = "15m",
     service: Service = "",
+    why: Why = "",
     as_json: Json = False,
 ) -> None:
     """Set levels until a time is over; processes with the same spool directory follow within a second.
 
     A level counts for the logger and for those below it. The change and its end are logged as records.
     """
+    from shipper.cli.audited import who
     from shipper.clock import SystemClock
+    from shipper.config import load_settings
     from shipper.emit.level_file import Entry, change, check_level, check_name
-    from shipper.emit.level_watch import user_name
     from shipper.emit.levels import Override
+    from shipper.redaction import default_redactor
 
     now_us = SystemClock().now_us()
     until_us = now_us + _length_us(for_)
+    by, told = who(load_settings()), default_redactor().scan(why)
     new = []
     for assignment in assignments:
         logger, level = _parts(assignment)
-        override = Override(check_name(logger), check_level(level), until_us, user_name(), "file")
+        override = Override(check_name(logger), check_level(level), until_us, by, "file", told)
         new.append(Entry(override, service))
 
     def merged(present: list[Entry]) -> list[Entry]:

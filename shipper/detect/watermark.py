@@ -55,7 +55,7 @@ def arrivals(store: DocumentStore, namespace: str, since_us: int, now_us: int) -
     """Ask what has arrived with event times from `since_us` up to now; our own alerts do not count."""
     conditions = [
         between("@timestamp", since_us, now_us + 1000),
-        {"bool": {"must_not": [{"term": {"event.dataset": "ml.alert"}}]}},
+        {"bool": {"must_not": [{"terms": {"event.dataset": ["ml.alert", "ml.audit"]}}]}},
     ]
     parts = {
         "oldest": {"min": {"field": "@timestamp"}},

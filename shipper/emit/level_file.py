@@ -32,6 +32,7 @@ _LOCK: Final = ".levels.lock"
 _VERSION: Final = 1
 _MOST_BYTES: Final = 1 << 18
 _LONGEST_NAME: Final = 200
+_LONGEST_WHY: Final = 1000
 _LATEST_US: Final = 1 << 62
 
 
@@ -147,6 +148,7 @@ def _write(root: Path, entries: list[Entry]) -> None:
             "level": spelled(override.level),
             "until_us": override.until_us,
             "by": override.by,
+            "why": override.why,
             "service": service,
         }
         for override, service in entries
@@ -206,12 +208,12 @@ def _parse(found: Any) -> list[Entry]:
 
 
 def _entry(found: Any) -> Entry:
-    until_us, by, service = found["until_us"], found.get("by", ""), found.get("service", "")
+    until_us = found["until_us"]
+    by, why, service = (found.get(key, "") for key in ("by", "why", "service"))
     if not isinstance(until_us, int) or not 0 <= until_us < _LATEST_US:
         raise ConfigurationError("an end is missing")  # what is set from outside always ends
-    if not isinstance(by, str) or not isinstance(service, str):
-        raise ConfigurationError("by and service are texts")
-    override = Override(
-        check_name(found["logger"]), check_level(found["level"]), until_us, by[:_LONGEST_NAME], "file"
-    )
+    if not all(isinstance(text, str) for text in (by, why, service)):
+        raise ConfigurationError("by, why and service are texts")
+    logger, level = check_name(found["logger"]), check_level(found["level"])
+    override = Override(logger, level, until_us, by[:_LONGEST_NAME], "file", why[:_LONGEST_WHY])
     return Entry(override, service)

@@ -177,6 +177,7 @@ def tell(change: Change) -> None:
         message += f" until {until}" if until else ""
         message += f" by {override.by}" if override.by else ""
     fields: dict[object, object] = {
+        "event.dataset": "ml.audit",
         "event.kind": "event",
         "event.action": f"level-{change.action}",
         "event.category": "configuration",
@@ -187,6 +188,9 @@ def tell(change: Change) -> None:
         "labels.level_until": until or None,
         "labels.level_by": override.by or None,
         "labels.level_source": override.source,
+        "shipper.act.by": override.by or None,
+        "shipper.act.filter": f"{name}={now}",
+        "shipper.act.why": override.why or None,
     }
     event = Event(logging.INFO, message, LOGGER, fields)
     travel({}, LOGGER, lambda _outlet: event)

@@ -40,6 +40,7 @@ class Override(NamedTuple):
         until_us: microseconds since the epoch at which it ends; None: it stays until it is reset.
         by: who set it, for people.
         source: `call` (`shipper.set_level`) or `file` (`shipper level set`).
+        why: in the words of whoever set it.
     """
 
     logger: str
@@ -47,6 +48,7 @@ class Override(NamedTuple):
     until_us: int | None = None
     by: str = ""
     source: Literal["call", "file"] = "call"
+    why: str = ""
 
 
 class Change(NamedTuple):

@@ -1,0 +1,115 @@
+"""The audit trail on the real servers: who did what, where and why."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import shipper
+from shipper.assets import asset
+from shipper.cli.main import app
+from shipper.config import ElasticsearchSettings
+from shipper.datasets import alert_index, index_pattern
+from shipper.elastic.client import connect
+from shipper.index.search import read_all
+from shipper.index.templates import install, packaged_templates
+from shipper.testing import reset
+from tests.service.kafka_stage import KafkaStage
+from tests.service.running_stack import RunningStack
+from tests.unit.alert import made
+
+
+@pytest.fixture
+def stage(stack: RunningStack) -> Iterator[KafkaStage]:
+    """Topics and a namespace for one test."""
+    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
+        install(client, packaged_templates(asset("es_templates")))
+        stage = KafkaStage(stack, client)
+        stage.make_topics()
+        yield stage
+        stage.remove()
+        client.delete_index(alert_index(stage.namespace))
+        client.delete_index(f"shipper-state-{stage.namespace}")
+
+
+def run(stage: KafkaStage, *arguments: str, **environment: str) -> Result:
+    """Run a command on a stage in this process."""
+    done = CliRunner().invoke(app, list(arguments), env={**stage.environment, **environment})
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done
+
+
+def trail(stage: KafkaStage, action: str) -> list[dict[str, Any]]:
+    """Return the records of an act, oldest first."""
+    pattern = index_pattern("ml.audit", stage.namespace)
+    stage.client.refresh(pattern)
+    query = {"term": {"event.action": action}}
+    hits = read_all(stage.client, pattern, query, sort=[{"@timestamp": "asc"}])
+    return [hit["_source"] for hit in hits]
+
+
+def test_rules_that_changed(stage: KafkaStage, tmp_path: Path) -> None:
+    """The first run with other rules says which, from which file and whose; a run with the same ones says nothing."""
+    file = tmp_path / "rules.yml"
+    shipped = asset("schema").parent / "shipper" / "detect" / "default_rules.yml"
+    text = shipped.read_text("utf-8")
+    file.write_text(text)
+    for _ in range(2):
+        run(stage, "detect", "run", "--rules", str(file), "--json", SHIPPER_AUDIT_BY="night job")
+    assert len(trail(stage, "rules-change")) == 1
+    file.write_text(text.replace("severity: error", "severity: warning", 1))
+    run(stage, "detect", "run", "--rules", str(file), "--json", SHIPPER_AUDIT_BY="night job")
+    first, second = trail(stage, "rules-change")
+    assert first["shipper"]["act"]["by"] == second["shipper"]["act"]["by"] == "night job"
+    assert first["shipper"]["act"]["counts"]["added"] > 1
+    assert second["shipper"]["act"]["counts"] == {"added": 0, "changed": 1, "removed": 0}
+    assert "changed inference-errors" in second["message"]
+    assert str(file) in second["message"]
+    assert "owner " in second["message"]
+
+
+def test_a_level_that_was_set(stage: KafkaStage, tmp_path: Path) -> None:
+    """`shipper level set --why` is told, as an act, by each process that follows."""
+    shipper.configure(
+        service="t",
+        namespace=stage.namespace,
+        kafka=stage.kafka.model_dump(),
+        spool={"directory": tmp_path},
+        levels={"watch_s": 0.05},
+    )
+    try:
+        log = shipper.get_logger("app")
+        log.info("begins")
+        run(stage, "level", "set", "app=debug", "--why", "ticket 4711", SHIPPER_SPOOL_DIRECTORY=str(tmp_path))
+        deadline_s = time.monotonic() + 20
+        while not trail(stage, "level-set"):
+            assert time.monotonic() < deadline_s
+            shipper.flush(5)
+            with stage.indexer() as indexer:
+                indexer.run_until_idle(0.3)
+    finally:
+        reset()
+    (told,) = trail(stage, "level-set")
+    act = told["shipper"]["act"]
+    assert (act["filter"], act["why"]) == ("app=debug", "ticket 4711")
+    assert "@" in act["by"]
+    assert told["host"]["name"]
+
+
+def test_an_alert_that_was_acknowledged(stage: KafkaStage) -> None:
+    """`shipper alerts ack` says who, which alert and why before it changes anything; secrets in the note are hidden."""
+    from shipper.alert.document import to_document
+
+    alert = made.alert()
+    stage.client.create(alert_index(stage.namespace), alert.id, to_document(alert), refresh=True)
+    run(stage, "alerts", "ack", alert.id, "--note", "password=hunter2 is not it", SHIPPER_AUDIT_BY="carol")
+    (told,) = trail(stage, "alert-ack")
+    assert (told["shipper"]["act"]["by"], told["shipper"]["act"]["filter"]) == ("carol", alert.id)
+    assert "hunter2" not in json.dumps(told)
+    assert "is not it" in told["shipper"]["act"]["why"]
