@@ -30,6 +30,7 @@ _CATEGORICAL_WEIGHTS: Final = {"shares": 0.6, "one category": 0.4}
 _CANDIDATES: Final = 5
 _DOUBTFUL: Final = 1.5
 _MOST_OF_ONE: Final = 6.0
+_PRIOR_DEGREES: Final = 10.0
 _USUAL: Final = 1.13
 """What |z| comes to at most, five times of six, where only chance is at work; as for Kolmogorov's distribution."""
 
@@ -237,12 +238,15 @@ def _share_dispersion(counts: Floats, sizes: Floats) -> float:
 def _guarded(statistics: Floats, degrees: int) -> float:
     """Return the dispersion that the windows' chi-squared statistics show; at least 1.
 
+    A handful of windows says little: until there are more, the belief that there is no clumping weighs as much as ten.
     What chance alone explains is not widened further. Where there is more, it is only known to within its standard error, which
     is added: the threshold must hold for the dispersion that is there, not for a lucky estimate of it. One
     window that stands out (a drift that was not certain yet) must not hide the next: none counts for more than
     `_MOST_OF_ONE` times the middle one.
     """
     ratios = statistics / degrees
-    found = float(np.minimum(ratios, _MOST_OF_ONE * float(np.median(ratios))).mean())
-    error = math.sqrt(2 / (degrees * len(ratios)))
+    kept = float(np.minimum(ratios, _MOST_OF_ONE * float(np.median(ratios))).mean())
+    known = degrees * len(ratios)
+    found = (_PRIOR_DEGREES + known * kept) / (_PRIOR_DEGREES + known)
+    error = math.sqrt(2 / (_PRIOR_DEGREES + known))
     return max(1.0, found) if found <= 1 + _DOUBTFUL * error else found * (1 + error)

@@ -219,7 +219,7 @@ class DriftRule(Rule):
     features: tuple[str, ...] | Literal["all", "all numeric", "all categorical"] = "all"
     except_features: tuple[str, ...] = Field((), description="left out of `all`")
     effect: DriftEffect = DriftEffect()
-    probability: float = Field(5e-4, gt=0, le=0.05, description="of a window by chance, at most")
+    probability: float = Field(1e-3, gt=0, le=0.05, description="of a window by chance, at most")
     against: Literal["rolling", "fixed", "training"] = "rolling"
     training_data: str = Field(
         "", description="name of the profiled data set; default: the model's own profile"

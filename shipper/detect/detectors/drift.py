@@ -22,7 +22,7 @@ OTHER: Final = "other"
 MINIMUM_MOVED: Final = 0.02
 """Default minimum effect: one event in fifty sits elsewhere. A shift by 0.05 standard deviations moves as many."""
 
-MOST_PROBABLE: Final = 5e-4
+MOST_PROBABLE: Final = 1e-3
 """Default of the largest probability by chance, over all tests of all features of a window."""
 
 _SHOWN_FEATURES: Final = 10
