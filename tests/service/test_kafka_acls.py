@@ -1,0 +1,235 @@
+"""The access rules of docs/how-to/secure-kafka.md on a real broker with an authorizer, TLS and SASL."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourceType,
+)
+
+import shipper
+from shipper.assets import asset
+from shipper.config import ElasticsearchSettings, KafkaSettings
+from shipper.datasets import dead_letter_index
+from shipper.elastic.client import connect
+from shipper.errors import ShipperError, TransportError
+from shipper.index.templates import install, packaged_templates
+from shipper.kafka.admin import Admin
+from shipper.kafka.consumer import Consumer
+from shipper.kafka.producer import Acknowledged, Message, Producer
+from tests.service.kafka_stage import KafkaStage
+from tests.service.running_stack import RunningStack
+from tests.service.secure_kafka import PASSWORD, SecureKafka
+
+PAGE: Final = Path(shipper.__file__).parents[1] / "docs" / "how-to" / "secure-kafka.md"
+PARTIES: Final = ("app", "indexer", "logstash", "operator", "stranger")
+TOPIC: Final = "ml-logs"
+LETTERS: Final = "ml-logs-dead-letters"
+_LIMIT_S: Final = 180
+
+
+class GuardedKafka(SecureKafka):
+    """Refuses what no rule allows; the plain listener is the administrator's."""
+
+    def _properties(self) -> dict[str, object]:
+        users = " ".join(f'user_{name}="{PASSWORD}"' for name in PARTIES)
+        login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
+        return {
+            **super()._properties(),
+            "listener.name.sasltls.plain.sasl.jaas.config": login,
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "allow.everyone.if.no.acl.found": "false",
+            "super.users": "User:ANONYMOUS",
+        }
+
+    def as_party(self, name: str) -> KafkaSettings:
+        """Settings of a party, over TLS and SASL."""
+        return self.settings(
+            "SASLTLS",
+            sasl_mechanism="PLAIN",
+            sasl_username=name,
+            sasl_password=PASSWORD,
+            ssl_cafile=self.path("ca.pem"),
+            topic=TOPIC,
+            dead_letter_topic=LETTERS,
+        )
+
+
+def rules() -> list[ACL]:
+    """Return the rules of the page."""
+    found: list[ACL] = []
+    for line in re.findall(r"^kafka-acls\.sh .*$", PAGE.read_text("utf-8"), re.MULTILINE):
+        words = shlex.split(line)
+        given: dict[str, list[str]] = {}
+        for word, value in zip(words, [*words[1:], ""], strict=True):
+            if word.startswith("--") and not value.startswith("--"):
+                given.setdefault(word, []).append(value)
+        kind = ResourceType.TOPIC if "--topic" in given else ResourceType.GROUP
+        (name,) = given.get("--topic", []) + given.get("--group", [])
+        pattern = given.get("--resource-pattern-type", ["literal"])[0].upper()
+        resource = ResourcePattern(kind, name, ACLResourcePatternType[pattern])
+        for operation in given["--operation"]:
+            word = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation).upper()
+            (principal,) = given["--allow-principal"]
+            found.append(ACL(principal, "*", ACLOperation[word], ACLPermissionType.ALLOW, resource))
+    return found
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedKafka]:
+    """A broker with the rules of the page."""
+    server = GuardedKafka(tmp_path_factory.mktemp("guarded"))
+    try:
+        server.start()
+        with Admin(server.settings("PLAIN")) as admin:
+            for topic in (TOPIC, LETTERS, "payroll"):
+                admin.ensure_topic(topic)
+            found = rules()
+            assert len(found) > 20
+            admin._client.create_acls(found)
+        yield server
+    finally:
+        server.stop()
+
+
+def may_write(kafka: KafkaSettings, topic: str) -> bool:
+    """Try to write; return whether it was stored."""
+    producer = Producer(kafka)
+    try:
+        (outcome,) = producer.send([Message(topic, b"k", b"not json")])
+    finally:
+        producer.close(2.0)
+    return isinstance(outcome, Acknowledged)
+
+
+def may_read(kafka: KafkaSettings, topic: str, group: str) -> bool:
+    """Try to read as a member of a group; return whether that was allowed."""
+    try:
+        with closing(Consumer(kafka, [topic], group)) as consumer:
+            for _ in range(20):
+                consumer.poll(0.5)
+                if consumer.remaining() is not None:
+                    return True
+    except TransportError:
+        return False
+    return False
+
+
+@pytest.mark.service
+@pytest.mark.timeout(_LIMIT_S, func_only=True)
+@pytest.mark.parametrize(
+    ("party", "writes", "reads", "group"),
+    [
+        ("app", {TOPIC, LETTERS}, set(), "shipper-index"),
+        ("indexer", {LETTERS}, {TOPIC, LETTERS}, "shipper-index"),
+        ("logstash", {LETTERS}, {TOPIC}, "shipper-logstash"),
+        ("stranger", set(), set(), "shipper-index"),
+    ],
+)
+def test_each_party_has_its_topics(
+    broker: GuardedKafka, party: str, writes: set[str], reads: set[str], group: str
+) -> None:
+    """An application writes its two topics and reads none; who indexes reads; nobody touches another's; strangers nothing."""
+    kafka = broker.as_party(party)
+    topics = (TOPIC, LETTERS, "payroll")
+    assert {topic for topic in topics if may_write(kafka, topic)} == writes
+    assert {topic for topic in topics if may_read(kafka, topic, group)} == reads
+
+
+@pytest.mark.service
+@pytest.mark.timeout(_LIMIT_S, func_only=True)
+def test_who_may_not_administrate(broker: GuardedKafka) -> None:
+    """No party but the operator makes topics or deletes records, and the operator only those of the two topics."""
+    for party in PARTIES:
+        with Admin(broker.as_party(party)) as admin:
+            with pytest.raises(ShipperError):
+                admin.ensure_topic(f"made-by-{party}")
+            with pytest.raises(ShipperError):
+                admin.delete_records(TOPIC, {0: 0})
+            if party != "operator":
+                with pytest.raises(ShipperError):
+                    admin.delete_records(LETTERS, {0: 0})
+
+
+@pytest.mark.service
+@pytest.mark.timeout(_LIMIT_S, func_only=True)
+def test_the_commands_work_with_these_rules(broker: GuardedKafka, stack: RunningStack) -> None:
+    """Index by the indexer; replay, purge, erase and reconcile by the operator: over TLS, with these rules alone."""
+    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
+        install(client, packaged_templates(asset("es_templates")))
+        stage = KafkaStage(stack, client)
+        stage.kafka = broker.as_party("app")
+        try:
+            stage.send([stage.value(), stage.value(host="scalar")])
+            counts = run(broker, stage, "indexer", "index", "--once", "--json", "-q")
+            assert counts["indexed"] == 1
+            assert counts["dead_lettered"]["mapping"] == 1
+            ids = ["--id", f"{stage.producer_id}-2"]
+            assert run(broker, stage, "operator", "dlq", "replay", *ids, "--json") == {"replayed": 1}
+            purged = run(broker, stage, "operator", "dlq", "purge", *ids, "--topic", "--yes", "--json")
+            assert purged["purged"] == 1
+            erasing = [
+                "erase",
+                "--pseudonym",
+                f"pseudonym:k:{stage.producer_id.zfill(32)[:32]}",
+                "--yes",
+                "--json",
+            ]
+            assert run(broker, stage, "operator", *erasing)["whole"]
+            refused = started(broker, stage, "stranger", "dlq", "replay", "--all")
+            assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
+            assert LETTERS in refused.stderr
+            assert run(broker, stage, "operator", "reconcile", "--json")["totals"]["missing"] == 0
+        finally:
+            for name in client.indices(f"logs-*-{stage.namespace}-*"):
+                client.delete_index(name)
+            client.delete_index(dead_letter_index(stage.namespace))
+
+
+def run(broker: GuardedKafka, stage: KafkaStage, party: str, *arguments: str) -> Any:
+    """Run a command as a party; return what it printed."""
+    done = started(broker, stage, party, *arguments)
+    assert done.returncode == 0, (arguments, done.stdout, done.stderr[-1500:])
+    return json.loads(done.stdout)
+
+
+def started(
+    broker: GuardedKafka, stage: KafkaStage, party: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as a party."""
+    kafka = broker.as_party(party)
+    environment = {
+        **os.environ,
+        "SHIPPER_ELASTICSEARCH_URL": stage.stack.elasticsearch_url,
+        "SHIPPER_NAMESPACE": stage.namespace,
+        "SHIPPER_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "SHIPPER_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "SHIPPER_KAFKA_SASL_MECHANISM": "PLAIN",
+        "SHIPPER_KAFKA_SASL_USERNAME": party,
+        "SHIPPER_KAFKA_SASL_PASSWORD": PASSWORD,
+        "SHIPPER_KAFKA_SSL_CAFILE": str(kafka.ssl_cafile),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "shipper", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
