@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
-from jsonschema import Draft7Validator
+from jsonschema.validators import validator_for
 from typer.testing import CliRunner
 
 from shipper.assets import asset
@@ -76,13 +76,17 @@ def test_profiles_run_what_they_promise() -> None:
     assert set().union(*PROFILES.values()) == SERVICES.keys()
 
 
+def _misfits(compose: dict[str, Any]) -> list[str]:
+    """Return what the schema of the Compose Specification finds."""
+    schema = get_builtin_schema("vendor.compose-spec")
+    return [error.message for error in validator_for(schema)(schema).iter_errors(compose)]
+
+
 def test_the_file_fits_the_published_schema() -> None:
-    """The schema of the Compose Specification finds nothing."""
-    found = [
-        error.message
-        for error in Draft7Validator(get_builtin_schema("vendor.compose-spec")).iter_errors(COMPOSE)
-    ]
-    assert found == []
+    """The schema of the Compose Specification finds nothing; a misspelt key would be found."""
+    assert _misfits(COMPOSE) == []
+    misspelt = {**COMPOSE, "services": {"kafka": {"image": "kafka", "healthchek": {}}}}
+    assert "healthchek" in str(_misfits(misspelt))
 
 
 @pytest.mark.parametrize("name", SERVICES)
