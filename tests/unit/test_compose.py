@@ -382,6 +382,7 @@ def _config(*arguments: str, environment: dict[str, str]) -> subprocess.Complete
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_compose_program_accepts_each_profile(profile: str) -> None:
     """The real compose program resolves the file, with each profile, to the services that it promises."""
@@ -412,6 +413,7 @@ def test_a_new_environment_is_enough(tmp_path: Path) -> None:
     assert answer.returncode == 0, answer.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SECRETS)
 def test_a_missing_secret_is_one_sentence(name: str) -> None:
     """Without a password the file is refused with a sentence that says which one to set."""
