@@ -8,9 +8,11 @@ from shipper.detect.detectors.error_rate import ErrorRate
 from shipper.detect.detectors.latency import Latency
 from shipper.detect.detectors.metric_mean import MetricMean
 from shipper.detect.detectors.metric_share import MetricShare
+from shipper.detect.detectors.series import SeriesChange
 from shipper.detect.detectors.silence import Silence
 from shipper.detect.measures import is_share
 from shipper.detect.rules import DriftRule, ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
+from shipper.detect.series_rule import SeriesRule
 
 _NS_PER_MS = 1e6
 
@@ -34,6 +36,8 @@ def detector_for(rule: Rule) -> Detector:
         return Silence(probability=rule.probability, enough=samples_free)
     if isinstance(rule, MetricRule):
         return _metric(rule, enough)
+    if isinstance(rule, SeriesRule):
+        return SeriesChange(rule.statistic, rule.direction, rule.effect.change, enough)
     raise TypeError(f"no detector judges rules of kind {rule.kind}")
 
 

@@ -11,6 +11,7 @@ from shipper.datasets import index_pattern
 from shipper.detect.detectors.latency import edges_ns
 from shipper.detect.query import CellQuery, Cells, Condition, cells, terms_conditions
 from shipper.detect.rules import ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
+from shipper.detect.series_rule import SeriesRule
 from shipper.detect.store import Fetch
 
 
@@ -46,6 +47,8 @@ def cell_query(rule: Rule, namespace: str) -> CellQuery:
         return _metric_query(rule, namespace)
     if isinstance(rule, SilenceRule):
         return _query(rule, namespace, {}, 0, lambda bucket: {"events": float(bucket["doc_count"])})
+    if isinstance(rule, SeriesRule):
+        return _query(rule, namespace, rule.parts(), 0, _read_series, rule.field)
     raise TypeError(f"a rule of kind {rule.kind} is not measured here")
 
 
@@ -129,6 +132,11 @@ def _read_numbers(bucket: JsonObject) -> dict[str, float]:
         "sum": float(value["sum"] or 0.0),
         "size": float(bucket["size"]["value"]),
     }
+
+
+def _read_series(bucket: JsonObject) -> dict[str, float]:
+    value = bucket.get("value", {"count": bucket["doc_count"], "sum": 0.0})
+    return {"count": float(value["count"]), "sum": float(value["sum"] or 0.0)}
 
 
 def _add(found: Cells, more: Cells) -> None:

@@ -11,6 +11,7 @@ from shipper.detect.catalog import short_name
 from shipper.detect.measures import is_share
 from shipper.detect.query import Condition, Group, group_conditions, terms_conditions
 from shipper.detect.rules import DriftRule, ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
+from shipper.detect.series_rule import SeriesRule
 from shipper.detect.state import RuleState
 from shipper.detect.window import DAY_US, HOUR_US
 
@@ -52,7 +53,13 @@ def _bad(
         return _grown_bin(
             state.fitted.get(group, {}), str(facts.get("feature")), str(facts.get("grown_bin"))
         ), None
-    return (), None
+    return (), _outermost(rule, finding)
+
+
+def _outermost(rule: Rule, finding: Finding) -> tuple[str, str] | None:
+    if not isinstance(rule, SeriesRule) or not rule.field or finding.measured is None:
+        return None
+    return rule.field, "desc" if finding.measured.observed >= finding.measured.expected else "asc"
 
 
 def _grown_bin(fitted: dict[str, Bins], feature: str, part: str) -> tuple[Condition, ...]:

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from shipper.detect.rules import KINDS, Rule, RuleSet
+from shipper.detect.kinds import KINDS
+from shipper.detect.rules import Rule, RuleSet
 from shipper.errors import ConfigurationError
 
 Path_ = tuple[str | int, ...]

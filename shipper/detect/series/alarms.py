@@ -8,7 +8,7 @@ import numpy as np
 
 from shipper.detect.table import Floats, Ints
 
-THRESHOLD: Final = 2.4
+THRESHOLD: Final = 2.5
 """The merged evidence from which on one series looked at by itself is told of."""
 QUIET_ROWS: Final = 60
 """Rows after an alarm in which the same trouble is not told of again."""

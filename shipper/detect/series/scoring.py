@@ -25,8 +25,8 @@ from shipper.detect.series.view import Series, View
 from shipper.detect.table import Floats
 
 VIEWS: Final[tuple[View, ...]] = (Value(), Season(), Level(), Variation())
-FEWEST_ROWS: Final = 30
-"""A view with fewer past numbers has no opinion."""
+FEWEST_NUMBERS: Final = 10
+"""A view with fewer past numbers to compare with has no opinion."""
 MEMORY_ROWS: Final = 4000
 """How many rows before the judged one count as its past."""
 _MOST: Final = 12.0
@@ -64,9 +64,9 @@ class Scorer:
         """Return the judgement of a row by the rows before it alone."""
         found = {}
         for view, numbers in self._numbers:
-            past = numbers[max(0, row - self._memory) : max(0, row - view.overlap)]
+            past = numbers[max(0, row - self._memory) : row][::-1][view.stride - 1 :: view.stride]
             past = past[~np.isnan(past)]
-            if len(past) < FEWEST_ROWS or math.isnan(numbers[row]):
+            if len(past) < FEWEST_NUMBERS or math.isnan(numbers[row]):
                 continue
             probability = view.probability(float(numbers[row]), past)
             found[view.name] = min(_MOST, -math.log10(max(probability, 1e-300)))

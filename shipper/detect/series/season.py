@@ -31,7 +31,7 @@ class Season:
     """
 
     name: ClassVar[str] = "season"
-    overlap: ClassVar[int] = 0
+    stride: ClassVar[int] = 1
 
     def numbers(self, series: Series) -> Floats:
         """See `View.numbers`: distance to the band, 0 inside; NaN with fewer than two earlier days."""

@@ -19,7 +19,7 @@ class Value:
     """
 
     name: ClassVar[str] = "value"
-    overlap: ClassVar[int] = 0
+    stride: ClassVar[int] = 1
 
     def numbers(self, series: Series) -> Floats:
         """See `View.numbers`: the values as they are."""

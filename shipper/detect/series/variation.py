@@ -26,7 +26,7 @@ class Variation:
     """
 
     name: ClassVar[str] = "variation"
-    overlap: ClassVar[int] = 0
+    stride: ClassVar[int] = 1
 
     def numbers(self, series: Series) -> Floats:
         """See `View.numbers`: mean absolute step over the newest 24 rows."""

@@ -40,8 +40,8 @@ class View(Protocol):
     """One way to look at a series. Every view states its idea, source, cost and when it fails."""
 
     name: ClassVar[str]
-    overlap: ClassVar[int]
-    """The newest rows whose numbers share most of their values with that of the judged row."""
+    stride: ClassVar[int]
+    """Each number is compared with those of every so many rows before: nearer ones hold the same values."""
 
     def numbers(self, series: Series) -> Floats:
         """Return the view's number for each row, from this row and those before it; NaN: none yet."""

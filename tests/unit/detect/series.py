@@ -14,6 +14,7 @@ from shipper.detect.detectors.error_rate import ErrorRate
 from shipper.detect.detectors.latency import Latency, edges_ns
 from shipper.detect.detectors.metric_mean import MetricMean
 from shipper.detect.detectors.metric_share import MetricShare
+from shipper.detect.detectors.series import SeriesChange
 from shipper.detect.detectors.silence import Silence
 from shipper.detect.judge import Judge, Judgement
 from shipper.detect.table import from_frame
@@ -81,6 +82,11 @@ def _numbers(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
     return pd.DataFrame({"count": count, "sum": count * mean, "size": 0})
 
 
+def _readings(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
+    mean = chance.normal(np.where(_is_faulty(faulty), 300, 20), 2)
+    return pd.DataFrame({"count": 4, "sum": 4 * mean})
+
+
 def _features(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
     rows = []
     for is_bad in _is_faulty(faulty):
@@ -105,5 +111,6 @@ CASES = (
     Case("metric_share", MetricShare(), _labels),
     Case("metric_mean", MetricMean(enough=Enough(1, 8, 8)), _numbers),
     Case("drift", Drift(), _features),
+    Case("series", SeriesChange(), _readings),
     Case("silence", Silence(), _arrivals),
 )

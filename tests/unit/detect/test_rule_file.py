@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from shipper.datasets import DATASETS
+from shipper.detect.kinds import KINDS
 from shipper.detect.rule_file import default_rules_text, load_rules, parse_rules
-from shipper.detect.rules import KINDS, ErrorRateRule, MetricRule
+from shipper.detect.rules import ErrorRateRule, MetricRule
 from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US
 from shipper.ecs.fields import FIELDS
 from shipper.errors import ConfigurationError
@@ -30,7 +31,7 @@ def problems(text: str) -> str:
 def test_the_default_rules_are_right() -> None:
     """The rules that ship with the package pass their own check and use every kind."""
     rules = load_rules(None, FIELDS)
-    assert {rule.kind for rule in rules.active} == set(KINDS)
+    assert {rule.kind for rule in rules.rules} == set(KINDS)
     assert rules.false_alarms == 1.0
     assert {rule.dataset for rule in rules.active} <= set(DATASETS)
 

@@ -1,0 +1,13 @@
+"""Every kind of rule by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from shipper.detect import rules
+from shipper.detect.rules import Rule
+from shipper.detect.series_rule import SeriesRule
+
+KINDS: Final[Mapping[str, type[Rule]]] = {**rules.KINDS, "series": SeriesRule}
+"""Rule models by kind."""
