@@ -414,6 +414,26 @@ def test_a_new_environment_is_enough(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_override_of_the_page_fits(tmp_path: Path) -> None:
+    """The how-to's file for lines of other programs adds to the service, and its variable is one that a recipe reads."""
+    page = (ROOT / "docs" / "how-to" / "compose.md").read_text("utf-8")
+    (snippet,) = re.findall(r"```yaml\n(services:.*?)```", page, re.DOTALL)
+    (tmp_path / "override.yml").write_text(snippet)
+    answer = _config(
+        "--file", str(tmp_path / "override.yml"), "--profile", "full", "config", environment=SECRETS
+    )
+    assert answer.returncode == 0, answer.stderr
+    logstash = yaml.safe_load(answer.stdout)["services"]["logstash"]
+    added = set(re.findall(r"(SHIPPER_RECIPE_\w+):", snippet))
+    recipes = "".join(
+        path.read_text("utf-8") for path in (ROOT / "logstash" / "pipelines").glob("recipe-*.conf")
+    )
+    assert added
+    assert added <= logstash["environment"].keys() & set(re.findall(r"\$\{(\w+)", recipes))
+    assert len(logstash["volumes"]) == len(SERVICES["logstash"]["volumes"]) + 1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SECRETS)
 def test_a_missing_secret_is_one_sentence(name: str) -> None:
     """Without a password the file is refused with a sentence that says which one to set."""
