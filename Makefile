@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 comma := ,
 
-.PHONY: demo test check format clean stop test-logstash bench-emit bench-ship bench-index bench-latency bench-recovery costs chaos fuzz
+.PHONY: audit sbom demo test check format clean stop test-logstash bench-emit bench-ship bench-index bench-latency bench-recovery costs chaos fuzz
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,8 @@ help:
 	@echo "make bench-emit  what a logging call costs, ours and others'; fails beyond a promise"
 	@echo "make costs   the same, written to docs/reference/costs.md"
 	@echo "make chaos   kill everything, again and again, then balance the books (ROUNDS=5 of 40 s, SEED=any number)"
+	@echo "make audit   look all dependencies up in a database of vulnerabilities; says so where that was not possible"
+	@echo "make sbom    dist/: the wheel, and what an installation of it is made of (CycloneDX)"
 	@echo "make clean   remove what the above made here (not the download cache)"
 
 $(VENV)/.installed: pyproject.toml
@@ -85,6 +87,20 @@ chaos: $(VENV)/.installed
 test-logstash: $(VENV)/.installed
 	@test -n "$(LOGSTASH_HOME)" || { echo "Set LOGSTASH_HOME to a Logstash 9.2 and run again." >&2; exit 2; }
 	$(BIN)/python -m pytest tests/golden tests/service/test_logstash*.py
+
+# AUDIT='-s osv' asks another database; see tools/audit.py for the exit codes.
+audit: $(VENV)/.installed
+	$(BIN)/python tools/audit.py $(AUDIT)
+
+# Of the wheel as a user installs it with all extras, in an environment of its own: none of the tools of development.
+sbom: $(VENV)/.installed
+	rm -rf build/sbom dist
+	$(BIN)/python -m build --wheel --outdir dist .
+	$(PYTHON) -m venv build/sbom
+	build/sbom/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls dist/*.whl)[all,fast]"
+	build/sbom/bin/python -m pip uninstall --quiet --yes pip setuptools wheel
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o dist/shipper.cdx.json build/sbom/bin/python
+	rm -rf build/sbom
 
 clean:
 	@test ! -x $(BIN)/shipper || $(BIN)/shipper stack down >/dev/null 2>&1 || true
