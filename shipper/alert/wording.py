@@ -38,6 +38,9 @@ def moment_text(moment_us: int) -> str:
 def sentence(rule: RuleFacts, group: Mapping[str, str], start_us: int, measured: Measured) -> str:
     """Return the alert's one sentence."""
     about = f"since {moment_text(start_us)}, for {group_text(group)}"
+    words = measured.facts.get("words")
+    if isinstance(words, str):
+        return f"{rule.name}: {words}, {about}"
     feature, against = measured.facts.get("feature"), measured.facts.get("against")
     seen = number(measured.observed, measured.unit)
     if isinstance(feature, str):

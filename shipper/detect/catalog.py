@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shipper.datasets import index_name, index_pattern
-from shipper.detect.rules import DriftRule
+from shipper.detect.rules import FeatureRule
 from shipper.detect.store import Store
 from shipper.detect.window import DAY_US, floor_to
 
@@ -28,7 +28,7 @@ class Catalog:
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
 
-    def of(self, rule: DriftRule) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def of(self, rule: FeatureRule) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the numeric and the categorical fields that the rule watches."""
         if rule.of != "features":
             return OUTPUTS[rule.of]

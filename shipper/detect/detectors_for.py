@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from shipper.detect.data_rule import WORDS, DataRule
 from shipper.detect.detectors.base import Detector, Enough
 from shipper.detect.detectors.drift import Drift
 from shipper.detect.detectors.error_rate import ErrorRate
+from shipper.detect.detectors.feature_share import FeatureShare
 from shipper.detect.detectors.latency import Latency
 from shipper.detect.detectors.metric_mean import MetricMean
 from shipper.detect.detectors.metric_share import MetricShare
+from shipper.detect.detectors.new_values import NewValues
 from shipper.detect.detectors.series import SeriesChange
 from shipper.detect.detectors.silence import Silence
 from shipper.detect.measures import is_share
@@ -36,9 +39,18 @@ def detector_for(rule: Rule) -> Detector:
         return Silence(probability=rule.probability, enough=samples_free)
     if isinstance(rule, MetricRule):
         return _metric(rule, enough)
+    return _of_data_or_series(rule, enough)
+
+
+def _of_data_or_series(rule: Rule, enough: Enough) -> Detector:
     if isinstance(rule, SeriesRule):
         return SeriesChange(rule.statistic, rule.direction, rule.effect.change, enough)
-    raise TypeError(f"no detector judges rules of kind {rule.kind}")
+    if not isinstance(rule, DataRule):
+        raise TypeError(f"no detector judges rules of kind {rule.kind}")
+    words = WORDS[rule.check]
+    if rule.check in ("new_category", "schema"):
+        return NewValues(rule.effect.share, words, rule.check == "schema", enough)
+    return FeatureShare(rule.effect.share, words, rule.limit, rule.check == "constant", enough)
 
 
 def _metric(rule: MetricRule, enough: Enough) -> Detector:

@@ -21,7 +21,7 @@ from shipper.detect.lease import Lease, new_holder
 from shipper.detect.questions import question_for
 from shipper.detect.report import Action, AlertReport, RuleReport, RunReport, Waiting
 from shipper.detect.rule_job import Fetched, Judged, fetch, judge, waiting
-from shipper.detect.rules import DriftRule, Rule, RuleSet
+from shipper.detect.rules import FeatureRule, Rule, RuleSet
 from shipper.detect.span import REOPEN_US, Limits, Span, span_of
 from shipper.detect.state import Loaded, RuleState, StateBook, ensure_state_index
 from shipper.detect.store import Query, Store, drive
@@ -206,7 +206,7 @@ class _Run:
                 self._judge(work, fetched, chunk)
 
     def _catalog(self, rule: Rule, chunk: tuple[int, int]) -> Catalog | None:
-        if not isinstance(rule, DriftRule):
+        if not isinstance(rule, FeatureRule):
             return None
         start = chunk[0] - rule.baseline.preceding
         return read_catalog(self._store, rule.dataset, self._options.namespace, start, chunk[1])

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from shipper.detect import rules
+from shipper.detect.data_rule import DataRule
 from shipper.detect.rules import Rule
 from shipper.detect.series_rule import SeriesRule
 
-KINDS: Final[Mapping[str, type[Rule]]] = {**rules.KINDS, "series": SeriesRule}
+KINDS: Final[Mapping[str, type[Rule]]] = {**rules.KINDS, "series": SeriesRule, "data": DataRule}
 """Rule models by kind."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from shipper.alert.evidence import Question
-from shipper.alert.finding import Finding
+from shipper.alert.finding import Fact, Finding
 from shipper.alert.suspects import Interval
 from shipper.datasets import index_pattern
 from shipper.detect.bins import Bins, bin_condition
 from shipper.detect.catalog import short_name
+from shipper.detect.data_checks import bad_condition
+from shipper.detect.data_rule import DataRule
 from shipper.detect.measures import is_share
 from shipper.detect.query import Condition, Group, group_conditions, terms_conditions
-from shipper.detect.rules import DriftRule, ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
+from shipper.detect.rules import ErrorRateRule, FeatureRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
 from shipper.detect.state import RuleState
 from shipper.detect.window import DAY_US, HOUR_US
@@ -46,13 +50,9 @@ def _bad(
     if isinstance(rule, LatencyRule):
         return ({"range": {rule.field: {"gte": facts.get("slow_from_ns", 0)}}},), (rule.field, "desc")
     if isinstance(rule, MetricRule):
-        if is_share(rule):
-            return ({"term": {rule.field: rule.better == "lower"}},), None
-        return (), (rule.field, "asc" if rule.better == "higher" else "desc")
-    if isinstance(rule, DriftRule):
-        return _grown_bin(
-            state.fitted.get(group, {}), str(facts.get("feature")), str(facts.get("grown_bin"))
-        ), None
+        return _of_metric(rule)
+    if isinstance(rule, FeatureRule):
+        return _of_feature(rule, state.fitted.get(group, {}), facts), None
     return (), _outermost(rule, finding)
 
 
@@ -60,6 +60,20 @@ def _outermost(rule: Rule, finding: Finding) -> tuple[str, str] | None:
     if not isinstance(rule, SeriesRule) or not rule.field or finding.measured is None:
         return None
     return rule.field, "desc" if finding.measured.observed >= finding.measured.expected else "asc"
+
+
+def _of_metric(rule: MetricRule) -> tuple[tuple[Condition, ...], tuple[str, str] | None]:
+    if is_share(rule):
+        return ({"term": {rule.field: rule.better == "lower"}},), None
+    return (), (rule.field, "asc" if rule.better == "higher" else "desc")
+
+
+def _of_feature(
+    rule: FeatureRule, fitted: dict[str, Bins], facts: Mapping[str, Fact]
+) -> tuple[Condition, ...]:
+    if isinstance(rule, DataRule):
+        return bad_condition(rule, facts)
+    return _grown_bin(fitted, str(facts.get("feature")), str(facts.get("grown_bin")))
 
 
 def _grown_bin(fitted: dict[str, Bins], feature: str, part: str) -> tuple[Condition, ...]:

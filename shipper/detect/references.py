@@ -16,7 +16,7 @@ from shipper.detect.bins import Bins, Fitted, fresh_spans
 from shipper.detect.catalog import Catalog
 from shipper.detect.detectors.drift import MISSING, OTHER
 from shipper.detect.query import Cells, Condition, Group
-from shipper.detect.rules import DriftRule
+from shipper.detect.rules import DriftRule, FeatureRule
 from shipper.detect.store import Fetch
 from shipper.detect.table import Table, frame_of, from_frame
 
@@ -59,7 +59,7 @@ def training(
     if not wanted:
         return fitted, references
     index = index_pattern("ml.data", namespace)
-    answers = yield [(index, _profile_search(rule, group)) for group in wanted]
+    answers = yield [(index, profile_search(rule, group)) for group in wanted]
     fitted, references = dict(fitted), dict(references)
     for group, answer in zip(wanted, answers, strict=True):
         hits = answer.get("hits", {}).get("hits", ())
@@ -84,7 +84,7 @@ def unlisted(counts: Mapping[str, float]) -> set[str]:
     }
 
 
-def _profile_search(rule: DriftRule, group: Group) -> JsonObject:
+def profile_search(rule: FeatureRule, group: Group) -> JsonObject:
     """Return the search for the first profile of the group's model, in all its parts."""
     conditions: list[Condition] = [{"term": {"event.action": "profile"}}]
     if rule.training_data:

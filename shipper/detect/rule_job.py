@@ -13,6 +13,8 @@ from shipper.alert.wording import group_text
 from shipper.detect.bin_counts import count
 from shipper.detect.bins import fit, fresh_spans, grow
 from shipper.detect.catalog import Catalog
+from shipper.detect.data_checks import data_cells
+from shipper.detect.data_rule import DataRule
 from shipper.detect.detectors_for import detector_for
 from shipper.detect.judge import Judge, Judgement
 from shipper.detect.measures import measure
@@ -64,6 +66,8 @@ def fetch(
     if isinstance(rule, DriftRule) and catalog is not None:
         state = yield from _binned(rule, namespace, catalog, state, (start, end))
         found = yield from count(rule, namespace, state.fitted, list(state.fitted), start, end)
+    elif isinstance(rule, DataRule) and catalog is not None:
+        found = yield from data_cells(rule, namespace, catalog, start, end)
     else:
         found = yield from measure(rule, namespace, start, end)
     found, notes = _limited(found)

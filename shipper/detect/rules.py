@@ -211,28 +211,33 @@ class DriftEffect(BaseModel):
     psi: float = Field(0.0, ge=0, le=100, description="population stability index")
 
 
-class DriftRule(Rule):
-    """Features are distributed differently."""
+class FeatureRule(Rule):
+    """What rules about features have in common."""
 
-    kind: Literal["drift"] = "drift"
     of: Literal["features", "predictions", "labels"] = "features"
     features: tuple[str, ...] | Literal["all", "all numeric", "all categorical"] = "all"
     except_features: tuple[str, ...] = Field((), description="left out of `all`")
-    effect: DriftEffect = DriftEffect()
-    probability: float = Field(1e-3, gt=0, le=0.05, description="of a window by chance, at most")
-    against: Literal["rolling", "fixed", "training"] = "rolling"
     training_data: str = Field(
         "", description="name of the profiled data set; default: the model's own profile"
     )
-    window: Duration = 60 * MINUTE_US
-    minimum_samples: int = Field(100, ge=1, le=10**9)
-    baseline: Baseline = Baseline(minimum_windows=3, minimum_samples=100)
 
     @model_validator(mode="after")
     def _some_feature(self) -> Self:
         if not self.features:
             raise ValueError("features names none; write a list, `all`, `all numeric` or `all categorical`")
         return self
+
+
+class DriftRule(FeatureRule):
+    """Features are distributed differently."""
+
+    kind: Literal["drift"] = "drift"
+    effect: DriftEffect = DriftEffect()
+    probability: float = Field(1e-3, gt=0, le=0.05, description="of a window by chance, at most")
+    against: Literal["rolling", "fixed", "training"] = "rolling"
+    window: Duration = 60 * MINUTE_US
+    minimum_samples: int = Field(100, ge=1, le=10**9)
+    baseline: Baseline = Baseline(minimum_windows=3, minimum_samples=100)
 
 
 class SilenceRule(Rule):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,13 +13,10 @@ from shipper.detect.state import state_index
 from shipper.detect.window import HOUR_US, iso
 from shipper.elastic.client import ElasticClient
 from shipper.emit.events import data_profile
+from tests.service.detect_features import FAULT_US, HOURS, PER_HOUR, Row, documents, ordinary
 from tests.service.detect_history import Json
 from tests.service.detect_place import END_US, Place, connected, empty_place
 from tests.service.running_stack import RunningStack
-
-HOURS = 12
-FAULT_US = END_US - 3 * HOUR_US
-PER_HOUR = 250
 
 
 @pytest.fixture(scope="module")
@@ -34,50 +31,6 @@ def place(client: ElasticClient) -> Iterator[Place]:
     """An empty namespace."""
     with empty_place(client) as found:
         yield found
-
-
-Row = tuple[dict[str, float], dict[str, str], dict[str, Any]]
-Make = Callable[[random.Random, bool], Row]
-
-
-def ordinary(chance: random.Random, is_late: bool) -> Row:
-    """Two numeric features, one category of many, and a label."""
-    del is_late
-    site = f"s{min(int(chance.paretovariate(0.8)), 300)}"
-    label = "ill" if chance.random() < 0.2 else "well"
-    return (
-        {"age": chance.gauss(50, 10), "zeros": max(0.0, chance.gauss(-1, 1))},
-        {"site": site},
-        {"label": label},
-    )
-
-
-def documents(
-    make: Make, seed: int, *, dataset: str = "ml.inference", weight: float | None = None
-) -> list[Json]:
-    """Events of `HOURS` hours; `make` is told whether the fault has begun."""
-    chance = random.Random(seed)
-    begin, found = END_US - HOURS * HOUR_US, []
-    for number in range(HOURS * PER_HOUR):
-        at = begin + number * HOUR_US // PER_HOUR
-        numeric, categorical, prediction = make(chance, at >= FAULT_US)
-        ml: Json = {
-            "model": {"name": "m", "version": "1"},
-            "prediction": {"id": f"{seed}-{number}", **prediction},
-            "features": {"numeric": numeric, "categorical": categorical},
-        }
-        if weight is not None:
-            ml["sample"] = {"weight": weight}
-        found.append(
-            {
-                "@timestamp": iso(at),
-                "message": "prediction",
-                "log": {"level": "info"},
-                "event": {"id": f"{seed}-{number}", "dataset": dataset, "outcome": "success"},
-                "ml": ml,
-            }
-        )
-    return found
 
 
 def profile_of(rows: list[Row]) -> Json:

@@ -11,9 +11,11 @@ import pandas as pd
 from shipper.detect.detectors.base import Detector, Enough
 from shipper.detect.detectors.drift import Drift
 from shipper.detect.detectors.error_rate import ErrorRate
+from shipper.detect.detectors.feature_share import FeatureShare
 from shipper.detect.detectors.latency import Latency, edges_ns
 from shipper.detect.detectors.metric_mean import MetricMean
 from shipper.detect.detectors.metric_share import MetricShare
+from shipper.detect.detectors.new_values import NewValues
 from shipper.detect.detectors.series import SeriesChange
 from shipper.detect.detectors.silence import Silence
 from shipper.detect.judge import Judge, Judgement
@@ -101,6 +103,21 @@ def _features(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _bad_values(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
+    events = 60 + chance.poisson(40, WINDOWS)
+    bad = chance.binomial(events, np.where(_is_faulty(faulty), 0.3, 0.01))
+    return pd.DataFrame({"events": events, "x/bad": bad, "x/all": events, "y/bad": 0, "y/all": events})
+
+
+def _categories(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
+    rows = []
+    for is_bad in _is_faulty(faulty):
+        shares = [0.4, 0.3, 0.1, 0.2] if is_bad else [0.5, 0.4, 0.1, 0.0]
+        bins = chance.multinomial(60 + chance.poisson(40), shares)
+        rows.append({"events": bins.sum(), **{f"x/{place}": value for place, value in enumerate(bins)}})
+    return pd.DataFrame(rows)
+
+
 def _arrivals(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
     return pd.DataFrame({"events": np.where(_is_faulty(faulty), 0, 20 + chance.poisson(30, WINDOWS))})
 
@@ -113,4 +130,6 @@ CASES = (
     Case("drift", Drift(), _features),
     Case("series", SeriesChange(), _readings),
     Case("silence", Silence(), _arrivals),
+    Case("feature_share", FeatureShare(), _bad_values),
+    Case("new_values", NewValues(), _categories),
 )
