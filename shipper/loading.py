@@ -2,7 +2,8 @@
 
 A module that one thread is just importing stays locked for ever in a child that another thread forks meanwhile: Python
 makes its other locks anew there, not these. Much of ours is imported at the first record, and the Kafka client by the
-shipping thread, so a server that forks its workers right after its first line would get children that hang.
+shipping thread, so a server that forks its workers right after its first line would get children that hang. The same
+goes for what a library completes at its first use under a lock that it does not make anew, as pydantic does.
 """
 
 from __future__ import annotations

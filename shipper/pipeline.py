@@ -74,6 +74,7 @@ class Pipeline:
         self, settings: Settings, clock: Clock | None, destination: Destination | None, git: GitFacts
     ) -> None:
         self.settings = settings
+        self._policy = SpoolPolicy(**settings.spool.model_dump(exclude={"directory"}))
         self._redactor = redactor(settings.redact)
         self._facts = _facts(settings, git, self._redactor)
         self._clock = clock
@@ -201,7 +202,7 @@ class Pipeline:
         is_shipping = settings.ship.mode == "thread"
         spool = SpoolWriter.open(
             settings.spool.directory,
-            SpoolPolicy(**settings.spool.model_dump(exclude={"directory"})),
+            self._policy,
             producer_id=producer_id,
             stamp=stamp_template(producer_id),
             clock=_SYSTEM,

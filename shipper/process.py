@@ -211,10 +211,12 @@ def _groups(groups: Mapping[str, object], **named: object) -> dict[str, object]:
 
 
 def _load(groups: Mapping[str, object]) -> Settings:
-    with LOADING:
+    with (
+        LOADING
+    ):  # around the call, too: pydantic completes its models at their first use, under locks of its own
         from shipper.config import load_settings  # noqa: PLC0415 - pydantic is loaded where it is needed
 
-    return load_settings(**groups)
+        return load_settings(**groups)
 
 
 def _pipeline(
@@ -227,7 +229,8 @@ def _pipeline(
             if refresh_git:
                 pipeline.set_git_facts(facts)
             return pipeline
-    pipeline = Pipeline(settings, clock, sink, facts)
+    with LOADING:  # it reads the settings, and may be the first to do so; see `_load`
+        pipeline = Pipeline(settings, clock, sink, facts)
     _PIPELINES.all.append(pipeline)
     return pipeline
 

@@ -23,6 +23,7 @@ from shipper.emit.levels import LEVELS, Change, Levels, Override
 from shipper.emit.road import travel
 from shipper.errors import ConfigurationError
 from shipper.observe.report import Reporter
+from shipper.own_thread import OwnThread
 
 LOGGER: Final = "shipper.levels"
 """Logger of the records that tell of changes."""
@@ -115,7 +116,7 @@ class Watcher:
     def _start(self) -> None:
         if self._thread is not None:
             return
-        self._thread = threading.Thread(target=self._run, name="shipper-levels", daemon=True)
+        self._thread = OwnThread(self._run, "shipper-levels")
         try:
             self._thread.start()
         except RuntimeError as error:  # a limit, or the interpreter's end

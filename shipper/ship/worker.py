@@ -12,6 +12,7 @@ from typing import Protocol
 
 from shipper.clock import Clock
 from shipper.observe.counters import Counters
+from shipper.own_thread import OwnThread
 from shipper.ship.fleet import Adoption, Fleet
 from shipper.ship.shipment import Shipping
 
@@ -110,7 +111,7 @@ class ShipWorker:
         if now_s < self._not_before_s:
             return False
         # Noted before it runs: an exception from a signal handler behind the start must not lead to a second one.
-        self._thread = threading.Thread(target=self._run, name="shipper-ship", daemon=True)
+        self._thread = OwnThread(self._run, "shipper-ship")
         try:
             self._thread.start()
         except RuntimeError as error:

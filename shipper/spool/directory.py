@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import socket
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,8 @@ FORMAT_VERSION: Final = 3
 PRODUCER_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _BEING_MADE: Final = ".new-"
 _BEING_REMOVED: Final = ".gone-"
+LEFT_BEHIND_S: Final = 60.0
+"""A half-made folder that is younger has a maker who is at work: between his first two steps he holds no lock yet."""
 _SEGMENT: Final = re.compile(r"(\d{10,20})\.segment")
 
 
@@ -169,8 +172,12 @@ def remove_folder(directory: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def sweep(root: Path) -> None:
-    """Delete what processes left that died while making or removing a folder; nothing in there was promised."""
+def sweep(root: Path, *, left_behind_s: float = LEFT_BEHIND_S) -> None:
+    """Delete what processes left that died while making or removing a folder; nothing in there was promised.
+
+    Args:
+        left_behind_s: half-made folders that changed within so many seconds are left alone.
+    """
     try:
         paths = list(root.iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -179,9 +186,18 @@ def sweep(root: Path) -> None:
         name = path.name
         if name.startswith(_BEING_REMOVED):
             shutil.rmtree(path, ignore_errors=True)
-        elif name.startswith(_BEING_MADE) and not writer_is_alive(path):
+        elif name.startswith(_BEING_MADE) and _is_left_behind(path, left_behind_s):
             # Renamed first: should its maker live after all, its next step fails and it starts again.
             gone = root / (_BEING_REMOVED + name)
             with contextlib.suppress(OSError):
                 path.rename(gone)
                 shutil.rmtree(gone, ignore_errors=True)
+
+
+def _is_left_behind(half_made: Path, left_behind_s: float) -> bool:
+    try:
+        # Either way: a clock that was set back must not keep it for ever.
+        age_s = abs(time.time() - half_made.stat().st_mtime)
+    except FileNotFoundError:
+        return False
+    return age_s >= left_behind_s and not writer_is_alive(half_made)

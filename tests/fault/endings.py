@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final
 
 import shipper
@@ -46,6 +47,15 @@ def say(count: int = 1) -> None:
         else:
             LOGGER.info("record", extra={"key": key})
         os.write(_TOLD, b"%d\n" % key)
+
+
+def is_importing(frame: FrameType | None) -> bool:
+    """Tell whether Python was importing something there."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def chatter(stop: threading.Event) -> None:
@@ -212,13 +222,16 @@ def forked_beside_threads() -> None:
 
 @program
 def forked_in_a_signal_handler() -> None:
-    """Forks inside of logging calls: the child goes on in the call that was interrupted."""
+    """Forks inside of logging calls: the child goes on in the call that was interrupted.
+
+    Not while Python imports: parent and child share the file that it reads, and one of them gets an empty module.
+    """
     children: list[int] = []
     is_forking: list[int] = []
     parent = os.getpid()
 
-    def fork(*_arguments: object) -> None:
-        if os.getpid() == parent and len(children) < 12 and not is_forking:
+    def fork(_signal: int, frame: FrameType | None) -> None:
+        if os.getpid() == parent and len(children) < 12 and not (is_forking or is_importing(frame)):
             is_forking.append(1)  # on a slow machine the next alarm comes while this one still forks
             child = os.fork()
             is_forking.clear()

@@ -90,7 +90,7 @@ def test_the_writer(bench: Bench, number: int, length: int, monkeypatch: pytest.
         assert given_up <= (bench.writes == "plain" and length > 1), (fatal, told)
         assert dropped == 13 - len(told)
         writer.close()
-        sweep(one.root)
+        sweep(one.root, left_behind_s=0)
         (folder,) = scan(one.root)
         with one.reader(folder) as reader:
             assert [record.sequence for record in one.drain(reader)] == told
@@ -139,7 +139,7 @@ def test_the_reader(bench: Bench, number: int, monkeypatch: pytest.MonkeyPatch) 
                     continue
         read(one, found)
         assert set(found) == set(range(1, 17)), fatal
-        sweep(one.root)
+        sweep(one.root, left_behind_s=0)
         assert list(one.root.iterdir()) == [], fatal
 
 

@@ -13,7 +13,7 @@ import shipper
 
 ROOT = Path(shipper.__file__).parent
 
-ROOTS = {"errors", "record", "clock", "dataset_table", "loading", "treatment"}
+ROOTS = {"errors", "record", "clock", "dataset_table", "loading", "own_thread", "treatment"}
 SECOND_ROOTS = ROOTS | {"datasets", "assets"}
 APPLICATION = {"emit", "enrich", "ecs", "spool", "ship"}
 ELASTIC_SIDE = {"index", "detect", "alert"}
@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "clock": set(),
     "dataset_table": set(),
     "loading": set(),
+    "own_thread": set(),
     "treatment": set(),
     "datasets": {"dataset_table"},
     "assets": {"errors"},

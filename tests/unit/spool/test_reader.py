@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -462,10 +463,21 @@ def test_a_crash_while_making_or_removing_a_folder_leaves_no_litter(bench: Bench
     for name in (".new-dead", ".gone-dead"):
         (bench.root / name).mkdir()
         (bench.root / name / META).write_text("{}")
+    an_hour_ago = time.time() - 3600
+    os.utime(bench.root / ".new-dead", (an_hour_ago, an_hour_ago))
     sweep(bench.root)
     assert [path.name for path in bench.root.iterdir()] == [bench.folder().name]
     writer.close()
     assert bench.sequences() == [1]
+
+
+def test_a_folder_that_somebody_has_just_begun_is_left_alone(bench: Bench) -> None:
+    """Between making the folder and locking it nobody can see that its maker lives: taken away, he would drop records."""
+    (bench.root / ".new-begun").mkdir(parents=True)
+    sweep(bench.root)
+    assert (bench.root / ".new-begun").is_dir()
+    sweep(bench.root, left_behind_s=0)
+    assert not (bench.root / ".new-begun").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"service": 3, "pid": "x"}', b"\xff"])
