@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 
 from benchmarks.nab_streams.corpus import Stream
-from benchmarks.nab_streams.scoring import probation_rows
 from shipper.detect.series.alarms import THRESHOLD, alarms
 from shipper.detect.series.scoring import score_rows
 from shipper.detect.series.view import Series
@@ -21,15 +20,13 @@ def anomaly_scores(stream: Stream) -> Floats:
     """Return a score in [0, 1) per row: 0 where no alarm is told, else above or at 0.5.
 
     The rows come in the order of the file. Where its clock stands still or goes back it is held: nothing
-    of a later row may change an earlier one. NAB's probation is left to the scorer, but for one thing: an
-    alarm during it is not told, so it silences none after it.
+    of a later row may change an earlier one. NAB's probation is the scorer's business.
     """
     scores = np.zeros(len(stream.times))
     known = np.flatnonzero(np.isfinite(stream.values))
     series = Series(_held(stream.times[known]), stream.values[known])
     merged = score_rows(series)
-    begin = int(np.searchsorted(known, probation_rows(len(stream.times))))
-    told = begin + alarms(merged[begin:])
+    told = alarms(merged)
     scores[known[told]] = merged[told] / (merged[told] + THRESHOLD)
     return scores
 

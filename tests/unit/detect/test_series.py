@@ -57,6 +57,7 @@ def test_a_view_is_causal_and_deterministic(view: View) -> None:
         np.testing.assert_array_equal(view.numbers(series(daily(700)[:rows])), whole[:rows])
 
 
+@pytest.mark.slow
 def test_scores_are_causal_and_deterministic() -> None:
     """A prefix has the same scores as the whole, faults and all; the input is left as it was."""
     values = daily(700)
@@ -119,6 +120,7 @@ def test_little_past_is_no_opinion(rows: int) -> None:
     assert not scores.any()
 
 
+@pytest.mark.slow
 def test_a_spike_is_seen_by_its_value() -> None:
     """One row far out."""
     values = daily()
@@ -160,6 +162,7 @@ def test_another_variance_is_seen(factor: float) -> None:
     assert strongest(values, "variation", range(940, 1000)) < 2.5
 
 
+@pytest.mark.slow
 def test_a_trend_is_ordinary() -> None:
     """A steady rise is always at its maximum, and no news."""
     values = np.arange(ROWS) * 0.02 + np.random.default_rng(6).normal(0, 1, ROWS)
@@ -196,6 +199,7 @@ def test_rarity_of_one_more_is_fair() -> None:
         assert (found <= level).mean() == pytest.approx(level, rel=0.35)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("degrees", [3, 8])
 def test_a_tail_is_followed_beyond_the_past(degrees: int) -> None:
     """Of 2,000 numbers the probability of what is ten times rarer than their largest is right within a factor."""
