@@ -14,6 +14,7 @@ from shipper.datasets import DEFAULT_DATASET, index_pattern
 from shipper.elastic.client import ElasticClient, connect
 from shipper.errors import RequestRefused, ShipperError
 from shipper.index.letter_watch import OpenLetters, open_letters
+from shipper.index.migrate import plan
 from shipper.index.templates import PROBE_PERIOD, differences, packaged_templates, simulation_problems
 
 _CLOCK_WARN_S = 2.0
@@ -43,6 +44,7 @@ def elasticsearch_checks(settings: ElasticsearchSettings, namespace: str, clock:
         yield from _guarded("templates", lambda: _templates(client))
         yield from _guarded("template proof", lambda: _proof(client))
         yield from _guarded("indices", lambda: _indices(client, namespace))
+        yield from _guarded("schema of indices", lambda: _schema(client, namespace))
         yield from _guarded(
             "dead letters", lambda: letters_check(open_letters(client, namespace), clock.now_us())
         )
@@ -111,6 +113,15 @@ def _indices(client: ElasticClient, namespace: str) -> Check:
             advice = "it was made before the templates: index it anew under them, or delete it"
             return Check("indices", "fail", f"{name} {problem}", advice)
     return Check("indices", "ok", f"{len(definitions)} of namespace {namespace}, all made by our templates")
+
+
+def _schema(client: ElasticClient, namespace: str) -> Check:
+    """An index of an older schema answers searches otherwise than those beside it, without a word."""
+    steps = plan(client, packaged_templates(asset("es_templates")), namespace=namespace)
+    if not steps:
+        return Check("schema of indices", "ok", "every index is as the schema says")
+    found = f"{len(steps)} are not, for example {steps[0].index.name}: {steps[0].reasons[0]}"
+    return Check("schema of indices", "warn", found, "see `shipper migrate plan`")
 
 
 def letters_check(letters: OpenLetters, now_us: int) -> Check:

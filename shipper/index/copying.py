@@ -21,7 +21,7 @@ from shipper.index.fate import Fate, judge
 
 _PAGE_BYTES: Final = 4 << 20
 _REQUEST_BYTES: Final = 8 << 20
-_PAGE_MAX: Final = 2000
+_PAGE_MAX: Final = 500
 _ATTEMPTS: Final = 8
 _START: Final = -1
 

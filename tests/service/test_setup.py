@@ -156,6 +156,14 @@ class TestDoctor:
         code, states = self.states(stage)
         assert (code, states["indexer lag"], states["dead letters"]) == (0, "ok", "warn")
 
+    def test_an_index_of_an_older_schema_is_a_warning(self, stage: KafkaStage) -> None:
+        """U37: an index in which a field has another type is named, with the command that mends it."""
+        assert stage.command("setup").returncode == 0
+        older = {"properties": {"ml": {"properties": {"epoch": {"type": "keyword"}}}}}
+        stage.client.create_index(stage.today(), {"mappings": older})
+        code, states = self.states(stage)
+        assert (code, states["schema of indices"]) == (0, "warn")
+
     def test_an_index_made_without_templates_fails(self, stage: KafkaStage) -> None:
         """U30: an index that was made before the templates is open; the check names it."""
         assert stage.command("setup").returncode == 0
