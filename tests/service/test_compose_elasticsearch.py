@@ -31,7 +31,7 @@ from tests.service.secure_elasticsearch import ADMIN, PASSWORD, SecureElasticsea
 from tests.unit.test_compose import ROOT, SECRETS, _config
 
 _SCRIPTS: Final = ROOT / "deploy" / "compose"
-_START_S: Final = 120
+_START_S: Final = 180
 
 
 class ComposedElasticsearch(SecureElasticsearch):
