@@ -38,6 +38,7 @@ COMMANDS: Final[dict[str, str]] = {
     "schema": "app",
     "redact": "app",
     "kibana": "app",
+    "logstash": "app",
 }
 """Command names and the attribute of `shipper/cli/<name>.py` that defines each."""
 

@@ -1,0 +1,115 @@
+"""`shipper logstash`: the pipelines where Logstash reads them, and how they are doing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Logstash's pipelines: put them where it reads them, look at how they are doing.",
+)
+
+_TIMEOUT_S = 10.0
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Gets config/ and pipelines/; made if it is not there.")],
+    is_forced: Annotated[bool, typer.Option("--force", help="Replace files that are different.")] = False,
+) -> None:
+    """Write the pipelines, their scripts and Logstash's settings into a folder. Other files there are left alone."""
+    from shipper.assets import asset
+    from shipper.errors import ConfigurationError
+
+    root = asset("logstash")
+    files = {
+        each.relative_to(root): each for name in ("config", "pipelines") for each in (root / name).iterdir()
+    }
+    other = [name for name, each in files.items() if _differs(folder / name, each)]
+    if other and not is_forced:
+        names = ", ".join(sorted(map(str, other)))
+        raise ConfigurationError(f"In {folder} are other versions of {names}; --force replaces them.")
+    try:
+        for name, each in sorted(files.items()):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(each, folder / name)
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be written: {error.strerror}.") from error
+    typer.echo(f"{len(files)} files written.")
+    typer.echo(f"Set for Logstash: SHIPPER_LOGSTASH_PIPELINES={(folder / 'pipelines').resolve()}")
+
+
+def _differs(there: Path, ours: Path) -> bool:
+    return there.exists() and there.read_bytes() != ours.read_bytes()
+
+
+@app.command()
+def status(
+    url: Annotated[
+        str, typer.Option(metavar="URL", help="Logstash's own interface.")
+    ] = "http://localhost:9600",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object by pipeline.")] = False,
+) -> None:
+    """Show what each pipeline took in and gave out, what waits, and what was refused.
+
+    Exit 1 if ml-logs or ml-dead-letters does not run, or Logstash's dead letter queue had to drop something.
+    """
+    pipelines = {name: summary(row) for name, row in _asked(url).items()}
+    missing = [name for name in ("ml-logs", "ml-dead-letters") if name not in pipelines]
+    dropped = sum(row["dead_letters_dropped"] for row in pipelines.values())
+    if as_json:
+        typer.echo(json.dumps(pipelines, indent=2))
+    else:
+        for name, row in pipelines.items():
+            typer.echo(
+                f"{name}: " + ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in row.items())
+            )
+    for name in missing:
+        typer.echo(f"The pipeline {name} does not run.", err=True)
+    if dropped:
+        typer.echo(
+            f"Logstash's dead letter queue was full: {dropped} dropped. Kafka has them still; see docs/how-to/logstash.md.",
+            err=True,
+        )
+    if missing or dropped:
+        raise typer.Exit(1)
+
+
+def _asked(url: str) -> dict[str, Any]:
+    """Return the statistics by pipeline. Raises ConfigurationError: nobody answers there as Logstash does."""
+    from shipper.errors import ConfigurationError
+
+    address = f"{url.rstrip('/')}/_node/stats/pipelines"
+    if not address.startswith(("http://", "https://")):
+        raise ConfigurationError(f"{url} is no address of Logstash: it begins with http:// or https://.")
+    try:
+        with urlopen(address, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - checked above
+            found = json.load(answer)["pipelines"]
+    except (URLError, OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"Logstash does not answer at {address}: {error}.") from error
+    return {name: row for name, row in found.items() if not name.startswith(".") and isinstance(row, dict)}
+
+
+def summary(row: dict[str, Any]) -> dict[str, int]:
+    """Return the numbers of a pipeline that say whether it works; sizes in bytes."""
+    events, queue, letters = (row.get(name) or {} for name in ("events", "queue", "dead_letter_queue"))
+    found = {
+        "in": events.get("in", 0),
+        "out": events.get("out", 0),
+        "waiting": queue.get("events_count", 0),
+        "waiting_bytes": queue.get("queue_size_in_bytes", 0),
+        "dead_letters_bytes": letters.get("queue_size_in_bytes", 0),
+        "dead_letters_dropped": letters.get("dropped_events", 0),
+    }
+    for each in (row.get("plugins") or {}).get("filters", []):
+        if each.get("id") == "unparsed":
+            found["unparsed"] = (each.get("events") or {}).get("in", 0)
+    return {name: int(number or 0) for name, number in found.items()}
