@@ -55,7 +55,7 @@ records of the first {_WARM_S:.0f} s are not counted.
 """
 _PAGE: Final = """# How long a record takes
 
-Written by `benchmarks/end_to_end.py --markdown`; `--check` measures anew and fails beyond a promise.
+Written by `benchmarks/end_to_end.py --markdown`; `make bench-latency` measures anew and fails beyond a promise.
 
 {head}
 

@@ -42,7 +42,7 @@ is the median of those of each repeat.
 """
 _PAGE: Final = """# What indexing costs
 
-Written by `benchmarks/index.py --markdown`; `--check` measures anew and fails beyond a promise.
+Written by `benchmarks/index.py --markdown`; `make bench-index` measures anew and fails beyond a promise.
 
 {head}
 

@@ -47,7 +47,7 @@ kcat, rsyslog and rsyslog-kafka come from the distribution; a program that is mi
 """
 _PAGE: Final = """# What shipping costs
 
-Written by `benchmarks/ship.py --markdown`; `--check` measures anew and fails beyond a promise.
+Written by `benchmarks/ship.py --markdown`; `make bench-ship` measures anew and fails beyond a promise.
 
 {head}
 
