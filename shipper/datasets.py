@@ -15,11 +15,19 @@ from shipper.dataset_table import EXPECTED, REQUIRED, ROWS
 DEFAULT_DATASET: Final = "ml.app"
 
 _NAMESPACED: Final = re.compile(r"logs-[^-]+-([a-z0-9_]{1,100})-[^-]+(-\d{6})?")
-_PERIOD: Final = re.compile(
-    r"(?P<base>logs-(?P<dataset>[^-]+)-(?P<namespace>[a-z0-9_]{1,100})-(?P<day>\d{4}\.\d\d\.\d\d))"
-    r"(-(?P<generation>\d{6}))?",
-    re.ASCII,
-)
+
+
+def _named(namespace: str) -> re.Pattern[str]:
+    """Return the form of an index's name, with the form of its namespace."""
+    return re.compile(
+        rf"(?P<base>logs-(?P<dataset>[^-]+)-(?P<namespace>{namespace})-(?P<day>\d{{4}}\.\d\d\.\d\d))"
+        r"(-(?P<generation>\d{6}))?",
+        re.ASCII | re.DOTALL,
+    )
+
+
+_PERIOD: Final = _named("[a-z0-9_]{1,100}")
+_MEANT_FOR: Final = _named(".+")
 NO_CHANGES: Final[Mapping[str, int]] = MappingProxyType({})
 """Retention as the schema has it."""
 
@@ -105,25 +113,37 @@ def period_index(index: str) -> PeriodIndex | None:
     dataset = DATASETS.get(match["dataset"]) if match is not None else None
     if match is None or dataset is None:
         return None
-    try:
-        start = datetime.strptime(match["day"], "%Y.%m.%d").replace(tzinfo=UTC)
-        is_month = dataset.period == "month"
-        end = start + timedelta(days=monthrange(start.year, start.month)[1] if is_month else 1)
-    except (ValueError, OverflowError):
+    period = _period(match, dataset)
+    if period is None or (dataset.period == "month" and period.start.day != 1):
         return None
-    if is_month and start.day != 1:
-        return None
-    generation = int(match["generation"] or 1)
-    return PeriodIndex(match["base"], dataset, match["namespace"], start, end, generation)
+    return period
 
 
 def expiry_us(index: str, retention_days: Mapping[str, int] = NO_CHANGES) -> int | None:
-    """Return when retention may delete an index: microseconds since the epoch; None where its name is not ours."""
-    found = period_index(index)
+    """Return when what was meant for an index is past its retention: microseconds since the epoch.
+
+    Takes any name that tells dataset and day, even one that no index could have: an old record of an impossible
+    index is old all the same. What may be *deleted* is for `period_index` to say. None where it tells neither.
+    """
+    match = _MEANT_FOR.fullmatch(index)
+    dataset = DATASETS.get(match["dataset"]) if match is not None else None
+    if match is None or dataset is None:
+        return None
     try:
-        return None if found is None else round(found.expiry(retention_days).timestamp() * 1e6)
+        period = _period(match, dataset)
+        return None if period is None else round(period.expiry(retention_days).timestamp() * 1e6)
     except OverflowError:
         return None
+
+
+def _period(match: re.Match[str], dataset: Dataset) -> PeriodIndex | None:
+    try:
+        start = datetime.strptime(match["day"], "%Y.%m.%d").replace(tzinfo=UTC)
+        days = monthrange(start.year, start.month)[1] if dataset.period == "month" else 1
+        end = start + timedelta(days=days)
+    except (ValueError, OverflowError):
+        return None
+    return PeriodIndex(match["base"], dataset, match["namespace"], start, end, int(match["generation"] or 1))
 
 
 def namespace_of(index: str) -> str:

@@ -60,6 +60,12 @@ def test_no_moment_goes_before_its_time(dataset: str, moment: datetime, days: in
     ],
 )  # fmt: skip
 def test_names_that_tell_nothing(name: str) -> None:
-    """A name that is not ours in every part has no expiry, so nothing of that name is ever deleted."""
+    """A name that is not ours in every part is no index of ours, so nothing of that name is ever deleted."""
     assert period_index(name) is None
-    assert expiry_us(name) is None
+
+
+def test_an_old_record_of_an_impossible_index_is_old() -> None:
+    """A dead letter may name an index that cannot be; its day and dataset tell its age all the same."""
+    assert expiry_us("logs-ml.app-UPPER/../x-2026.01.01") == expiry_us("logs-ml.app-default-2026.01.01")
+    assert expiry_us("logs-a-b-c-d-e") is None
+    assert expiry_us("logs-ml.app-default-2026.02.30") is None
