@@ -9,6 +9,7 @@ import pytest
 from shipper.assets import asset
 from shipper.errors import ConfigurationError
 from shipper.schema.describe import describe, suggestions
+from shipper.schema.source import reference_page
 from shipper.schema.table import load_table
 from shipper.schema.templates import component_templates
 
@@ -155,6 +156,7 @@ class TestRenames:
             "copy_to": "user.id",
         }
         assert "copy_to" not in mapping["user"]["properties"]["id"]
+        assert "Who. Formerly `who.id`." in reference_page(table)
 
     @pytest.mark.parametrize(
         ("line", "named"),
