@@ -6,6 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 from shipper.assets import asset
 from tests.golden.cases import MAX_BYTES, NOW, RecipeCase, exact, load_recipe_cases
 from tests.service.logstash_process import START_S, command, environment, logstash_home, stopped
+from tests.service.logstash_road import ground, wait_until
+from tests.service.running_stack import RunningStack
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * START_S)]
 
@@ -128,3 +131,31 @@ def test_each_recipe_reads_its_lines(answers: dict[str, list[Any]], case: Recipe
     found = answers[case.name]
     assert list(_comparable(case, found)) == case.expected, case.about
     assert len({document["event"]["id"] for document in found}) == len(found)
+
+
+def test_a_line_becomes_a_searchable_document(stack: RunningStack, tmp_path: Path) -> None:
+    """A line of text goes by its recipe onto the topic and by the road into Elasticsearch, the odd one with the
+    one before it, to which it belongs."""
+    logstash_home()
+    log = tmp_path / "app.log"
+    moment = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S},123"
+    log.write_text(
+        f"{moment} - screening - ERROR - failed\nnobody's format\n{moment} - a - INFO - on\n", "utf-8"
+    )
+    with ground(stack) as ends:
+        arguments = command(tmp_path, "--config.reload.automatic", "--config.reload.interval", "2s")
+        pipelines = tmp_path / "settings" / "pipelines.yml"
+        recipe = f"- pipeline.id: recipe\n  path.config: {asset('logstash')}/pipelines/recipe-python.conf\n"
+        pipelines.write_text(pipelines.read_text("utf-8") + recipe, "utf-8")
+        variables = ends.variables | {"SHIPPER_RECIPE_PYTHON_PATH": str(log), "SHIPPER_LOGSTASH_NOW": ""}
+        with (tmp_path / "out").open("wb") as out:
+            process = subprocess.Popen(
+                arguments, env=environment(tmp_path, variables), stdout=out, stderr=subprocess.STDOUT
+            )
+            with stopped(process):
+                wait_until(lambda: ends.stored() == 2)
+        hits = ends.client.search(f"logs-ml.app-{ends.namespace}-*", {"size": 10})["hits"]["hits"]
+    found = {hit["_source"]["message"]: hit["_source"] for hit in hits}
+    assert found.keys() == {"failed\nnobody's format", "on"}
+    assert found["on"]["log"] == {"level": "info", "logger": "a"}
+    assert found["on"]["service"] == {"name": "app"}
