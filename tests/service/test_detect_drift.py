@@ -81,7 +81,7 @@ def test_a_shift_is_found_and_nothing_before_it(place: Place, against: str) -> N
     assert FAULT_US - HOUR_US <= alert.start_us <= FAULT_US + HOUR_US
     facts = alert.measured.facts
     assert facts["kolmogorov_smirnov"] == pytest.approx(0.38, abs=0.08)
-    assert 0.3 < float(facts["psi"]) < 2
+    assert 0.3 < float(str(facts["psi"])) < 2
     assert facts["test"] == "location"
 
 

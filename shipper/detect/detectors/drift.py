@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from shipper.detect.detectors.base import Enough, Fact, Reference, Score, not_enough
-from shipper.detect.discovery import adjusted
+from shipper.detect.discovery import adjusted, any_moved
 from shipper.detect.feature_drift import Feature, FeatureDrift, compare
 from shipper.detect.probability import significance
 from shipper.detect.table import Table
@@ -92,7 +92,7 @@ class Drift:
 
     def _report(self, moved: list[FeatureDrift], total: int, level: float) -> Score:
         worst = min(moved, key=lambda one: (not self._matters(one), one.probability, -one.moved, one.feature))
-        probability = min(1.0, worst.probability * len(moved))
+        probability = any_moved(worst.probability, len(moved))
         # The test's own bound: past the level only if past the bound as well.
         stretch = max(1.0, level / self.probability)
         named = [

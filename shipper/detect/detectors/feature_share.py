@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple
 
 from shipper.detect.detectors.base import Enough, Reference, Score
+from shipper.detect.discovery import any_moved
 from shipper.detect.probability import binomial_tail, significance
 from shipper.detect.share import ShareModel
 from shipper.detect.table import Table
@@ -70,11 +71,13 @@ class FeatureShare:
             key=lambda one: (one.effect < self.minimum_share, one.probability, -one.effect, one.feature),
         )
         standing_out = [
-            one for one in found if one.effect >= self.minimum_share and one.probability * len(found) <= level
+            one
+            for one in found
+            if one.effect >= self.minimum_share and any_moved(one.probability, len(found)) <= level
         ]
         standing_out.sort(key=lambda one: (-one.effect, one.feature))
         return Score(
-            value=significance(min(1.0, worst.probability * len(found))),
+            value=significance(any_moved(worst.probability, len(found))),
             effect=worst.effect,
             is_effective=worst.effect >= self.minimum_share,
             observed=worst.share,

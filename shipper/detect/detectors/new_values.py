@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple
 
 from shipper.detect.detectors.base import Enough, Reference, Score
+from shipper.detect.discovery import any_moved
 from shipper.detect.hypergeometric import all_new, upper_tail
 from shipper.detect.probability import significance
 from shipper.detect.table import Table
@@ -80,7 +81,7 @@ class NewValues:
         ]
         effect = self._effect(worst)
         return Score(
-            value=significance(min(1.0, worst.probability * values)),
+            value=significance(any_moved(worst.probability, values)),
             effect=effect,
             is_effective=effect >= self.minimum_share,
             observed=worst.seen / worst.total,
