@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.nab_streams.corpus import Stream
+from shipper.detect.series.alarms import alarms
 from shipper.detect.table import Floats
 
 _WINDOW: Final = 6400
@@ -42,6 +43,15 @@ def half_space_trees(stream: Stream) -> Floats:
         scores[row] = trees.score_one(scaled)
         trees.learn_one(scaled)
     return scores
+
+
+def told_once(found: Mapping[str, Floats], threshold: float) -> dict[str, Floats]:
+    """Return a peer's scores with our quiet rows after each alarm at this threshold: 1 where one is told, else 0."""
+    told = {}
+    for name, scores in found.items():
+        told[name] = np.zeros(len(scores))
+        told[name][alarms(scores, threshold)] = 1.0
+    return told
 
 
 def available() -> Mapping[str, Callable[[Stream], Floats] | str]:
