@@ -70,5 +70,5 @@ def _text(parsed: Mapping[str, Any], outer: str, inner: str) -> str:
     """Return a field, written nested or with a dotted key; "" where it is no text."""
     group = parsed.get(outer)
     found = group.get(inner) if isinstance(group, dict) else None
-    found = parsed.get(f"{outer}.{inner}") if found is None else found
+    found = found if isinstance(found, str) else parsed.get(f"{outer}.{inner}")
     return found if isinstance(found, str) else ""
