@@ -31,6 +31,7 @@ from benchmarks.table import plain
 
 MOST_FALSE, LEAST_POWER = 0.001, 0.9
 SHIFTS = ((0.2, 10_000, 1_000), (0.1, 10_000, 5_000))
+MOST_FOR_PEERS = 30_000
 OURS = "shipper"
 
 
@@ -79,7 +80,7 @@ class Bench:
             unknown += score.value is None
             said[OURS] += self.shipped.is_drift(score)
             asked[OURS] += 1
-            if place < self.peer_repeats and reference + current <= 300_000:
+            if place < self.peer_repeats and reference + current <= MOST_FOR_PEERS:
                 for name, decide in self.peers.items():
                     said[name] += decide(before, now, is_categorical)
                     asked[name] += 1

@@ -42,7 +42,7 @@ def _evidently() -> Decide:
 
     def decide(reference: Values, current: Values, is_categorical: bool) -> bool:
         kind = ColumnType.Categorical if is_categorical else ColumnType.Numerical
-        before, now = pd.Series(reference), pd.Series(current)
+        before, now = pd.Series(reference, name="x"), pd.Series(current, name="x")
         if is_categorical:
             before, now = before.astype(int).astype(str), now.astype(int).astype(str)
         with warnings.catch_warnings():
@@ -62,7 +62,7 @@ def _nannyml() -> Decide:
         from nannyml.chunk import DefaultChunker
         from nannyml.thresholds import ConstantThreshold
 
-        before, now = pd.Series(reference), pd.Series(current)
+        before, now = pd.Series(reference, name="x"), pd.Series(current, name="x")
         if is_categorical:
             before, now = before.astype(int).astype(str), now.astype(int).astype(str)
         with warnings.catch_warnings():
