@@ -12,19 +12,19 @@ This is the exact way, which decides; `splice.py` is the short one that nearly a
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import msgspec
 import orjson
 
 from shipper.dataset_table import RESERVED
 from shipper.datasets import DATASETS, REQUIRED_FIELDS, index_name
 from shipper.index.moment import rfc3339
+from shipper.index.strict_json import NESTING_MAX, FieldTwice, dumps, is_too_deep, may_be_deep, mutable
+from shipper.index.strict_json import parsed as read_json
 
 _CANONICAL: Final = re.compile(
     rb'\{"@timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z","event":\{(?="id":")'
@@ -33,10 +33,6 @@ _ID_AT_THE_HEAD: Final = re.compile(rb'\{"@timestamp":"[0-9T:.Z-]{27}","event":\
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)")
 _NAMESPACE: Final = re.compile(r"[a-z0-9_]{1,100}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-NESTING_MAX: Final = 100
-"""Objects and lists in one another, the document itself among them. Logstash dies of a few hundred (its stack ends
-when it writes them), and would again at each start; the two roads take the same."""
-
 ID_MAX_BYTES: Final = 512
 """Elasticsearch refuses a whole request for one id that is longer."""
 
@@ -121,12 +117,12 @@ def read_document(
         detail = f"{size_bytes} bytes, {limits.max_bytes} are allowed"
         return Refusal("too_large", detail, _id_at_the_head(value) or header_id or "")
     try:
-        parsed = _parsed(value or b"")
+        parsed = read_json(value or b"")
     except orjson.JSONDecodeError as error:
         return Refusal("json", f"not valid JSON: {error}", _id_at_the_head(value) or header_id or "")
     if not isinstance(parsed, dict):
         return Refusal("json", "not a JSON object", header_id or "")
-    if may_be_deep(value or b"") and _is_too_deep(parsed):
+    if may_be_deep(value or b"") and is_too_deep(parsed):
         detail = f"nested deeper than {NESTING_MAX} levels"
         return Refusal("json", detail, _id_at_the_head(value) or header_id or "")
     event_id = _text(parsed, "event.id") or header_id or ""
@@ -138,25 +134,6 @@ def read_document(
     except _Refused as refused:
         return Refusal(refused.reason, refused.detail, event_id, dataset, refused.index or index)
     return Document(event_id, dataset, index, head, tail)
-
-
-def may_be_deep(value: bytes) -> bool:
-    """Return whether there are enough brackets in a value, be it in texts, for it to be nested too deeply."""
-    return value.count(b"{") + value.count(b"[") > NESTING_MAX
-
-
-def _is_too_deep(parsed: object) -> bool:
-    level = [parsed]
-    for _ in range(NESTING_MAX):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)  # type: ignore[attr-defined]
-            if isinstance(inner, (dict, list))
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _id_at_the_head(value: bytes | None) -> str:
@@ -173,24 +150,6 @@ class _Refused(Exception):
         self.reason = reason
         self.detail = detail
         self.index = index
-
-
-def _parsed(value: bytes) -> object:
-    """Decode JSON. Raises orjson.JSONDecodeError."""
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
-        # A number beyond a double is JSON as well. Nothing else is let through: the standard library's decoder
-        # takes NaN and half a surrogate pair, which would spoil every answer with that document for others.
-        try:
-            _is_json(value)
-            return json.loads(value.decode())
-        except (ValueError, RecursionError, msgspec.DecodeError):
-            pass
-        raise
-
-
-_is_json: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def _place(parsed: Mapping[str, object], namespace: str, now_us: int, limits: Limits) -> str:
@@ -263,29 +222,17 @@ def _cut(value: bytes, parsed: Mapping[str, object]) -> tuple[bytes, bytes]:
 def _rebuilt(value: bytes) -> tuple[bytes, bytes]:
     """Write a value anew in canonical order. The standard library keeps integers of any length."""
     try:
-        rest = json.loads(value, object_pairs_hook=_each_once)
+        rest = mutable(value)
         event = {"id": rest.pop("event.id", None)} | rest.pop("event", {})
         event.pop("ingested", None)
         rest.pop("event.ingested", None)
-        head = b'{"@timestamp":' + _dumps(rest.pop("@timestamp")) + b',"event":{'
-        tail = _dumps(event)[1:] + (b"," + _dumps(rest)[1:] if rest else b"}")
-    except (ValueError, RecursionError) as error:
+        head = b'{"@timestamp":' + dumps(rest.pop("@timestamp")) + b',"event":{'
+        tail = dumps(event)[1:] + (b"," + dumps(rest)[1:] if rest else b"}")
+    except FieldTwice as error:
+        raise _Refused("mapping", f"the field {error.args[0]!r} is there twice") from None
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise _Refused("json", f"cannot be written anew: {error}") from None
     return head, tail
-
-
-def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Make an object, as the server would: it refuses one that has a name twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _Refused("mapping", f"the field {twice!r} is there twice")
-    return found
-
-
-def _dumps(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _value(parsed: Mapping[str, object], name: str) -> object:

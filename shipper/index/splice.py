@@ -18,8 +18,9 @@ import msgspec
 import orjson
 
 from shipper.datasets import index_name
-from shipper.index.document import ID_MAX_BYTES, Document, Limits, Refusal, may_be_deep, unfit
+from shipper.index.document import ID_MAX_BYTES, Document, Limits, Refusal, unfit
 from shipper.index.moment import rfc3339
+from shipper.index.strict_json import may_be_deep
 
 # In canonical form these stand at bytes 0 and 41 of a value, and the time stamp from 15 to 42.
 _START: Final = b'{"@timestamp":"'
