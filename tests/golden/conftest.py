@@ -14,7 +14,7 @@ _INDEXER = (
 _LOGSTASH = {
     "records": "tests/service/test_logstash_pipeline.py::test_logstash_answers_each_case",
     "recipes": "tests/service/test_logstash_recipes.py::test_each_recipe",
-    "pipelines checked": "tests/service/test_logstash_pipeline.py::test_logstash_accepts",
+    "Logstash's own test of the pipelines": "tests/service/test_logstash_pipeline.py::test_logstash_accepts",
     "end to end": "tests/service/test_logstash_road.py::",
 }
 
