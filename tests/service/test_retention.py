@@ -159,7 +159,7 @@ def test_the_report(kept: Kept) -> None:
 
 def test_killed_in_the_middle(kept: Kept) -> None:
     """`kill -9` while indices go: none is half gone, and the next run does the rest and nothing else."""
-    for number in range(12):
+    for number in range(6):
         kept.make("ml.app", f"2001.01.{number + 1:02}")
     stays = kept.make("ml.app", f"{TODAY:%Y.%m.%d}")
     process = subprocess.Popen(
@@ -168,8 +168,8 @@ def test_killed_in_the_middle(kept: Kept) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
-    while len(kept.names()) == 13 and process.poll() is None:
+    deadline = time.monotonic() + 120
+    while len(kept.names()) == 7 and process.poll() is None:
         assert time.monotonic() < deadline
     process.send_signal(signal.SIGKILL)
     process.wait()
