@@ -16,7 +16,7 @@ from tests.golden.cases import MAX_BYTES, NAMESPACE, NOW, Case, exact, load_case
 from tests.service.logstash_damage import damaged_cases
 from tests.service.logstash_process import START_S, command, environment, filter_block
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * START_S)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * START_S)]
 
 PIPELINES = asset("logstash") / "pipelines"
 CASES = load_cases()
@@ -111,7 +111,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
         env=environment(folder, variables),
         input=lines.encode(),
         capture_output=True,
-        timeout=START_S,
+        timeout=3 * START_S,
         check=False,
     )
     assert found.is_file(), run.stdout.decode()[-4000:]
