@@ -176,7 +176,8 @@ def test_killed_in_the_middle(kept: Kept) -> None:
     left = kept.names()
     assert stays in left
     done = kept.apply("--yes")
-    assert done["deleted"] == len(left) - 1
+    # The server may have been about to carry out the dead process's last request.
+    assert done["deleted"] in (len(left) - 1, len(left) - 2)
     assert kept.names() == {stays}
 
 
