@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -28,6 +29,7 @@ from shipper.errors import ConfigurationError
 from shipper.health_settings import HealthSettings
 from shipper.kafka_settings import KafkaSettings
 from shipper.retention_settings import RetentionSettings
+from shipper.service_links import without_service_links
 from shipper.setting_groups import (
     AlertSettings,
     DetectSettings,
@@ -129,6 +131,8 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Argument, then environment, then file. No dot-env: one file format is enough."""
         del dotenv_settings, file_secret_settings
+        assert isinstance(env_settings, EnvSettingsSource)  # noqa: S101  # what the library hands in
+        env_settings.env_vars = without_service_links(env_settings.env_vars)
         return (
             init_settings,
             env_settings,
