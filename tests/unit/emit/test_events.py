@@ -59,6 +59,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "comment": "no", "source": "user", "labelled_at": "2026-01-02", "corrects": "c", "revision": 2,
     },
     "data_profile": {
+        "histograms": True,
         "data": {"a": [1, None], "b": ["x", "y"]}, "name": "d", "rows": 5, "columns": 2, "version": "1", "source": "s3",
         "missing": {"a": 0.1}, "statistics": {"a": {"mean": 1.0}}, "drift": {"a": 0.3},
     },
