@@ -403,3 +403,15 @@ class TestTrouble:
         assert entry is not None
         assert entry.source["state"] == "done"
         assert person.name not in json.dumps(entry.source)
+
+
+def test_what_another_road_brought_back(stage: KafkaStage) -> None:
+    """Logstash does not know the list, nor does a restored snapshot: the sweep takes away again what they stored."""
+    person = Person()
+    event_id, value = stage.value(user={"id": person.now})
+    erase(stage, "--subject", person.name, "--yes")
+    stage.client.request("PUT", f"/{stage.today()}/_create/{event_id}", body=value)
+    assert erase(stage, "--sweep")["counts"]["deleted"] >= 1
+    assert stored_ids(stage) == [event_id]
+    assert erase(stage, "--sweep", "--yes")["whole"]
+    assert stored_ids(stage) == []
