@@ -126,7 +126,11 @@ _STATES: Final = (
         "dead_letter",
         "Current state of dead letters; one document per letter, redacted.",
     ),
-    ("erasures-ml", "", "Numbers of the records of erased persons, so that the books balance; nothing else of them."),
+    (
+        "erasures-ml",
+        "",
+        "Numbers of the records of erased persons, so that the books balance; nothing else of them.",
+    ),
 )
 """Indices with a current state: name, further group of fields if there is one, meaning."""
 
