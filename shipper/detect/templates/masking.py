@@ -1,0 +1,113 @@
+"""Variable parts of a message by their look: numbers, times, addresses, paths, names with digits.
+
+A mask is right where it hides what differs between two sightings of one message, and wrong where it hides what
+tells two messages apart. So times and addresses go whole, but of `eth0` only the digit, and an HTTP method or the
+name of an exception stays. The order matters: what holds other variable parts (a URL, a date) comes first.
+
+Bounded: only the first `MOST_CHARACTERS` of a message are looked at, so no pattern can run long on a hostile one.
+No pattern was made for one system's log; `benchmarks/grouping.py` says what they are worth on ten of them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+SLOT: Final = "<*>"
+"""Stands for a variable part."""
+
+MOST_CHARACTERS: Final = 2_048
+"""Of a message; what differs only behind them is one message."""
+
+_ENDS: Final = r"\s=,;()\[\]{}|\"'<>"
+"""Inside a character class: what ends a word."""
+_TIME: Final = r"\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?"
+_ZONE: Final = r"(?:Z| ?[+-]\d\d:?\d\d)"
+_DAY: Final = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}"
+_MONTH: Final = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
+_NUMBER: Final = r"(?:[<>]=? ?)?(?<![\w.])[-+]?\d+(?:[.,]\d+)*(?:[eE][-+]?\d+)?"
+_SIZE: Final = r"(?:[kKMGTP]i?)?(?:B|[Bb]ytes?|bits?|[bB]/s|[Hh]z)"
+_LENGTH: Final = r"(?:ns|us|µs|ms|msecs?|secs?|seconds?|minutes?|mins?|hours?|hrs?|days?|[smhd])"
+_ZONES: Final = (
+    "com|org|net|edu|gov|mil|int|info|biz|io|ai|local|localdomain|internal|lan|svc|cn|de|uk|fr|jp|ru|it|es|nl|se|ch|"
+    "at|be|dk|no|fi|pl|cz|hk|tw|kr|in|au|nz|br|ca|us|eu|mx|tr|gr|pt|hu|ro|ua|il|sg|th|vn|ar|cl|za"
+)
+_FILES: Final = (
+    "txt|xml|json|ya?ml|log|csv|tsv|pcapng|gz|zip|tar|bz2|xz|py|pyc|js|html?|so|dll|exe|bin|dat|conf|cfg|ini|tmp|pid|"
+    "lock|sock|plist|parquet|npy|npz|pt|pth|onnx|pkl|h5|ckpt|safetensors|jpe?g|png|gif|pdf|sh|jar|db|sqlite|md|cpp|cc|"
+    "c|h|java|go|rs"
+)
+
+_QUOTED: Final = r"\"(?!(?:GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS) )[^\"]*\""
+
+_PATTERNS: Final = (
+    # Addresses of things: URL, e-mail, UUID.
+    r"\b[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s,;\])}>\"']*[^\s,;\])}>\"':.]",
+    r"\b[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+",
+    r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b",
+    # Times: Thu Aug 04 15:29:45 PDT 2005, Thu, 4 Aug 2005 15:29:45 +0200, 2005-08-04T15:29:45.123Z, 15:29:45.
+    rf"\b{_DAY},? +{_MONTH} +\d{{1,2}},? +(?:{_TIME}(?: +[A-Z]{{2,5}})?)?(?: *\d{{4}})?",
+    rf"\b{_DAY},? +\d{{1,2}} +{_MONTH} +\d{{4}} +{_TIME}(?: +(?:[A-Z]{{3,4}}|[+-]\d{{4}}))?",
+    (
+        r"\b\d{4}[-/.]\d{1,2}[-/.]\d{1,2}"
+        rf"(?:[T _]\d{{1,2}}[:,]\d\d(?:[:,]\d\d)?(?:[.,]\d+)?{_ZONE}?)?(?![\w/])"
+    ),
+    rf"\b{_TIME}{_ZONE}?\b(?!:)",
+    # Hardware and IPv6 addresses, then IPv4 with a port or a mask.
+    r"(?<!\w)[0-9a-fA-F]{1,4}(?:::?[0-9a-fA-F]{1,4}){3,15}(?:%\w+)?(?!:?\w)",
+    (
+        r"(?<![\w:])(?=[a-fA-F:]{0,20}\d)(?:[0-9a-fA-F]{1,4}:){1,6}(?::[0-9a-fA-F]{1,4}){1,6}(?:%\w+)?(?![\w:])"
+        r"|(?<![\w:])::1(?![\w:])"
+    ),
+    r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?:[:/]\d+)?(?![\w.]*\w)",
+    # Paths: from the root with a query, and relative ones with two slashes.
+    rf"(?<![^{_ENDS}:])/(?:[^{_ENDS}?]|<\*>)*(?:\?\S*)?",
+    rf"(?<![^{_ENDS}])[^{_ENDS}/]*/[^{_ENDS}/]*/(?:[^{_ENDS}?]|<\*>)*",
+    # Hosts, names of packages (but not of exceptions), files.
+    rf"(?<![\w.-])[A-Za-z0-9][\w-]*(?:\.[\w-]+)*\.(?:[A-Za-z][\w-]*:\d+\b|(?:{_ZONES})\b(?![.\w-])(?::\d+)?)",
+    (
+        r"(?<![\w.-])(?:com|org|net|edu|io|gov|cn)(?:\.\w[\w$-]*){2,}"
+        r"(?<!Exception)(?<!Error)(?<!Warning)(?<!Fault)(?![\w.]*\w)"
+    ),
+    rf"(?<![\w.+<>*-])(?:[\w+.-]|<\*>)*\w\.(?:{_FILES})\b(?![.\w])(?::\d+)?",
+    # Numbers with units, names with digits, hexadecimal ones, what digits are left.
+    r"\b0[xX][0-9a-fA-F]+\b",
+    rf"{_NUMBER}\s?{_SIZE}\b",
+    rf"{_NUMBER}\s?{_LENGTH}\b",
+    (
+        r"(?<![\w<>*])(?=[\w-]{0,64}\d)(?=[\w-]{0,64}[A-Za-z])"
+        r"(?=\w*(?:[_-]|\d[A-Za-z]+\d))[A-Za-z0-9]\w*(?:-+\w+)*"
+    ),
+    r"(?<!\w)(?=[a-fA-F]*\d)[0-9a-fA-F]{6,}(?!\w)|(?<!\w)[0-9a-fA-F]{8,}(?!\w)",
+    r"(?:(?<![\w>)\]])[-+])?\d+(?:[.,:]\d+)*(?:[eE][-+]\d+)?",
+)
+
+_VARIABLE: Final = tuple(re.compile(pattern) for pattern in _PATTERNS)
+_IN_QUOTES: Final = re.compile(_QUOTED)
+_ASSIGNED: Final = re.compile(
+    r"(?<=[^=!<>]=)\s?(?!(?:[Tt]rue|[Ff]alse)\b)"
+    rf"(?:[^{_ENDS}]|<\*>)+(?:\{{[^{{}}]*\}}|\([^()]*\)|\[[^\[\]]*\])?"
+)
+"""What stands behind an equals sign, with brackets that follow it at once; true and false say what happened."""
+_LISTED: Final = re.compile(r"<\*>(?:(?:\s*[,;:/.\-+\\]\s*|\s+)?<\*>|\s*\(<\*>\))+")
+"""Slots that only punctuation parts: a list has any number of members."""
+
+
+def masked(message: str) -> str:
+    """Return the message with a slot for every part that looks variable; never raises.
+
+    Pure: one text has one answer in every process. Only the first `MOST_CHARACTERS` count.
+    """
+    text = _IN_QUOTES.sub(f'"{SLOT}"', _beginning(message))
+    for pattern in _VARIABLE:
+        text = pattern.sub(SLOT, text)
+    return _LISTED.sub(SLOT, _ASSIGNED.sub(SLOT, text))
+
+
+def _beginning(message: str) -> str:
+    """Return what is looked at, without half a word at its end: half a number would be another one."""
+    if len(message) <= MOST_CHARACTERS:
+        return message
+    whole = message[: MOST_CHARACTERS + 1]
+    words = whole.rsplit(None, 1)
+    return words[0] if len(words) > 1 and not whole[-1].isspace() else whole[:-1]
