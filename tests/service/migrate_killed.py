@@ -34,7 +34,7 @@ def migrate_and_die(url: str, template: Template, at_request: int, *, is_sent: b
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
 
-    Connection._perform = counted  # type: ignore[method-assign]
+    Connection._perform = counted  # type: ignore[method-assign,assignment]
     copying._PAGE_MAX = 7  # type: ignore[misc]
     settings = ElasticsearchSettings(url=url)
     with connect(settings) as client, connect_raw(settings) as raw:

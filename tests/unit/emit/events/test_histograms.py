@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +12,19 @@ from shipper.emit.events import data_profile
 from shipper.emit.events.histograms import MOST_VALUES, histogram
 
 
+def statistics(table: object) -> dict[str, Any]:
+    """Return what a profile says of each column."""
+    found = data_profile(table, name="n", histograms=True)["ml.data.statistics"]
+    assert isinstance(found, dict)
+    return found
+
+
 def test_counts_are_those_between_the_edges() -> None:
     """Every value is in one bin; numpy's arrays and plain numbers have the same edges."""
     chance = random.Random(1)
     values = [chance.gauss(0, 1) for _ in range(5000)]
-    plain = data_profile({"x": values}, name="n", histograms=True)["ml.data.statistics"]["x"]["histogram"]
-    array = data_profile(np.array(values)[:, None], name="n", histograms=True)["ml.data.statistics"]
+    plain = statistics({"x": values})["x"]["histogram"]
+    array = statistics(np.array(values)[:, None])
     assert next(iter(array.values()))["histogram"] == plain
     assert len(plain["counts"]) == len(plain["edges"]) + 1
     assert sum(plain["counts"]) == 5000
@@ -33,7 +41,7 @@ def test_a_value_that_many_share_has_a_bin_of_its_own() -> None:
 @pytest.mark.parametrize("rows", [1, 5])
 def test_a_few_rows_are_no_error(rows: int) -> None:
     """A tiny table has a histogram, an empty one has none."""
-    found = data_profile({"x": list(range(rows))}, name="n", histograms=True)["ml.data.statistics"]["x"]
+    found = statistics({"x": list(range(rows))})["x"]
     assert sum(found["histogram"]["counts"]) == rows
     assert histogram([], is_numeric=True) == {}
 
