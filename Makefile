@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DATA := $(or $(SHIPPER_BENCH_DATA),../shared/data)
 comma := ,
 
-.PHONY: audit sbom demo test check format clean stop test-logstash bench-emit bench-ship bench-index bench-latency bench-recovery costs chaos fuzz
+.PHONY: audit sbom demo test check format clean stop test-logstash bench-emit bench-ship bench-index bench-latency bench-recovery bench-detect costs chaos fuzz
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +17,7 @@ help:
 	@echo "make bench-index  what bringing records from Kafka into Elasticsearch costs; fails beyond a promise"
 	@echo "make bench-latency  how long a record takes from the logging call to searchable; fails beyond a promise"
 	@echo "make bench-recovery  a spool of 1 GB after a crash: ready to append, read in bounded memory"
+	@echo "make bench-detect  how well detection finds what was planted or labelled, beside others; fails beyond a promise"
 	@echo "make fuzz        damaged spools at random, ROUNDS=N SEED=S"
 	@echo "make bench-emit  what a logging call costs, ours and others'; fails beyond a promise"
 	@echo "make costs   the same, written to docs/reference/costs.md"
@@ -65,6 +67,25 @@ costs: $(VENV)/.installed-bench
 
 bench-recovery: $(VENV)/.installed
 	$(BIN)/python benchmarks/recovery.py --check $(BENCH)
+
+# Its peers need an older pandas than we do, so they have an environment of their own; one that is missing is skipped.
+.venv-bench-detect/.installed: pyproject.toml
+	test -x .venv-bench-detect/bin/python || $(PYTHON) -m venv .venv-bench-detect
+	.venv-bench-detect/bin/python -m pip install --quiet --disable-pip-version-check -e '.[detect,bench-detect]'
+	@touch $@
+
+# All three run, whether or not one before them missed a promise; DATA names the folder of nab/ and loghub/.
+bench-detect: .venv-bench-detect/.installed
+	@set +e; missed=0; \
+	if [ -d "$(DATA)/nab" ]; then \
+	  .venv-bench-detect/bin/python benchmarks/nab.py --data "$(DATA)/nab" --windows "$(DATA)/nab/windows.json" \
+	    --out "$$(mktemp -d)" --peers --check || missed=1; \
+	else echo "No $(DATA)/nab: the Numenta benchmark is skipped."; fi; \
+	if [ -d "$(DATA)/loghub" ]; then \
+	  .venv-bench-detect/bin/python benchmarks/grouping.py --data "$(DATA)/loghub" --check || missed=1; \
+	else echo "No $(DATA)/loghub: the grouping of log lines is skipped."; fi; \
+	.venv-bench-detect/bin/python benchmarks/drift.py --check $(BENCH) || missed=1; \
+	exit $$missed
 
 fuzz: $(VENV)/.installed
 	ROUNDS=$(or $(ROUNDS),5000) SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q --timeout 3600 tests/fault/test_spool_fuzz.py
