@@ -125,5 +125,5 @@ sbom: $(VENV)/.installed
 
 clean:
 	@test ! -x $(BIN)/shipper || $(BIN)/shipper stack down >/dev/null 2>&1 || true
-	rm -rf $(VENV) .shipper build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .venv-bench-detect .shipper build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
