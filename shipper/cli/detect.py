@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from shipper.cli.detect_explain import explain
+from shipper.cli.detect_past import backfill
+
 if TYPE_CHECKING:
     from shipper.config import Settings
     from shipper.detect.job import RunOptions
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from shipper.detect.rules import RuleSet
 
 app = typer.Typer(no_args_is_help=True, help="Find what is unusual, window by window, and write alerts.")
+
+app.command("backfill")(backfill)
+app.command("explain")(explain)
 
 RulesOption = Annotated[
     Path | None, typer.Option("--rules", help="Rules file; default: detect.rules, else those that ship.")
@@ -49,12 +55,12 @@ def run_command(
 
     settings = load_settings()
     loaded = load(rules, settings)
-    start_us, end_us = _moment("--from", start), _moment("--to", end)
+    start_us, end_us = moment_of("--from", start), moment_of("--to", end)
     if start_us is not None and end_us is not None and end_us <= start_us:
         raise ConfigurationError(f"--to {end} does not lie after --from {start}.")
     with connect(settings.elasticsearch) as client:
         tell_changed_rules(settings, client, loaded, rules or settings.detect.rules)
-        report = run(loaded, client, SystemClock(), start_us, end_us, options=_options(settings))
+        report = run(loaded, client, SystemClock(), start_us, end_us, options=options_of(settings))
     if as_json:
         typer.echo(json.dumps(as_document(report), ensure_ascii=False))
     else:
@@ -85,7 +91,7 @@ def schedule(
         every_s = parse_duration(every) / SECOND_US
     except ValueError as error:
         raise ConfigurationError(f"--every: {error}.") from error
-    options, clock, stop = _options(settings), SystemClock(), threading.Event()
+    options, clock, stop = options_of(settings), SystemClock(), threading.Event()
     with _stopped_by_signals(stop), connect(settings.elasticsearch) as client:
 
         def judge() -> RunReport:
@@ -110,7 +116,8 @@ def load(path: Path | None, settings: Settings) -> RuleSet:
     return load_rules(path if path is not None else settings.detect.rules, FIELDS)
 
 
-def _options(settings: Settings) -> RunOptions:
+def options_of(settings: Settings) -> RunOptions:
+    """Return what a run needs of the settings."""
     from shipper.detect.job import RunOptions
     from shipper.detect.lease import new_holder
 
@@ -123,7 +130,12 @@ def _options(settings: Settings) -> RunOptions:
     )
 
 
-def _moment(option: str, text: str) -> int | None:
+def moment_of(option: str, text: str) -> int | None:
+    """Return the microseconds of what a person wrote, None for nothing.
+
+    Raises:
+        ConfigurationError: it is no moment.
+    """
     from shipper.detect.window import parse_iso
     from shipper.errors import ConfigurationError
 

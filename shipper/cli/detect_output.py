@@ -38,6 +38,9 @@ def print_report(report: RunReport) -> None:
         for note in rule.notes:
             typer.echo(f"shipper: rule {rule.rule_id}: {note}.", err=True)
     typer.echo(one_line(report))
+    resting = [f"{rule.resting} of {rule.rule_id}" for rule in report.rules if rule.resting]
+    if resting:
+        typer.echo(f"Windows that rested for maintenance or warm-up: {', '.join(resting)}.")
     waiting = [
         f"{one.group}: {one.have} of {one.need} {one.missing} ({rule.rule_id})"
         for rule in report.rules

@@ -86,10 +86,11 @@ def _readable(content: dict[str, object]) -> dict[str, object]:
 
     baseline = dict(content["baseline"]) if isinstance(content["baseline"], dict) else {}
     baseline["preceding"] = format_duration(baseline["preceding"])
-    window = content["window"]
+    window, warm_up = content["window"], content["warm_up"]
     return content | {
         "window": format_duration(window) if isinstance(window, int) else window,
         "baseline": baseline,
+        "warm_up": format_duration(warm_up) if isinstance(warm_up, int) else None,
     }
 
 

@@ -16,6 +16,7 @@ from shipper.alert.finding import Finding
 from shipper.alert.lifecycle import WITHDRAWN, Change, reconcile
 from shipper.alert.writer import AlertBook
 from shipper.clock import Clock
+from shipper.detect.backfill import Stretch, remembered, stretch_of
 from shipper.detect.catalog import Catalog, read_catalog
 from shipper.detect.lease import Lease, new_holder
 from shipper.detect.questions import question_for
@@ -92,6 +93,7 @@ class _Work:
     loaded: Loaded
     state: RuleState
     span: Span = field(default_factory=lambda: Span(0, 0))
+    stretch: Stretch | None = None
     notes: list[str] = field(default_factory=list)
     windows: int = 0
     unknown: int = 0
@@ -99,14 +101,26 @@ class _Work:
     groups: int = 0
     level: float = 0.0
     waiting: tuple[Waiting, ...] = ()
+    resting: int = 0
 
-    def took(self, judged: Judged) -> None:
-        """Count what was judged."""
+    def chunks(self) -> list[tuple[int, int]]:
+        """Return the parts to judge, in order."""
+        return (self.stretch or self.span).chunks(self.rule.window)
+
+    def beyond(self) -> tuple[int, int] | None:
+        """Return the next part after a stretch of the past in which one of its episodes still lasts."""
+        return self.stretch.after(self.rule, self.state) if self.stretch is not None else None
+
+    def took(self, judged: Judged, chunk: tuple[int, int]) -> None:
+        """Count what was judged, unless it lies outside of the span that was asked for."""
+        if not self.span.from_us <= chunk[0] < self.span.to_us:
+            return
         verdicts = [one.verdict for found in judged.judgements.values() for one in found]
         self.windows += len(verdicts)
         self.unknown += verdicts.count(Verdict.UNKNOWN)
         self.anomalous += sum(verdict.is_anomalous for verdict in verdicts)
         self.groups = max(self.groups, len(judged.judgements))
+        self.resting += judged.resting
         self.level = judged.level
         self.waiting = waiting(self.rule, judged)
 
@@ -123,6 +137,7 @@ class _Work:
             late_events=self.span.late_events,
             level=self.level,
             waiting=self.waiting,
+            resting=self.resting,
             notes=tuple(dict.fromkeys(self.notes)),
         )
 
@@ -148,12 +163,12 @@ class _Run:
         arrived = arrivals(self._store, self._options.namespace, oldest_us, now)
         watermark = arrived.watermark(now, round(self._options.allowed_lateness_s * SECOND_US))
         if end_us is not None:
-            watermark = min(end_us, now)
+            watermark = min(end_us, watermark)
         limits = Limits(start_us, watermark, catch_up_us)
         works = self._due(arrived, limits)
         self._judge_all(works)
         for work in works:
-            self._finish(work, now, is_backfill=start_us is not None)
+            self._finish(work, now)
         return RunReport(
             watermark_us=watermark,
             lag_us=max(0, now - watermark),
@@ -167,6 +182,8 @@ class _Run:
         for work, late in zip(works, self._late(works, limits), strict=True):
             work.span = span_of(work.rule, work.state, arrived, late, limits)
             work.notes += work.span.notes
+            if limits.start_us is not None:
+                work.stretch, work.state = stretch_of(work.rule, work.state, work.span)
         return works
 
     def _begin(self, rule: Rule) -> _Work:
@@ -194,16 +211,20 @@ class _Run:
 
     def _judge_all(self, works: Sequence[_Work]) -> None:
         """Judge chunk by chunk; the rules' searches of a chunk go out together."""
-        due = [(work, work.span.chunks(work.rule.window)) for work in works]
+        due = [(work, work.chunks()) for work in works]
         for turn in range(max((len(chunks) for _, chunks in due), default=0)):
-            self._lease.take()
-            now = [(work, chunks[turn]) for work, chunks in due if turn < len(chunks)]
-            fetches = [
-                fetch(work.rule, self._options.namespace, work.state, self._catalog(work.rule, chunk), chunk)
-                for work, chunk in now
-            ]
-            for (work, chunk), fetched in zip(now, drive(self._store, fetches), strict=True):
-                self._judge(work, fetched, chunk)
+            self._judge_chunks([(work, chunks[turn]) for work, chunks in due if turn < len(chunks)])
+        while lasting := [(work, chunk) for work in works if (chunk := work.beyond())]:
+            self._judge_chunks(lasting)
+
+    def _judge_chunks(self, chunks: Sequence[tuple[_Work, tuple[int, int]]]) -> None:
+        self._lease.take()
+        fetches = [
+            fetch(work.rule, self._options.namespace, work.state, self._catalog(work.rule, chunk), chunk)
+            for work, chunk in chunks
+        ]
+        for (work, chunk), fetched in zip(chunks, drive(self._store, fetches), strict=True):
+            self._judge(work, fetched, chunk)
 
     def _catalog(self, rule: Rule, chunk: tuple[int, int]) -> Catalog | None:
         if not isinstance(rule, FeatureRule):
@@ -215,11 +236,14 @@ class _Run:
         budget = (self._rules.false_alarms, len(self._rules.active))
         judged = judge(work.rule, fetched, chunk, budget)
         work.notes += fetched.notes
-        work.took(judged)
+        work.took(judged, chunk)
         work.state = judged.state
         self._tell(work, judged, chunk)
 
     def _tell(self, work: _Work, judged: Judged, chunk: tuple[int, int]) -> None:
+        stretch = work.stretch
+        if stretch is not None and chunk[1] <= stretch.from_us:
+            return
         existing = self._book.of_rule(work.rule.id)
         for alert in existing:
             if alert.state.is_active or chunk[0] <= alert.start_us < chunk[1]:
@@ -236,7 +260,11 @@ class _Run:
                 if value is not None
             }
             mine = [alert for alert in existing if alert.group == named]
-            for change in reconcile(findings, mine, chunk, evidence):
+            told, within = findings, chunk
+            if stretch is not None:
+                told = stretch.told(findings)
+                within = stretch.withdrawn_within((judged.first_us[group], chunk[1]))
+            for change in reconcile(told, mine, within, evidence):
                 self._book.write(change)
                 self._note(change)
 
@@ -247,16 +275,14 @@ class _Run:
             action = known.action
         self._touched[change.after.id] = AlertReport(change.after, action)
 
-    def _finish(self, work: _Work, now_us: int, *, is_backfill: bool) -> None:
-        state = work.state
-        if is_backfill:
-            # A stretch that was asked for by hand moves the checkpoint only where it continues it.
-            before = work.loaded.state.checkpoint_us
-            if before is not None and work.span.from_us > before:
-                state = replace(state, checkpoint_us=before)
-        # A backfill has not looked for late events; those that came since the last run are still to be found.
-        seen_us = state.ingested_us if is_backfill and state.ingested_us is not None else now_us
-        state = replace(state, ingested_us=seen_us, digest=work.rule.digest)
+    def _finish(self, work: _Work, now_us: int) -> None:
+        if work.stretch is None:
+            state = replace(work.state, ingested_us=now_us, digest=work.rule.digest)
+        else:
+            state = remembered(work.rule, work.loaded.state, work.state, work.stretch)
+            # A backfill has not looked for late events; those that came since the last run are still to be found.
+            if state.ingested_us is None:
+                state = replace(state, ingested_us=now_us)
         self._states.save(work.rule.id, state, work.loaded)
 
 

@@ -32,6 +32,7 @@ class RuleReport:
         groups: groups with at least one event.
         late_events: events that had come after their windows were judged; those windows were judged again.
         level: significance level of the last window's tests.
+        resting: windows that were not judged for maintenance or warm-up.
         waiting: groups that have not enough data now.
         notes: what an operator should know: gaps, a state begun anew, groups left out.
     """
@@ -46,6 +47,7 @@ class RuleReport:
     late_events: int = 0
     level: float = 0.0
     waiting: tuple[Waiting, ...] = ()
+    resting: int = 0
     notes: tuple[str, ...] = ()
 
 

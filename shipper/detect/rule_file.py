@@ -196,6 +196,8 @@ _BRANCHES = frozenset({"str", "bool", "int", "float"})
 def _keys_beside(model: type[BaseModel], location: Path_) -> set[str]:
     """Return the keys that the model at this location knows."""
     for part in location[:-1]:
+        if isinstance(part, int):  # a place in a list, whose model was found by the part before
+            continue
         field = model.model_fields.get(str(part))
         inner = field.annotation if field is not None else None
         candidates = [inner, *getattr(inner, "__args__", ())]

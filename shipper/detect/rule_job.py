@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from shipper.detect.detectors_for import detector_for
 from shipper.detect.judge import Judge, Judgement
 from shipper.detect.measures import measure
 from shipper.detect.query import MOST_GROUPS, Cells, Group
+from shipper.detect.quiet import Quiet, is_quiet, quiet_of
 from shipper.detect.references import fixed, reference_table, training, unlisted
 from shipper.detect.report import Waiting
 from shipper.detect.rules import SEVERITIES, DriftRule, Rule
@@ -39,6 +40,7 @@ class Fetched:
     tables: Mapping[Group, Table]
     state: RuleState
     notes: tuple[str, ...] = ()
+    quiet: tuple[Quiet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,9 @@ class Judged:
 
     Attributes:
         findings: per group, all episodes that its track shows.
-        judgements: per group, the newly judged windows.
+        judgements: per group, the newly judged windows; absent where there were none.
+        first_us: per group, the first window of the span that has events, whether judged or not.
+        resting: windows that were not judged for maintenance or warm-up.
         state: the state to be stored.
     """
 
@@ -55,6 +59,8 @@ class Judged:
     judgements: Mapping[Group, tuple[Judgement, ...]]
     state: RuleState
     level: float
+    first_us: Mapping[Group, int] = field(default_factory=dict)
+    resting: int = 0
 
 
 def fetch(
@@ -70,8 +76,10 @@ def fetch(
         found = yield from data_cells(rule, namespace, catalog, start, end)
     else:
         found = yield from measure(rule, namespace, start, end)
+    quiet = yield from quiet_of(rule, namespace, start, end)
     found, notes = _limited(found)
-    return Fetched({group: _table(rule, rows, end) for group, rows in found.items()}, state, notes)
+    tables = {group: _table(rule, rows, end) for group, rows in found.items()}
+    return Fetched(tables, state, notes, quiet)
 
 
 def _binned(
@@ -101,7 +109,16 @@ def judge(rule: Rule, fetched: Fetched, span: tuple[int, int], budget: tuple[flo
         span: moments [from, to).
         budget: false alarms per day, and the number of rules that share them.
     """
-    tables, state = fetched.tables, fetched.state
+    state = fetched.state
+    first, resting = _first_windows(fetched.tables, span), 0
+    tables: dict[Group, Table] = {}
+    for group, table in fetched.tables.items():
+        rests = is_quiet(
+            table.times, rule.window, fetched.quiet, dict(zip(rule.group_by, group, strict=True))
+        )
+        resting += int(rests[(table.times >= span[0]) & (table.times < span[1])].sum())
+        if not rests.all():
+            tables[group] = table.take(~rests)
     level_at = _levels(rule, tables, budget)
     judge_ = Judge(detector_for(rule), rule.window, rule.baseline.preceding, level_at)
     tracks, findings = dict(state.tracks), {}
@@ -113,10 +130,11 @@ def judge(rule: Rule, fetched: Fetched, span: tuple[int, int], budget: tuple[flo
         if isinstance(rule, DriftRule) and rule.against != "rolling":
             previous = reference_table(state.references.get(group))
         found = tuple(judge_.windows(tables[group], *span, flagged=flagged, previous=previous))
-        if not found:
+        if not found and group not in first:
             continue
         track = track.with_judged(*span, [one.entry for one in found])
-        judgements[group] = found
+        if found:
+            judgements[group] = found
         findings[group] = tuple(_findings(rule, group, track, found))
         tracks[group] = track
     checkpoint = max(span[1], state.checkpoint_us or 0)
@@ -124,7 +142,16 @@ def judge(rule: Rule, fetched: Fetched, span: tuple[int, int], budget: tuple[flo
     kept = {group: track.trimmed(oldest, rule.hysteresis) for group, track in tracks.items()}
     kept = {group: track for group, track in kept.items() if track.entries or track.folded.episode}
     after = replace(state, tracks=kept, checkpoint_us=checkpoint, digest=rule.digest)
-    return Judged(findings, judgements, after, level_at(span[1] - rule.window))
+    return Judged(findings, judgements, after, level_at(span[1] - rule.window), first, resting)
+
+
+def _first_windows(tables: Mapping[Group, Table], span: tuple[int, int]) -> dict[Group, int]:
+    found: dict[Group, int] = {}
+    for group, table in tables.items():
+        place = int(np.searchsorted(table.times, span[0]))
+        if place < len(table) and table.times[place] < span[1]:
+            found[group] = int(table.times[place])
+    return found
 
 
 def waiting(rule: Rule, judged: Judged) -> tuple[Waiting, ...]:

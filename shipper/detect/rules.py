@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from shipper.datasets import DATASETS
+from shipper.detect.maintenance import Maintenance
 from shipper.detect.window import DAY_US, MINUTE_US, parse_duration
 
 _MODEL: Final = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +86,8 @@ class Rule(BaseModel):
     severity: Literal["info", "warning", "error", "critical"] = "error"
     owner: str = Field("", max_length=200, description="whom to tell")
     hysteresis: Hysteresis = Hysteresis()
+    maintenance: tuple[Maintenance, ...] = Field((), description="when this rule judges nothing")
+    warm_up: Duration | None = Field(None, description="judge nothing for so long after a deployment")
 
     kind: str
     needs_every_window: ClassVar[bool] = False
@@ -108,13 +111,14 @@ class Rule(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Changes when the rule judges differently; what is only told (name, owner, severity) is left out."""
-        told = {"name", "owner", "severity", "enabled"}
+        """Changes when the rule judges differently; what is only told (name, owner), and when it rests, is left out."""
+        told = {"name", "owner", "severity", "enabled", "maintenance", "warm_up"}
         return hashlib.sha256(self.model_dump_json(exclude=told).encode()).hexdigest()[:16]
 
     def fields(self) -> list[tuple[str, str]]:
         """Return (key, field) of every field of documents that the rule names."""
         named = [("filter", name) for name in self.filter] + [("group_by", name) for name in self.group_by]
+        named += [("maintenance", name) for one in self.maintenance for name in one.group]
         return [*named, *self._own_fields()]
 
     def _own_fields(self) -> list[tuple[str, str]]:
@@ -278,9 +282,15 @@ class RuleSet(BaseModel):
     false_alarms: Annotated[float, BeforeValidator(_per_day), Field(gt=0, le=1000)] = Field(
         1.0, description="per day, over all rules, windows and groups; written as 1/day or 2/week"
     )
+    maintenance: tuple[Maintenance, ...] = Field((), description="when no rule judges anything")
     rules: tuple[Any, ...] = ()
 
     @property
     def active(self) -> tuple[Rule, ...]:
-        """The enabled rules in the order of the file."""
-        return tuple(rule for rule in self.rules if isinstance(rule, Rule) and rule.enabled)
+        """The enabled rules in the order of the file, each with the maintenance of all."""
+        enabled = (rule for rule in self.rules if isinstance(rule, Rule) and rule.enabled)
+        if not self.maintenance:
+            return tuple(enabled)
+        return tuple(
+            rule.model_copy(update={"maintenance": self.maintenance + rule.maintenance}) for rule in enabled
+        )

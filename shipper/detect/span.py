@@ -9,7 +9,7 @@ from shipper.alert.wording import moment_text
 from shipper.detect.rules import Rule
 from shipper.detect.state import RuleState
 from shipper.detect.watermark import Arrivals, Late
-from shipper.detect.window import DAY_US, ceil_to, floor_to, format_duration
+from shipper.detect.window import DAY_US, ceil_to, floor_to, format_duration, iso
 
 REOPEN_US: Final = 2 * DAY_US
 """Windows older than the checkpoint by more than this are not judged again for late events."""
@@ -62,11 +62,12 @@ def span_of(rule: Rule, state: RuleState, arrivals: Arrivals, late: Late, limits
         start = min(start, floor_to(late.earliest_us, rule.window))
     if start < oldest_allowed:
         if state.checkpoint_us < oldest_allowed:
-            gap = format_duration(oldest_allowed - ceil_to(state.checkpoint_us, rule.window))
+            skipped_us = ceil_to(state.checkpoint_us, rule.window)
+            gap = format_duration(oldest_allowed - skipped_us)
             since = moment_text(state.checkpoint_us)
             notes.append(
                 f"a gap of {gap} from {since} was not judged: it is beyond detect.max_catch_up_hours; "
-                f"judge it with `shipper detect run --from ... --to ...`"
+                f"judge it with `shipper detect backfill {iso(skipped_us)} {iso(oldest_allowed)}`"
             )
         start = oldest_allowed
     return Span(min(start, end), end, late.events, tuple(notes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from shipper.alert.store import DocumentStore, JsonObject
@@ -13,6 +13,13 @@ Query = tuple[str, Mapping[str, Any]]
 Result = TypeVar("Result")
 Fetch = Generator[list[Query], list[JsonObject], Result]
 """A computation that yields the searches it needs next and is sent their answers."""
+
+
+class Searches(Protocol):
+    """Searches alone: what judging takes where nothing is written."""
+
+    def msearch(self, searches: Iterable[Query]) -> list[JsonObject]:
+        """Run several searches in one request."""
 
 
 class Store(DocumentStore, Protocol):
@@ -28,7 +35,7 @@ class Store(DocumentStore, Protocol):
         """Create an index; `RequestRefused` with status 400 where it exists."""
 
 
-def drive(store: DocumentStore, fetches: Sequence[Fetch[Result]]) -> list[Result]:
+def drive(store: Searches, fetches: Sequence[Fetch[Result]]) -> list[Result]:
     """Run several computations together: what they ask at the same step goes out in one request."""
     results: dict[int, Result] = {}
     waiting: dict[int, list[Query]] = {}

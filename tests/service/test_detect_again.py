@@ -10,7 +10,7 @@ import pytest
 from shipper.alert.alert import State
 from shipper.alert.lifecycle import WITHDRAWN
 from shipper.detect.lease import Lease, LeaseHeld
-from shipper.detect.state import ensure_state_index, state_index
+from shipper.detect.state import STATE_VERSION, ensure_state_index, state_index
 from shipper.detect.window import HOUR_US, MINUTE_US, SECOND_US, parse_iso
 from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import Fault, History, Json, store
@@ -164,7 +164,7 @@ def test_a_gap_beyond_the_limit_is_reported(place: Place) -> None:
     (report,) = place.run(rules).rules
     assert len(report.notes) == 1
     assert "was not judged" in report.notes[0]
-    assert "--from" in report.notes[0]
+    assert "backfill" in report.notes[0]
 
 
 def test_an_unreadable_state_is_rebuilt_loudly(place: Place) -> None:
@@ -181,4 +181,4 @@ def test_an_unreadable_state_is_rebuilt_loudly(place: Place) -> None:
     assert place.snapshot() == before
     stored = place.client.get(state_index(place.namespace), "rule-feature-drift")
     assert stored is not None
-    assert json.loads(json.dumps(stored.source["body"]))["version"] == 1
+    assert json.loads(json.dumps(stored.source["body"]))["version"] == STATE_VERSION

@@ -67,7 +67,7 @@ def test_a_gap_beyond_the_limit_is_said() -> None:
     found = span(RuleState(checkpoint_us=NOW_US - 9 * DAY_US))
     assert found.from_us >= NOW_US - 7 * DAY_US
     assert len(found.notes) == 1
-    assert "--from" in found.notes[0]
+    assert "backfill" in found.notes[0]
 
 
 def test_a_stretch_can_be_asked_for() -> None:

@@ -1,0 +1,170 @@
+"""The past judged by hand on the real Elasticsearch: as if it had run then, and nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from shipper.alert.alert import State
+from shipper.alert.lifecycle import WITHDRAWN
+from shipper.detect.explain import Explanation, explain
+from shipper.detect.rule_file import parse_rules
+from shipper.detect.rules import RuleSet
+from shipper.detect.state import state_index
+from shipper.detect.threshold import Verdict
+from shipper.detect.window import HOUR_US, iso
+from shipper.elastic.client import ElasticClient
+from tests.service.detect_history import Fault, History, Json
+from tests.service.detect_place import END_US, LATENESS_US, Place, connected, empty_place, only
+from tests.service.running_stack import RunningStack
+
+FAULT = Fault(END_US - 12 * HOUR_US, END_US - 8 * HOUR_US, error_rate=0.4)
+RULES = only("inference-errors")
+
+
+@pytest.fixture(scope="module")
+def client(stack: RunningStack) -> Iterator[ElasticClient]:
+    """A client of the running server."""
+    with connected(stack.elasticsearch_url) as found:
+        yield found
+
+
+@pytest.fixture
+def place(client: ElasticClient) -> Iterator[Place]:
+    """An empty namespace."""
+    with empty_place(client) as found:
+        yield found
+
+
+def stored_body(place: Place) -> Json:
+    """The state of the rule as it is stored."""
+    stored = place.client.get(state_index(place.namespace), "rule-inference-errors")
+    assert stored is not None
+    return dict(stored.source["body"])
+
+
+def explained(place: Place, rules: RuleSet, moment_us: int) -> Explanation:
+    """The only rule's window that holds the moment."""
+    (rule,) = rules.active
+    return explain(
+        rules,
+        rule,
+        place.client,
+        place.clock,
+        moment_us,
+        namespace=place.namespace,
+        lateness_us=LATENESS_US,
+    )
+
+
+def test_a_backfill_ends_in_the_alerts_of_a_run(place: Place, client: ElasticClient) -> None:
+    """U60, U61: alerts have the times that a run would have given them; a second time, nothing; no checkpoint goes back."""
+    documents = History(END_US, hours=40, seed=31, fault=FAULT).build()
+    place.store(documents)
+    place.run(RULES)
+    before = place.snapshot()
+    with empty_place(client) as other:
+        other.store(documents)
+        other.run(RULES, start_us=END_US - HOUR_US, end_us=END_US)
+        assert other.alerts() == {}
+        state = stored_body(other)
+        # The stretch ends inside the fault, which is followed to its end.
+        report = other.run(RULES, start_us=END_US - 14 * HOUR_US, end_us=END_US - 10 * HOUR_US)
+        assert {one.action for one in report.alerts} <= {"opened", "recovered"}
+        ours, theirs = other.alerts(), place.alerts()
+        assert (
+            set(ours)
+            == set(theirs)
+            == {
+                ("inference-errors", "scoring-api"),
+                ("inference-errors", "batch-scorer"),
+            }
+        )
+        for key, alert in ours.items():
+            expected = theirs[key]
+            assert alert.state is State.RECOVERED
+            assert (alert.id, alert.start_us, alert.detected_us, alert.ended_us, alert.windows) == (
+                expected.id,
+                expected.start_us,
+                expected.detected_us,
+                expected.ended_us,
+                expected.windows,
+            )
+        assert stored_body(other)["checkpoint_us"] == state["checkpoint_us"]
+        told = other.snapshot()
+        other.run(RULES, start_us=END_US - 14 * HOUR_US, end_us=END_US - 10 * HOUR_US)
+        other.clock.advance(300)
+        other.run(RULES)
+        assert other.run(RULES).windows == 0
+        assert other.snapshot() == told
+    place.run(RULES, start_us=END_US - 14 * HOUR_US, end_us=END_US - 10 * HOUR_US)
+    place.run(RULES, start_us=END_US - 9 * HOUR_US, end_us=END_US - 3 * HOUR_US)
+    assert place.snapshot() == before
+
+
+def test_a_window_is_explained_by_its_own_judgement(place: Place) -> None:
+    """U64: what was asked, observed, expected and decided is what the job decided; nothing is written."""
+    place.store(History(END_US, hours=40, seed=32, fault=FAULT).build())
+    unseen = explained(place, RULES, END_US - 30 * HOUR_US)
+    assert not place.client.indices(f"{state_index(place.namespace)}*")
+    assert {one.judgement.verdict for one in unseen.groups if one.judgement} <= {
+        Verdict.ORDINARY,
+        Verdict.UNCLEAR,
+    }
+    place.run(RULES)
+    before = place.snapshot()
+    found = explained(place, RULES, FAULT.start_us + HOUR_US + 1)
+    assert place.snapshot() == before
+    assert found.window.start_us == FAULT.start_us + HOUR_US
+    assert [index for index, _ in found.asked] == [f"logs-ml.inference-{place.namespace}-*"]
+    assert {one.group["service.name"] for one in found.groups} == {"scoring-api", "batch-scorer"}
+    for one in found.groups:
+        assert one.judgement is not None
+        assert one.judgement.verdict.is_anomalous
+        assert one.judgement.score.observed == pytest.approx(0.4, abs=0.2)
+        assert one.judgement.score.expected == pytest.approx(0.005, abs=0.01)
+        assert [alert.group for alert in one.alerts] == [one.group]
+        assert "alert" in one.why
+    early = explained(place, RULES, END_US - 40 * HOUR_US)
+    assert any(text.startswith("Not enough data: ") for text in (one.why for one in early.groups))
+
+
+RESTING = """
+rules:
+  - {{id: errors, kind: error_rate, group_by: [service.name], window: 15m, warm_up: 5h}}
+maintenance:
+  - {{start: {start}, end: {end}, group: {{service.name: batch-scorer}}, reason: new disks}}
+"""
+
+
+def test_maintenance_and_warm_up_rest_the_rule(place: Place) -> None:
+    """A fault in an announced maintenance of one service, and in the warm-up after a deployment of the other, is no alert."""
+    documents = History(END_US, hours=30, seed=33, fault=FAULT).build()
+    place.store(documents)
+    announced = RESTING.format(start=iso(FAULT.start_us - HOUR_US), end=iso(FAULT.end_us + HOUR_US))
+    rules = parse_rules(announced)
+    place.run(rules)
+    (alert,) = place.alerts().values()
+    assert alert.group == {"service.name": "scoring-api"}
+    place.store(
+        [
+            {
+                "@timestamp": iso(FAULT.start_us - 60_000_000),
+                "message": "deployed",
+                "log": {"level": "info"},
+                "event": {"id": "d1", "dataset": "ml.deployment", "action": "deploy"},
+                "service": {"name": "scoring-api"},
+                "ml": {"model": {"name": "tumour", "version": "2"}},
+            }
+        ]
+    )
+    (report,) = place.run(rules, start_us=END_US - 20 * HOUR_US, end_us=END_US).rules
+    assert report.resting == 24 + 21
+    (alert,) = place.alerts().values()
+    assert (alert.state, alert.reason) == (State.RECOVERED, WITHDRAWN)
+    found = explained(place, rules, FAULT.start_us + HOUR_US)  # fmt: skip
+    assert [one.why for one in found.groups] == [
+        "Not judged: maintenance: new disks.",
+        "Not judged: warm-up after a deployment.",
+    ]
