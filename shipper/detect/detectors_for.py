@@ -10,9 +10,11 @@ from shipper.detect.detectors.feature_share import FeatureShare
 from shipper.detect.detectors.latency import Latency
 from shipper.detect.detectors.metric_mean import MetricMean
 from shipper.detect.detectors.metric_share import MetricShare
+from shipper.detect.detectors.new_error import NewError
 from shipper.detect.detectors.new_values import NewValues
 from shipper.detect.detectors.series import SeriesChange
 from shipper.detect.detectors.silence import Silence
+from shipper.detect.error_rule import NewErrorRule
 from shipper.detect.measures import is_share
 from shipper.detect.rules import DriftRule, ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
@@ -45,6 +47,8 @@ def detector_for(rule: Rule) -> Detector:
 def _of_data_or_series(rule: Rule, enough: Enough) -> Detector:
     if isinstance(rule, SeriesRule):
         return SeriesChange(rule.statistic, rule.direction, rule.effect.change, enough)
+    if isinstance(rule, NewErrorRule):
+        return NewError(rule.minimum_count, enough)
     if not isinstance(rule, DataRule):
         raise TypeError(f"no detector judges rules of kind {rule.kind}")
     words = WORDS[rule.check]

@@ -9,6 +9,8 @@ from typing import Any
 from shipper.alert.store import JsonObject
 from shipper.datasets import index_pattern
 from shipper.detect.detectors.latency import edges_ns
+from shipper.detect.error_cells import error_query
+from shipper.detect.error_rule import NewErrorRule
 from shipper.detect.query import CellQuery, Cells, Condition, cells, terms_conditions
 from shipper.detect.rules import ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
@@ -47,6 +49,8 @@ def cell_query(rule: Rule, namespace: str) -> CellQuery:
         return _metric_query(rule, namespace)
     if isinstance(rule, SilenceRule):
         return _query(rule, namespace, {}, 0, lambda bucket: {"events": float(bucket["doc_count"])})
+    if isinstance(rule, NewErrorRule):
+        return error_query(rule, namespace)
     if isinstance(rule, SeriesRule):
         return _query(rule, namespace, rule.parts(), 0, _read_series, rule.field)
     raise TypeError(f"a rule of kind {rule.kind} is not measured here")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from shipper.alert.store import JsonObject
@@ -38,6 +38,7 @@ class CellQuery:
         parts: aggregations below each window and group.
         buckets: buckets that the parts have together, per window and group.
         read: turns the answer of one window and group into sums by column.
+        runtime: fields that the search makes from the source.
     """
 
     index: str
@@ -48,6 +49,7 @@ class CellQuery:
     parts: Mapping[str, Any]
     buckets: int
     read: Callable[[JsonObject], dict[str, float]]
+    runtime: Mapping[str, Any] = field(default_factory=dict)
 
 
 def terms_conditions(terms: Terms) -> list[Condition]:
@@ -107,7 +109,10 @@ def cells(query: CellQuery, start_us: int, end_us: int) -> Fetch[Cells]:
     found: Cells = {}
     while True:
         part = {"composite": composite, "aggs": dict(query.parts)}
-        (answer,) = yield [(query.index, aggregate(conditions, {"cells": part}))]
+        body = aggregate(conditions, {"cells": part})
+        if query.runtime:
+            body["runtime_mappings"] = dict(query.runtime)
+        (answer,) = yield [(query.index, body)]
         page = answer.get("aggregations", {}).get("cells", {})
         for bucket in page.get("buckets", ()):
             key = bucket["key"]

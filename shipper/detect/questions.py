@@ -12,6 +12,8 @@ from shipper.detect.bins import Bins, bin_condition
 from shipper.detect.catalog import short_name
 from shipper.detect.data_checks import bad_condition
 from shipper.detect.data_rule import DataRule
+from shipper.detect.error_cells import new_error_condition
+from shipper.detect.error_rule import NewErrorRule
 from shipper.detect.measures import is_share
 from shipper.detect.query import Condition, Group, group_conditions, terms_conditions
 from shipper.detect.rules import ErrorRateRule, FeatureRule, LatencyRule, MetricRule, Rule, SilenceRule
@@ -51,6 +53,8 @@ def _bad(
         return ({"range": {rule.field: {"gte": facts.get("slow_from_ns", 0)}}},), (rule.field, "desc")
     if isinstance(rule, MetricRule):
         return _of_metric(rule)
+    if isinstance(rule, NewErrorRule):
+        return new_error_condition(rule, facts), None
     if isinstance(rule, FeatureRule):
         return _of_feature(rule, state.fitted.get(group, {}), facts), None
     return (), _outermost(rule, finding)

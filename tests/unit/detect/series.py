@@ -15,6 +15,7 @@ from shipper.detect.detectors.feature_share import FeatureShare
 from shipper.detect.detectors.latency import Latency, edges_ns
 from shipper.detect.detectors.metric_mean import MetricMean
 from shipper.detect.detectors.metric_share import MetricShare
+from shipper.detect.detectors.new_error import NewError
 from shipper.detect.detectors.new_values import NewValues
 from shipper.detect.detectors.series import SeriesChange
 from shipper.detect.detectors.silence import Silence
@@ -118,6 +119,17 @@ def _categories(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _failures(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "events": chance.poisson(60, WINDOWS),
+            "exceptions/1f KeyError": chance.poisson(3, WINDOWS),
+            "messages/queue <*> is full": chance.poisson(2, WINDOWS),
+            "exceptions/2e ValueError": np.where(_is_faulty(faulty), 2, 0),
+        }
+    )
+
+
 def _arrivals(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
     return pd.DataFrame({"events": np.where(_is_faulty(faulty), 0, 20 + chance.poisson(30, WINDOWS))})
 
@@ -131,5 +143,6 @@ CASES = (
     Case("series", SeriesChange(), _readings),
     Case("silence", Silence(), _arrivals),
     Case("feature_share", FeatureShare(), _bad_values),
+    Case("new_error", NewError(), _failures),
     Case("new_values", NewValues(), _categories),
 )

@@ -1,0 +1,86 @@
+"""Errors by fingerprint, per window and group: by `error.id` where there is one, else by the form of the message.
+
+A message is text, which cannot be aggregated, so the search takes it from the source, of errors without a
+fingerprint alone, and with each digit a zero, as `shipper.detect.templates` has it: a thousand messages that differ
+in their numbers come back as a few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from shipper.alert.finding import Fact
+from shipper.alert.store import JsonObject
+from shipper.datasets import index_pattern
+from shipper.detect.detectors.new_error import EXCEPTIONS, MESSAGES
+from shipper.detect.detectors.new_values import SLASH
+from shipper.detect.error_rule import NewErrorRule
+from shipper.detect.query import CellQuery, Condition, terms_conditions
+from shipper.detect.templates.forms import form_of, text_of
+from shipper.detect.templates.masking import MOST_CHARACTERS
+
+_MOST: Final = 300
+"""Exceptions, and texts of messages, of a window and group; of more the most frequent are looked at."""
+
+_TEXT: Final = "message_without_numbers"
+_SCRIPT: Final = (
+    "def m = params._source['message']; if (m instanceof String) { int n = Math.min(m.length(), "
+    f"{MOST_CHARACTERS + 1}); StringBuilder b = new StringBuilder(n); for (int i = 0; i < n; ++i) "
+    "{ char c = m.charAt(i); b.append(Character.isDigit(c) ? (char) '0' : c); } emit(b.toString()); }"
+)
+_HAS_FINGERPRINT: Final[Condition] = {"exists": {"field": "error.id"}}
+
+
+def error_query(rule: NewErrorRule, namespace: str) -> CellQuery:
+    """Return what a rule of kind new_error asks: `events`, and errors by fingerprint."""
+    exceptions = {
+        "terms": {"field": "error.id", "size": _MOST},
+        "aggs": {"type": {"terms": {"field": "error.type", "size": 1}}},
+    }
+    messages = {
+        "filter": {"bool": {"must_not": [_HAS_FINGERPRINT]}},
+        "aggs": {"texts": {"terms": {"field": _TEXT, "size": _MOST}}},
+    }
+    return CellQuery(
+        index=index_pattern(rule.dataset, namespace),
+        time_field=rule.time_field,
+        conditions=tuple(terms_conditions(rule.filter)),
+        group_by=rule.group_by,
+        window_us=rule.window,
+        parts={
+            "bad": {
+                "filter": {"bool": {"filter": terms_conditions(rule.bad)}},
+                "aggs": {"exceptions": exceptions, "messages": messages},
+            }
+        },
+        buckets=3 * _MOST,
+        read=_read,
+        runtime={_TEXT: {"type": "keyword", "script": {"source": _SCRIPT}}},
+    )
+
+
+def new_error_condition(rule: NewErrorRule, facts: Mapping[str, Fact]) -> tuple[Condition, ...]:
+    """Return what the sightings of the new error have in common, as far as a query can tell."""
+    bad = terms_conditions(rule.bad)
+    if facts.get("error_type"):
+        return (*bad, {"term": {"error.id": facts["fingerprint"]}})
+    words = " ".join(word for word in str(facts.get("template", "")).split() if word.isalpha())
+    return (*bad, {"match": {"message": {"query": words, "operator": "and"}}}) if words else tuple(bad)
+
+
+def _read(bucket: JsonObject) -> dict[str, float]:
+    numbers = {"events": float(bucket["doc_count"])}
+    bad = bucket["bad"]
+    for one in bad["exceptions"]["buckets"]:
+        types = one["type"]["buckets"]
+        label = f"{one['key']} {types[0]['key'] if types else ''}"
+        _count(numbers, EXCEPTIONS, label, one["doc_count"])
+    for one in bad["messages"]["texts"]["buckets"]:
+        _count(numbers, MESSAGES, text_of(form_of(str(one["key"]))), one["doc_count"])
+    return numbers
+
+
+def _count(numbers: dict[str, float], block: str, label: str, count: float) -> None:
+    name = f"{block}/{label.replace('/', SLASH)}"
+    numbers[name] = numbers.get(name, 0.0) + float(count)
