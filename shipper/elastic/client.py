@@ -163,12 +163,14 @@ class ElasticClient(Connection):
 
     # Indices and templates
 
-    def indices(self, pattern: str) -> list[str]:
-        """Return the names of the indices that match, sorted."""
-        rows = self.request(
-            "GET", f"/{_part(pattern)}/_settings", params={"filter_path": "*.settings.index.uuid"}
-        )
-        return sorted(rows)
+    def indices(self, pattern: str, *, states: str = "open") -> list[str]:
+        """Return the names of the indices that match, sorted.
+
+        Args:
+            states: of `open`, `closed`, `hidden`, separated by commas; hidden ones may be open or closed.
+        """
+        params = {"filter_path": "*.settings.index.uuid", "expand_wildcards": states}
+        return sorted(self.request("GET", f"/{_part(pattern)}/_settings", params=params))
 
     def create_index(self, index: str, definition: Mapping[str, Any] | None = None) -> None:
         """Create an index as its template says, or as defined; `RequestRefused`, status 400, where it exists."""

@@ -129,9 +129,15 @@ class Eraser:
 
     def _indices(self) -> Iterator[str]:
         patterns = ",".join((*INDICES, *self._plan.indices))
-        for index in self._client.indices(patterns):
-            if not index.startswith(_LEFT_ALONE):
+        # Hidden is, for example, the copy of a migration that has not ended.
+        readable = self._client.indices(patterns, states="open,hidden")
+        for index in self._client.indices(patterns, states="open,closed,hidden"):
+            if index.startswith(_LEFT_ALONE):
+                continue
+            if index in readable:
                 yield index
+            else:  # a search would pass it over without a word
+                self.done.problems[index] = "the index is closed and was not read"
 
     def _look_through(self, index: str, ingested_from_us: int | None) -> int:
         self._client.refresh(index)

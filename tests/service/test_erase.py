@@ -415,3 +415,24 @@ def test_what_another_road_brought_back(stage: KafkaStage) -> None:
     assert stored_ids(stage) == [event_id]
     assert erase(stage, "--sweep", "--yes")["whole"]
     assert stored_ids(stage) == []
+
+
+def test_a_hidden_copy_is_read_and_a_closed_index_is_named(stage: KafkaStage) -> None:
+    """A migration that died leaves a hidden copy; of what cannot be read the receipt says so, and the command fails."""
+    person = Person()
+    event_id, value = stage.value(user={"id": person.now})
+    copy, shut = f"{stage.today()}-000002", f"{stage.today()}-000003"
+    try:
+        for index in (copy, shut):
+            stage.client.create_index(index, {"settings": {"index": {"hidden": True}}})
+            stage.client.request("PUT", f"/{index}/_create/{event_id}", body=value)
+        receipt = erase(stage, "--subject", person.name, "--yes")
+        assert (receipt["counts"]["deleted"], receipt["whole"]) == (2, True)
+        assert stage.client.get(copy, event_id) is None
+        stage.client.request("POST", f"/{shut}/_close")
+        done = run(stage, "erase", "--json", "--subject", person.name, "--yes")
+        assert done.exit_code == 1
+        assert shut in done.stdout
+    finally:
+        for index in (copy, shut):
+            stage.client.delete_index(index)
