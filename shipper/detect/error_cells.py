@@ -1,8 +1,7 @@
 """Errors by fingerprint, per window and group: by `error.id` where there is one, else by the form of the message.
 
 A message is text, which cannot be aggregated, so the search takes it from the source, of errors without a
-fingerprint alone, and with each digit a zero, as `shipper.detect.templates` has it: a thousand messages that differ
-in their numbers come back as a few.
+fingerprint alone; the texts come back with their counts and are masked here.
 """
 
 from __future__ import annotations
@@ -18,29 +17,26 @@ from shipper.detect.detectors.new_values import SLASH
 from shipper.detect.error_rule import NewErrorRule
 from shipper.detect.query import CellQuery, Condition, terms_conditions
 from shipper.detect.templates.forms import form_of, text_of
-from shipper.detect.templates.masking import MOST_CHARACTERS
 
-_MOST: Final = 300
-"""Exceptions, and texts of messages, of a window and group; of more the most frequent are looked at."""
+_EXCEPTIONS: Final = 300
+_TEXTS: Final = 1000
+"""Different ones of a window and group; of more, the most frequent are looked at."""
 
-_TEXT: Final = "message_without_numbers"
-_SCRIPT: Final = (
-    "def m = params._source['message']; if (m instanceof String) { int n = Math.min(m.length(), "
-    f"{MOST_CHARACTERS + 1}); StringBuilder b = new StringBuilder(n); for (int i = 0; i < n; ++i) "
-    "{ char c = m.charAt(i); b.append(Character.isDigit(c) ? (char) '0' : c); } emit(b.toString()); }"
-)
+_FROM_SOURCE: Final = {"message": {"type": "keyword"}}
+"""Within the search alone, the message is a keyword; without a script its values come from the source."""
+
 _HAS_FINGERPRINT: Final[Condition] = {"exists": {"field": "error.id"}}
 
 
 def error_query(rule: NewErrorRule, namespace: str) -> CellQuery:
     """Return what a rule of kind new_error asks: `events`, and errors by fingerprint."""
     exceptions = {
-        "terms": {"field": "error.id", "size": _MOST},
+        "terms": {"field": "error.id", "size": _EXCEPTIONS},
         "aggs": {"type": {"terms": {"field": "error.type", "size": 1}}},
     }
     messages = {
         "filter": {"bool": {"must_not": [_HAS_FINGERPRINT]}},
-        "aggs": {"texts": {"terms": {"field": _TEXT, "size": _MOST}}},
+        "aggs": {"texts": {"terms": {"field": "message", "size": _TEXTS}}},
     }
     return CellQuery(
         index=index_pattern(rule.dataset, namespace),
@@ -54,9 +50,9 @@ def error_query(rule: NewErrorRule, namespace: str) -> CellQuery:
                 "aggs": {"exceptions": exceptions, "messages": messages},
             }
         },
-        buckets=3 * _MOST,
+        buckets=2 * _EXCEPTIONS + _TEXTS + 2,
         read=_read,
-        runtime={_TEXT: {"type": "keyword", "script": {"source": _SCRIPT}}},
+        runtime=_FROM_SOURCE,
     )
 
 

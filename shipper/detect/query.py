@@ -38,7 +38,7 @@ class CellQuery:
         parts: aggregations below each window and group.
         buckets: buckets that the parts have together, per window and group.
         read: turns the answer of one window and group into sums by column.
-        runtime: fields that the search makes from the source.
+        runtime: fields as this search alone has them.
     """
 
     index: str

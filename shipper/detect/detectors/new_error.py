@@ -42,7 +42,7 @@ class NewError:
     Windows in which a new error was told are not in the baseline: the alert lasts as long as the error, and an error
     that comes back after its alert ended is told again, as the regression that it is.
     Fails: an error that comes less often than the baseline is long is new each time; two errors with one form
-    are one; of a window with more than 300 different texts the rare ones are not seen.
+    are one; of a window with more than 1000 different texts the rare ones are not seen.
     Cost: one column per fingerprint; forms are mined once per window that has a form the baseline has not.
     Source: the exposure argument is that of Good (1953), probability of unseen species from first sightings.
 

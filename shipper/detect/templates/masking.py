@@ -84,7 +84,7 @@ _PATTERNS: Final = (
 
 _VARIABLE: Final = tuple(re.compile(pattern) for pattern in _PATTERNS)
 _DIGIT: Final = re.compile(r"\d")
-"""Every digit is a zero first, so that a search may do so too and answer with fewer different texts."""
+"""Every digit is a zero first: no pattern may see what a number is, only how it is written."""
 _IN_QUOTES: Final = re.compile(_QUOTED)
 _ASSIGNED: Final = re.compile(
     r"(?<=[^=!<>]=)\s?(?!(?:[Tt]rue|[Ff]alse)\b)"

@@ -70,7 +70,7 @@ def test_a_known_template_covers_a_new_name() -> None:
 
 
 def test_lasts_as_long_as_the_error_and_comes_back_as_a_regression() -> None:
-    """U60: an error that was told, went and came back is anomalous again, although it was seen before."""
+    """An error that was told, went and came back is anomalous again, although it was seen before."""
     found = judge(NewError(), history(80, **{"exceptions/ab app.Bad": [40, 41, 42, 70]}))
     assert anomalous(found) == [40, 41, 42, 70]
 
