@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Final
 
-from shipper.detect.templates.masking import SLOT, masked
+from shipper.detect.templates.masking import SLOT, masked, shape_of
 
 Form = tuple[str, ...]
 """Words and signs in order, `<*>` or a word with it for what varies."""
@@ -23,7 +24,12 @@ def form_of(message: str) -> Form:
     Whitespace does not count, and of a run of equal groups of words that hold a slot only one is kept: a message
     that lists three blocks has the form of one that lists four.
     """
-    tokens: list[str] = _TOKEN.findall(masked(message))[:MOST_TOKENS]
+    return _form_of_shape(shape_of(message))
+
+
+@lru_cache(maxsize=4096)
+def _form_of_shape(shape: str) -> Form:
+    tokens: list[str] = _TOKEN.findall(masked(shape))[:MOST_TOKENS]
     for length in range(1, _LONGEST_REPEATED + 1):
         tokens = _once(tokens, length)
     return tuple(tokens)

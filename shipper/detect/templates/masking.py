@@ -95,12 +95,17 @@ _LISTED: Final = re.compile(r"<\*>(?:(?:\s*[,;:/.\-+\\]\s*|\s+)?<\*>|\s*\(<\*>\)
 """Slots that only punctuation parts: a list has any number of members."""
 
 
-def masked(message: str) -> str:
-    """Return the message with a slot for every part that looks variable; never raises.
+def shape_of(message: str) -> str:
+    """Return what is looked at of a message, each digit a zero; messages of one shape have one form."""
+    return _DIGIT.sub("0", _beginning(message))
 
-    Pure: one text has one answer in every process. Only the first `MOST_CHARACTERS` count.
+
+def masked(shape: str) -> str:
+    """Return a shape with a slot for every part that looks variable; never raises.
+
+    Pure: one text has one answer in every process.
     """
-    text = _IN_QUOTES.sub(f'"{SLOT}"', _DIGIT.sub("0", _beginning(message)))
+    text = _IN_QUOTES.sub(f'"{SLOT}"', shape)
     for pattern in _VARIABLE:
         text = pattern.sub(SLOT, text)
     return _LISTED.sub(SLOT, _ASSIGNED.sub(SLOT, text))
