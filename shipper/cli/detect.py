@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from shipper.cli.detect_backtest import backtest
 from shipper.cli.detect_explain import explain
 from shipper.cli.detect_past import backfill
 
@@ -25,6 +26,7 @@ app = typer.Typer(no_args_is_help=True, help="Find what is unusual, window by wi
 
 app.command("backfill")(backfill)
 app.command("explain")(explain)
+app.command("backtest")(backtest)
 
 RulesOption = Annotated[
     Path | None, typer.Option("--rules", help="Rules file; default: detect.rules, else those that ship.")

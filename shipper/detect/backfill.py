@@ -10,10 +10,12 @@ the stretch is followed until it ends or the checkpoint is reached, for no later
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from shipper.alert.finding import Finding
+from shipper.detect.query import Group
+from shipper.detect.rule_job import Judged
 from shipper.detect.rules import Rule
 from shipper.detect.span import REOPEN_US, Span
 from shipper.detect.state import RuleState
@@ -60,10 +62,38 @@ class Stretch:
             if one.start_us < self.to_us and (one.ended_us is None or one.ended_us > self.from_us)
         )
 
-    def withdrawn_within(self, chunk: tuple[int, int]) -> tuple[int, int]:
-        """Return the part of a chunk in which alerts that are not found again are withdrawn."""
-        start, end = max(chunk[0], self.from_us), min(chunk[1], self.to_us)
-        return (start, end) if start < end else (self.to_us, self.to_us)
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What a stretch has shown so far; told when all of it is judged, so that no alert opens only to be closed again.
+
+    Attributes:
+        findings: per group, by start.
+        first_us: per group, the first window of the stretch that has events; what starts earlier is not withdrawn,
+            for events that are gone prove nothing.
+    """
+
+    findings: dict[Group, dict[int, Finding]] = field(default_factory=dict)
+    first_us: dict[Group, int] = field(default_factory=dict)
+
+    def add(self, judged: Judged, *, is_inside: bool) -> None:
+        """Take what a part showed; a finding that a later part lengthens keeps what was measured."""
+        for group, found in judged.findings.items():
+            mine = self.findings.setdefault(group, {})
+            for one in found:
+                known = mine.get(one.start_us)
+                measured = one.measured or (known.measured if known is not None else None)
+                mine[one.start_us] = replace(one, measured=measured)
+        for group, first in judged.first_us.items() if is_inside else ():
+            self.first_us.setdefault(group, first)
+
+    def told(self, stretch: Stretch) -> dict[Group, tuple[Finding, ...]]:
+        """Return what concerns the stretch, per group with events in it, in order of time."""
+        return {
+            group: stretch.told(found[start] for start in sorted(found))
+            for group, found in self.findings.items()
+            if group in self.first_us
+        }
 
 
 def stretch_of(rule: Rule, state: RuleState, span: Span) -> tuple[Stretch, RuleState]:

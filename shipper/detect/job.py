@@ -6,21 +6,22 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from shipper.alert.alert import Alert, Evidence
+from shipper.alert.alert import Evidence
 from shipper.alert.evidence import gather
 from shipper.alert.finding import Finding
-from shipper.alert.lifecycle import WITHDRAWN, Change, reconcile
+from shipper.alert.lifecycle import Change, reconcile
 from shipper.alert.writer import AlertBook
 from shipper.clock import Clock
-from shipper.detect.backfill import Stretch, remembered, stretch_of
+from shipper.detect.backfill import Gathered, Stretch, remembered, stretch_of
 from shipper.detect.catalog import Catalog, read_catalog
 from shipper.detect.lease import Lease, new_holder
+from shipper.detect.query import Group
 from shipper.detect.questions import question_for
-from shipper.detect.report import Action, AlertReport, RuleReport, RunReport, Waiting
+from shipper.detect.report import AlertReport, RuleReport, RunReport, Waiting, action_of
 from shipper.detect.rule_job import Fetched, Judged, fetch, judge, waiting
 from shipper.detect.rules import FeatureRule, Rule, RuleSet
 from shipper.detect.span import REOPEN_US, Limits, Span, span_of
@@ -94,6 +95,7 @@ class _Work:
     state: RuleState
     span: Span = field(default_factory=lambda: Span(0, 0))
     stretch: Stretch | None = None
+    gathered: Gathered = field(default_factory=Gathered)
     notes: list[str] = field(default_factory=list)
     windows: int = 0
     unknown: int = 0
@@ -216,6 +218,10 @@ class _Run:
             self._judge_chunks([(work, chunks[turn]) for work, chunks in due if turn < len(chunks)])
         while lasting := [(work, chunk) for work in works if (chunk := work.beyond())]:
             self._judge_chunks(lasting)
+        for work in works:
+            if work.stretch is not None:
+                span = (work.stretch.from_us, work.stretch.to_us)
+                self._tell(work, work.gathered.told(work.stretch), span, work.gathered.first_us)
 
     def _judge_chunks(self, chunks: Sequence[tuple[_Work, tuple[int, int]]]) -> None:
         self._lease.take()
@@ -238,12 +244,18 @@ class _Run:
         work.notes += fetched.notes
         work.took(judged, chunk)
         work.state = judged.state
-        self._tell(work, judged, chunk)
+        if work.stretch is None:
+            self._tell(work, judged.findings, chunk, {})
+        else:
+            work.gathered.add(judged, is_inside=work.stretch.from_us <= chunk[0] < work.stretch.to_us)
 
-    def _tell(self, work: _Work, judged: Judged, chunk: tuple[int, int]) -> None:
-        stretch = work.stretch
-        if stretch is not None and chunk[1] <= stretch.from_us:
-            return
+    def _tell(
+        self,
+        work: _Work,
+        found: Mapping[Group, tuple[Finding, ...]],
+        chunk: tuple[int, int],
+        first_us: Mapping[Group, int],
+    ) -> None:
         existing = self._book.of_rule(work.rule.id)
         for alert in existing:
             if alert.state.is_active or chunk[0] <= alert.start_us < chunk[1]:
@@ -253,24 +265,21 @@ class _Run:
             question = question_for(work.rule, finding, work.state, self._options.namespace)
             return gather(self._store, question, self._options.kibana_url)
 
-        for group, findings in judged.findings.items():
+        for group, findings in found.items():
             named = {
                 name: value
                 for name, value in zip(work.rule.group_by, group, strict=True)
                 if value is not None
             }
             mine = [alert for alert in existing if alert.group == named]
-            told, within = findings, chunk
-            if stretch is not None:
-                told = stretch.told(findings)
-                within = stretch.withdrawn_within((judged.first_us[group], chunk[1]))
-            for change in reconcile(told, mine, within, evidence):
+            within = (max(chunk[0], first_us.get(group, chunk[0])), chunk[1])
+            for change in reconcile(findings, mine, within, evidence):
                 self._book.write(change)
                 self._note(change)
 
     def _note(self, change: Change) -> None:
         known = self._touched.get(change.after.id)
-        action = _action(change)
+        action = action_of(change)
         if action == "updated" and known is not None and known.action != "unchanged":
             action = known.action
         self._touched[change.after.id] = AlertReport(change.after, action)
@@ -284,14 +293,3 @@ class _Run:
             if state.ingested_us is None:
                 state = replace(state, ingested_us=now_us)
         self._states.save(work.rule.id, state, work.loaded)
-
-
-def _action(change: Change) -> Action:
-    after: Alert = change.after
-    if change.before is None:
-        return "opened"
-    if not change.is_transition:
-        return "updated"
-    if after.state.is_active:
-        return "reopened"
-    return "withdrawn" if after.reason == WITHDRAWN else "recovered"

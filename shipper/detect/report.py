@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shipper.alert.alert import Alert
+from shipper.alert.lifecycle import WITHDRAWN, Change
 
 Action = Literal["opened", "recovered", "reopened", "withdrawn", "updated", "unchanged"]
 
@@ -84,3 +85,15 @@ class RunReport:
     def windows(self) -> int:
         """Judged windows over all rules and groups."""
         return sum(rule.windows for rule in self.rules)
+
+
+def action_of(change: Change) -> Action:
+    """Return what a change does to its alert."""
+    after = change.after
+    if change.before is None:
+        return "opened"
+    if not change.is_transition:
+        return "updated"
+    if after.state.is_active:
+        return "reopened"
+    return "withdrawn" if after.reason == WITHDRAWN else "recovered"

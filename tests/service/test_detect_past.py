@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from shipper.alert.alert import State
 from shipper.alert.lifecycle import WITHDRAWN
+from shipper.cli.detect import app
 from shipper.detect.explain import Explanation, explain
 from shipper.detect.rule_file import parse_rules
 from shipper.detect.rules import RuleSet
@@ -132,17 +136,20 @@ def test_a_window_is_explained_by_its_own_judgement(place: Place) -> None:
 
 RESTING = """
 rules:
-  - {{id: errors, kind: error_rate, group_by: [service.name], window: 15m, warm_up: 5h}}
+  - {{id: errors, kind: error_rate, group_by: [service.name], window: 15m, warm_up: 7h}}
 maintenance:
   - {{start: {start}, end: {end}, group: {{service.name: batch-scorer}}, reason: new disks}}
 """
 
 
+LASTING = Fault(END_US - 6 * HOUR_US, END_US, error_rate=0.4)
+
+
 def test_maintenance_and_warm_up_rest_the_rule(place: Place) -> None:
     """A fault in an announced maintenance of one service, and in the warm-up after a deployment of the other, is no alert."""
-    documents = History(END_US, hours=30, seed=33, fault=FAULT).build()
+    documents = History(END_US, hours=30, seed=33, fault=LASTING).build()
     place.store(documents)
-    announced = RESTING.format(start=iso(FAULT.start_us - HOUR_US), end=iso(FAULT.end_us + HOUR_US))
+    announced = RESTING.format(start=iso(LASTING.start_us - HOUR_US), end=iso(LASTING.end_us + HOUR_US))
     rules = parse_rules(announced)
     place.run(rules)
     (alert,) = place.alerts().values()
@@ -150,7 +157,7 @@ def test_maintenance_and_warm_up_rest_the_rule(place: Place) -> None:
     place.store(
         [
             {
-                "@timestamp": iso(FAULT.start_us - 60_000_000),
+                "@timestamp": iso(LASTING.start_us - 60_000_000),
                 "message": "deployed",
                 "log": {"level": "info"},
                 "event": {"id": "d1", "dataset": "ml.deployment", "action": "deploy"},
@@ -160,11 +167,65 @@ def test_maintenance_and_warm_up_rest_the_rule(place: Place) -> None:
         ]
     )
     (report,) = place.run(rules, start_us=END_US - 20 * HOUR_US, end_us=END_US).rules
-    assert report.resting == 24 + 21
+    assert report.resting == 28 + 25
     (alert,) = place.alerts().values()
     assert (alert.state, alert.reason) == (State.RECOVERED, WITHDRAWN)
-    found = explained(place, rules, FAULT.start_us + HOUR_US)  # fmt: skip
+    found = explained(place, rules, LASTING.start_us + HOUR_US)  # fmt: skip
     assert [one.why for one in found.groups] == [
         "Not judged: maintenance: new disks.",
         "Not judged: warm-up after a deployment.",
     ]
+
+
+def test_rules_are_tried_on_the_past_and_nothing_is_written(
+    place: Place, stack: RunningStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backtest finds what the job then finds, compares two files, and has an exit code for a pull request."""
+    monkeypatch.setenv("SHIPPER_ELASTICSEARCH_URL", stack.elasticsearch_url)
+    monkeypatch.setenv("SHIPPER_NAMESPACE", place.namespace)
+    place.store(History(END_US, hours=40, seed=34, fault=FAULT).build())
+    errors = "rules: [{id: errors, kind: error_rate, group_by: [service.name], baseline: 12h%s}]"
+    (tmp_path / "good.yml").write_text(errors % "", "utf-8")
+    (tmp_path / "blind.yml").write_text(errors % ", effect: {difference: 0.9}", "utf-8")
+    truth = f"start,end,name\n{iso(FAULT.start_us)},{iso(FAULT.end_us)},bad commit\n"
+    (tmp_path / "truth.csv").write_text(truth, "utf-8")
+    span = [iso(END_US - 24 * HOUR_US), iso(END_US)]
+    monkeypatch.chdir(tmp_path)
+
+    def said(*arguments: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, list(arguments))
+        assert done.exception is None or isinstance(done.exception, SystemExit)
+        return done.exit_code, done.stdout
+
+    between = ["--from", span[0], "--to", span[1], "--truth", "truth.csv"]
+    code, text = said(
+        "backtest", "good.yml", *between, "--against", "blind.yml", "--min-recall", "1", "--json"
+    )
+    good, blind = json.loads(text)["results"]
+    assert (code, good["recall"], good["precision"], blind["recall"]) == (0, 1.0, 1.0, 0.0)
+    assert 0 < good["delay_s"] <= 3600
+    assert (good["cost"], blind["cost"]) == (0, 10)
+    code, text = said("backtest", "blind.yml", *between, "--against", "good.yml")
+    assert (code, "Missed: bad commit" in text) == (1, True)
+    assert not place.client.indices(f"{state_index(place.namespace)}*")
+    assert place.alerts() == {}
+
+    code, text = said("backfill", *span, "--rules", "good.yml", "--json")
+    assert (code, len(json.loads(text)["alerts"])) == (0, 2)
+    for raised, alert in zip(good["raised"], place.book.all(tuple(State)), strict=True):
+        assert raised["start"] == iso(alert.start_us)
+        assert raised["detected"] == iso(alert.detected_us)
+    moment = iso(FAULT.start_us + HOUR_US)
+    code, text = said("explain", moment, "--rules", "good.yml", "--rule", "errors", "--about", "scoring")
+    assert code == 0
+    for part in (
+        "scoring-api",
+        "logs-ml.inference-",
+        "observed",
+        "expected",
+        "10^-",
+        "opens an alert",
+        "(recovered)",
+    ):
+        assert part in text, part
+    assert "batch-scorer" not in text

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from shipper.alert.finding import Finding
+from shipper.alert.finding import Finding, Measured
 from shipper.cli.detect_past import when_free
 from shipper.clock import ManualClock
-from shipper.detect.backfill import remembered, state_at, stretch_of
+from shipper.detect.backfill import Gathered, remembered, state_at, stretch_of
 from shipper.detect.lease import LeaseHeld
 from shipper.detect.query import Group
 from shipper.detect.report import RunReport
 from shipper.detect.rule_file import parse_rules
-from shipper.detect.rule_job import rule_facts
+from shipper.detect.rule_job import Judged, rule_facts
 from shipper.detect.span import Span
 from shipper.detect.state import RuleState
 from shipper.detect.threshold import Verdict
@@ -128,8 +128,22 @@ def test_only_the_stretch_is_told() -> None:
     reaching = finding(NOW - 2 * DAY_US, NOW - 23 * HOUR_US)
     beyond = finding(NOW - 20 * HOUR_US, None)
     assert stretch.told([before, reaching, beyond]) == (reaching,)
-    assert stretch.withdrawn_within((NOW - 22 * HOUR_US, NOW)) == (NOW - 22 * HOUR_US, NOW - 20 * HOUR_US)
-    assert stretch.withdrawn_within((NOW - 19 * HOUR_US, NOW)) == (stretch.to_us, stretch.to_us)
+
+
+def test_what_was_measured_survives_later_parts() -> None:
+    """An episode that a later part ends is told once, with its end and with what its last anomalous window showed."""
+    stretch, begin = stretch_of(RULE, STORED, Span(NOW - DAY_US, NOW - 20 * HOUR_US))
+    measured = Measured(0, 1, 0.5, 0.1, 0.2, "share", 9.0, 5.0, 100, {})
+    gathered = Gathered()
+    for one, inside in (
+        (replace(finding(NOW - 22 * HOUR_US, None), measured=measured), True),
+        (finding(NOW - 22 * HOUR_US, NOW - 19 * HOUR_US), False),
+    ):
+        gathered.add(Judged({GROUP: (one,)}, {}, begin, 0.1, {GROUP: NOW - 23 * HOUR_US}), is_inside=inside)
+    assert gathered.first_us == {GROUP: NOW - 23 * HOUR_US}
+    assert gathered.told(stretch) == {
+        GROUP: (replace(finding(NOW - 22 * HOUR_US, NOW - 19 * HOUR_US), measured=measured),)
+    }
 
 
 def test_a_backfill_waits_for_its_turn() -> None:
