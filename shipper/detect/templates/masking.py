@@ -27,10 +27,13 @@ _DAY: Final = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}"
 _MONTH: Final = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
 _NUMBER: Final = r"(?:[<>]=? ?)?(?<![\w.])[-+]?\d+(?:[.,]\d+)*(?:[eE][-+]?\d+)?"
 _SIZE: Final = r"(?:[kKMGTP]i?)?(?:B|[Bb]ytes?|bits?|[bB]/s|[Hh]z)"
-_LENGTH: Final = r"(?:ns|us|µs|ms|msecs?|secs?|seconds?|minutes?|mins?|hours?|hrs?|days?|[smhd])"
+_LENGTH: Final = (
+    r"(?:ns|us|µs|ms|msecs?|secs?|(?:milli|micro|nano)?seconds?|minutes?|mins?|hours?|hrs?|days?|[smhd])"
+)
 _ZONES: Final = (
-    "com|org|net|edu|gov|mil|int|info|biz|io|ai|local|localdomain|internal|lan|svc|cn|de|uk|fr|jp|ru|it|es|nl|se|ch|"
-    "at|be|dk|no|fi|pl|cz|hk|tw|kr|in|au|nz|br|ca|us|eu|mx|tr|gr|pt|hu|ro|ua|il|sg|th|vn|ar|cl|za"
+    "com|org|net|edu|gov|mil|int|info|biz|io|ai|corp|local|localdomain|internal|lan|svc|cn|de|uk|fr|jp|ru|it|es|nl|se|ch|"
+    "at|be|dk|no|fi|pl|cz|hk|tw|kr|in|au|nz|br|ca|us|eu|mx|tr|gr|pt|hu|ro|ua|il|sg|th|vn|ar|cl|za|"
+    "pe|ve|ec|uy|bg|rs|hr|sk|lt|lv|ee|kz|lu|ie|ir|ae|eg|ng|ke|ph"
 )
 _FILES: Final = (
     "txt|xml|json|ya?ml|log|csv|tsv|pcapng|gz|zip|tar|bz2|xz|py|pyc|js|html?|so|dll|exe|bin|dat|conf|cfg|ini|tmp|pid|"
@@ -60,7 +63,8 @@ _PATTERNS: Final = (
         r"|(?<![\w:])::0(?![\w:])"
     ),
     r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?:[:/]\d+)?(?![\w.]*\w)",
-    # Paths: from the root with a query, and relative ones with two slashes.
+    # Paths: of Windows, from the root with a query, and relative ones with two slashes.
+    rf"(?<!\w)(?:[A-Za-z]:\\|\\\\\w)(?:[^{_ENDS}]|<\*>)*",
     rf"(?<![^{_ENDS}:])/(?:[^{_ENDS}?]|<\*>)*(?:\?\S*)?",
     rf"(?<![^{_ENDS}])[^{_ENDS}/]*/[^{_ENDS}/]*/(?:[^{_ENDS}?]|<\*>)*",
     # Hosts, names of packages (but not of exceptions), files.
@@ -70,10 +74,11 @@ _PATTERNS: Final = (
         r"(?<!Exception)(?<!Error)(?<!Warning)(?<!Fault)(?![\w.]*\w)"
     ),
     rf"(?<![\w.+<>*-])(?:[\w+.-]|<\*>)*\w\.(?:{_FILES})\b(?![.\w])(?::\d+)?",
-    # Numbers with units, names with digits, hexadecimal ones, what digits are left.
+    # Numbers with units, versions, names with digits, hexadecimal ones, what digits are left.
     r"\b0[xX][0-9a-fA-F]+\b",
     rf"{_NUMBER}\s?{_SIZE}\b",
     rf"{_NUMBER}\s?{_LENGTH}\b",
+    r"(?<![\w.])v?\d+\.\d[\w.+~-]*",
     (
         r"(?<![\w<>*])(?=[\w-]{0,64}\d)(?=[\w-]{0,64}[A-Za-z])"
         r"(?=\w*(?:[_-]|\d[A-Za-z]+\d))[A-Za-z0-9]\w*(?:-+\w+)*"
@@ -87,11 +92,13 @@ _DIGIT: Final = re.compile(r"\d")
 """Every digit is a zero first: no pattern may see what a number is, only how it is written."""
 _IN_QUOTES: Final = re.compile(_QUOTED)
 _ASSIGNED: Final = re.compile(
-    r"(?<=[^=!<>]=)\s?(?!(?:[Tt]rue|[Ff]alse)\b)"
+    r"(?<=[^=!<>]=)\s?(?![\w.]*=)(?!(?:[Tt]rue|[Ff]alse)\b)"
     rf"(?:[^{_ENDS}]|<\*>)+(?:\{{[^{{}}]*\}}|\([^()]*\)|\[[^\[\]]*\])?"
 )
 """What stands behind an equals sign, with brackets that follow it at once; true and false say what happened."""
-_LISTED: Final = re.compile(r"<\*>(?:(?:\s*[,;:/.\-+\\]\s*|\s+)?<\*>|\s*\(<\*>\))+")
+_NOTHING: Final = re.compile(r"(?<=\w=)(?=[\s,;]+[\w.]+=|\s*$)")
+"""Behind an equals sign where no value stands."""
+_LISTED: Final = re.compile(r"<\*>(?:(?:\s*[,;:/.\-+\\#|]{1,2}\s*|\s+)?<\*>|\s*\((?:<\*>)?\))+")
 """Slots that only punctuation parts: a list has any number of members."""
 
 
@@ -108,7 +115,7 @@ def masked(shape: str) -> str:
     text = _IN_QUOTES.sub(f'"{SLOT}"', shape)
     for pattern in _VARIABLE:
         text = pattern.sub(SLOT, text)
-    return _LISTED.sub(SLOT, _ASSIGNED.sub(SLOT, text))
+    return _LISTED.sub(SLOT, _NOTHING.sub(SLOT, _ASSIGNED.sub(SLOT, text)))
 
 
 def _beginning(message: str) -> str:
