@@ -6,13 +6,13 @@ nothing; the other order could lose it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from shipper.alert.alert import Alert, State
 from shipper.alert.document import from_document, to_document, to_transition, transition_id
 from shipper.alert.lifecycle import Change, acknowledged
-from shipper.alert.store import DocumentStore, StoredDocument
+from shipper.alert.store import DocumentStore, JsonObject, StoredDocument
 from shipper.clock import Clock
 from shipper.datasets import alert_index, index_name
 from shipper.errors import ConfigurationError, RequestRefused, StoreUnavailable
@@ -33,6 +33,23 @@ class AlertBook:
     def of_rule(self, rule_id: str) -> list[Alert]:
         """Return all alerts of a rule by start, the oldest first."""
         return self._found({"term": {"rule.id": rule_id}})
+
+    def of_rules(self, asked: Sequence[tuple[str, int]]) -> list[list[Alert]]:
+        """Return, for each rule, its alerts that last or ended at or after a moment; all by one request.
+
+        Args:
+            asked: rule id and moment in microseconds.
+        """
+        searches: list[tuple[str, dict[str, Any]]] = []
+        for rule_id, since_us in asked:
+            lasting = {"bool": {"must_not": [{"exists": {"field": "event.end"}}]}}
+            recent = {"range": {"event.end": {"gte": since_us // 1000, "format": "epoch_millis"}}}
+            relevant = {"bool": {"should": [lasting, recent], "minimum_should_match": 1}}
+            searches.append(
+                (self._index, _sorted({"bool": {"filter": [{"term": {"rule.id": rule_id}}, relevant]}}))
+            )
+        answers = self._store.msearch(searches) if searches else []
+        return [_alerts(answer) for answer in answers]
 
     def all(self, states: tuple[State, ...] = (State.OPEN, State.ACKNOWLEDGED)) -> list[Alert]:
         """Return all alerts in these states, the oldest first."""
@@ -111,6 +128,12 @@ class AlertBook:
             raise StoreUnavailable(self._index, reason) from error
 
     def _found(self, query: Mapping[str, Any]) -> list[Alert]:
-        body = {"size": _MOST, "query": query, "sort": [{"@timestamp": "asc"}, {"alert.id": "asc"}]}
-        hits = self._store.search(self._index, body)["hits"]["hits"]
-        return [from_document(hit["_source"]) for hit in hits]
+        return _alerts(self._store.search(self._index, _sorted(query)))
+
+
+def _sorted(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {"size": _MOST, "query": query, "sort": [{"@timestamp": "asc"}, {"alert.id": "asc"}]}
+
+
+def _alerts(answer: JsonObject) -> list[Alert]:
+    return [from_document(hit["_source"]) for hit in answer["hits"]["hits"]]

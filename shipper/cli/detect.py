@@ -28,6 +28,7 @@ app.command("backfill")(backfill)
 app.command("explain")(explain)
 app.command("backtest")(backtest)
 
+_END_OF_TIME_US = 8_000_000_000_000_000  # the year 2223: dates of Elasticsearch in nanoseconds end in 2262
 RulesOption = Annotated[
     Path | None, typer.Option("--rules", help="Rules file; default: detect.rules, else those that ship.")
 ]
@@ -144,11 +145,12 @@ def moment_of(option: str, text: str) -> int | None:
     if not text:
         return None
     try:
-        return parse_iso(text)
+        moment = parse_iso(text)
     except ValueError:
-        raise ConfigurationError(
-            f"{option}: {text!r} is not a moment such as 2026-11-21T10:00:00Z."
-        ) from None
+        moment = -1
+    if not 0 <= moment < _END_OF_TIME_US:
+        raise ConfigurationError(f"{option}: {text!r} is not a moment such as 2026-11-21T10:00:00Z.")
+    return moment
 
 
 @contextmanager

@@ -72,8 +72,9 @@ def backtest(  # noqa: PLR0913, PLR0917 - each is an option that a user types
 
     Exit code 1, for a pull request: a demand is not met, or the rules cost more than those they are compared with.
     """
+    from shipper.alert.wording import moment_text
     from shipper.config import load_settings
-    from shipper.detect.backtest import Price, measured
+    from shipper.detect.backtest import Price, measured, with_events
     from shipper.detect.backtest import backtest as judged
     from shipper.detect.truth import load_truth
     from shipper.elastic.client import connect
@@ -84,6 +85,11 @@ def backtest(  # noqa: PLR0913, PLR0917 - each is an option that a user types
     faults = load_truth(truth) if truth is not None else None
     tried = []
     with connect(settings.elasticsearch) as client:
+        asked, span = span, with_events(client, settings.namespace, span)
+        if span != asked:
+            typer.echo(
+                f"shipper: the first event is of {moment_text(span[0])}; counted from there.", err=True
+            )
         for name, loaded in sets:
             with _progress(name) as on_progress:
                 raised = judged(loaded, client, settings.namespace, span, on_progress)

@@ -25,6 +25,7 @@ from shipper.detect.span import Span
 from shipper.detect.state import RuleState
 from shipper.detect.store import Store, drive
 from shipper.detect.truth import Fault
+from shipper.detect.watermark import arrivals
 from shipper.detect.window import DAY_US, MINUTE_US, ceil_to, floor_to
 
 _WEEK_US: Final = 7 * DAY_US
@@ -128,6 +129,12 @@ def backtest(
         on_progress(turn + 1, turns)
     within = [one for one in raised.values() if span[0] < one.detected_us <= span[1]]
     return tuple(sorted(within, key=lambda one: (one.detected_us, one.rule_id, sorted(one.group.items()))))
+
+
+def with_events(store: Store, namespace: str, span: tuple[int, int]) -> tuple[int, int]:
+    """Return the stretch without the time before the first event in it."""
+    oldest = arrivals(store, namespace, *span).oldest_us
+    return span if oldest is None else (max(span[0], floor_to(oldest, MINUTE_US)), span[1])
 
 
 def measured(

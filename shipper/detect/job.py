@@ -7,29 +7,29 @@ changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
-from shipper.alert.alert import Evidence
+from shipper.alert.alert import Alert, Evidence
 from shipper.alert.evidence import gather
 from shipper.alert.finding import Finding
 from shipper.alert.lifecycle import Change, reconcile
 from shipper.alert.writer import AlertBook
 from shipper.clock import Clock
-from shipper.detect.backfill import Gathered, Stretch, remembered, stretch_of
+from shipper.detect.backfill import remembered, stretch_of
 from shipper.detect.catalog import Catalog, read_catalog
 from shipper.detect.lease import Lease, new_holder
 from shipper.detect.query import Group
 from shipper.detect.questions import question_for
-from shipper.detect.report import AlertReport, RuleReport, RunReport, Waiting, action_of
-from shipper.detect.rule_job import Fetched, Judged, fetch, judge, waiting
+from shipper.detect.report import AlertReport, RunReport, action_of
+from shipper.detect.rule_job import Fetched, fetch, judge
 from shipper.detect.rules import FeatureRule, Rule, RuleSet
-from shipper.detect.span import REOPEN_US, Limits, Span, span_of
-from shipper.detect.state import Loaded, RuleState, StateBook, ensure_state_index
+from shipper.detect.span import REOPEN_US, Limits, span_of
+from shipper.detect.state import StateBook, ensure_state_index
 from shipper.detect.store import Query, Store, drive
-from shipper.detect.threshold import Verdict
 from shipper.detect.watermark import Arrivals, Late, arrivals, late_queries, read_late
 from shipper.detect.window import HOUR_US, SECOND_US
+from shipper.detect.work import Work
 
 _LEASE_S: Final = 120.0
 
@@ -86,64 +86,6 @@ def run(
         lease.give_back()
 
 
-@dataclass(slots=True)
-class _Work:
-    """One rule on its way through a run."""
-
-    rule: Rule
-    loaded: Loaded
-    state: RuleState
-    span: Span = field(default_factory=lambda: Span(0, 0))
-    stretch: Stretch | None = None
-    gathered: Gathered = field(default_factory=Gathered)
-    notes: list[str] = field(default_factory=list)
-    windows: int = 0
-    unknown: int = 0
-    anomalous: int = 0
-    groups: int = 0
-    level: float = 0.0
-    waiting: tuple[Waiting, ...] = ()
-    resting: int = 0
-
-    def chunks(self) -> list[tuple[int, int]]:
-        """Return the parts to judge, in order."""
-        return (self.stretch or self.span).chunks(self.rule.window)
-
-    def beyond(self) -> tuple[int, int] | None:
-        """Return the next part after a stretch of the past in which one of its episodes still lasts."""
-        return self.stretch.after(self.rule, self.state) if self.stretch is not None else None
-
-    def took(self, judged: Judged, chunk: tuple[int, int]) -> None:
-        """Count what was judged, unless it lies outside of the span that was asked for."""
-        if not self.span.from_us <= chunk[0] < self.span.to_us:
-            return
-        verdicts = [one.verdict for found in judged.judgements.values() for one in found]
-        self.windows += len(verdicts)
-        self.unknown += verdicts.count(Verdict.UNKNOWN)
-        self.anomalous += sum(verdict.is_anomalous for verdict in verdicts)
-        self.groups = max(self.groups, len(judged.judgements))
-        self.resting += judged.resting
-        self.level = judged.level
-        self.waiting = waiting(self.rule, judged)
-
-    def report(self) -> RuleReport:
-        """Return the rule's part of the report."""
-        return RuleReport(
-            rule_id=self.rule.id,
-            from_us=self.span.from_us,
-            to_us=self.span.to_us,
-            windows=self.windows,
-            unknown=self.unknown,
-            anomalous=self.anomalous,
-            groups=self.groups,
-            late_events=self.span.late_events,
-            level=self.level,
-            waiting=self.waiting,
-            resting=self.resting,
-            notes=tuple(dict.fromkeys(self.notes)),
-        )
-
-
 class _Run:
     """The steps of one run over all rules."""
 
@@ -179,7 +121,7 @@ class _Run:
             alerts=tuple(sorted(self._touched.values(), key=lambda one: (one.alert.start_us, one.alert.id))),
         )
 
-    def _due(self, arrived: Arrivals, limits: Limits) -> list[_Work]:
+    def _due(self, arrived: Arrivals, limits: Limits) -> list[Work]:
         works = [self._begin(rule) for rule in self._rules.active]
         for work, late in zip(works, self._late(works, limits), strict=True):
             work.span = span_of(work.rule, work.state, arrived, late, limits)
@@ -188,15 +130,15 @@ class _Run:
                 work.stretch, work.state = stretch_of(work.rule, work.state, work.span)
         return works
 
-    def _begin(self, rule: Rule) -> _Work:
+    def _begin(self, rule: Rule) -> Work:
         loaded = self._states.load(rule.id)
         state, notes = loaded.state, [loaded.problem] if loaded.problem else []
         if state.digest and state.digest != rule.digest:
             notes.append("the rule has changed; it is judged as it is now from the checkpoint on")
             state = replace(state, fitted={}, references={})
-        return _Work(rule, loaded, state, notes=notes)
+        return Work(rule, loaded, state, notes=notes)
 
-    def _late(self, works: Sequence[_Work], limits: Limits) -> Iterator[Late]:
+    def _late(self, works: Sequence[Work], limits: Limits) -> Iterator[Late]:
         asked: list[list[Query]] = []
         for work in works:
             checkpoint, ingested = work.state.checkpoint_us, work.state.ingested_us
@@ -211,26 +153,27 @@ class _Run:
             mine, answers = answers[: len(some)], answers[len(some) :]
             yield read_late(mine)
 
-    def _judge_all(self, works: Sequence[_Work]) -> None:
+    def _judge_all(self, works: Sequence[Work]) -> None:
         """Judge chunk by chunk; the rules' searches of a chunk go out together."""
         due = [(work, work.chunks()) for work in works]
         for turn in range(max((len(chunks) for _, chunks in due), default=0)):
             self._judge_chunks([(work, chunks[turn]) for work, chunks in due if turn < len(chunks)])
         while lasting := [(work, chunk) for work in works if (chunk := work.beyond())]:
             self._judge_chunks(lasting)
-        for work in works:
-            if work.stretch is not None:
-                span = (work.stretch.from_us, work.stretch.to_us)
-                self._tell(work, work.gathered.told(work.stretch), span, work.gathered.first_us)
+        past = [(work, work.stretch) for work in works if work.stretch is not None]
+        self._tell_all([(work, work.gathered.told(it), (it.from_us, it.to_us)) for work, it in past])
 
-    def _judge_chunks(self, chunks: Sequence[tuple[_Work, tuple[int, int]]]) -> None:
+    def _judge_chunks(self, chunks: Sequence[tuple[Work, tuple[int, int]]]) -> None:
         self._lease.take()
         fetches = [
             fetch(work.rule, self._options.namespace, work.state, self._catalog(work.rule, chunk), chunk)
             for work, chunk in chunks
         ]
-        for (work, chunk), fetched in zip(chunks, drive(self._store, fetches), strict=True):
-            self._judge(work, fetched, chunk)
+        judged = [
+            (work, self._judge(work, fetched, chunk), chunk)
+            for (work, chunk), fetched in zip(chunks, drive(self._store, fetches), strict=True)
+        ]
+        self._tell_all([one for one in judged if one[0].stretch is None])
 
     def _catalog(self, rule: Rule, chunk: tuple[int, int]) -> Catalog | None:
         if not isinstance(rule, FeatureRule):
@@ -238,25 +181,36 @@ class _Run:
         start = chunk[0] - rule.baseline.preceding
         return read_catalog(self._store, rule.dataset, self._options.namespace, start, chunk[1])
 
-    def _judge(self, work: _Work, fetched: Fetched, chunk: tuple[int, int]) -> None:
+    def _judge(
+        self, work: Work, fetched: Fetched, chunk: tuple[int, int]
+    ) -> Mapping[Group, tuple[Finding, ...]]:
         budget = (self._rules.false_alarms, len(self._rules.active))
         judged = judge(work.rule, fetched, chunk, budget)
         work.notes += fetched.notes
         work.took(judged, chunk)
         work.state = judged.state
-        if work.stretch is None:
-            self._tell(work, judged.findings, chunk, {})
-        else:
+        if work.stretch is not None:
             work.gathered.add(judged, is_inside=work.stretch.from_us <= chunk[0] < work.stretch.to_us)
+        return judged.findings
+
+    def _tell_all(
+        self, told: Sequence[tuple[Work, Mapping[Group, tuple[Finding, ...]], tuple[int, int]]]
+    ) -> None:
+        """Bring the alerts up to what was found; those that are there are asked for together."""
+        # What the verdicts still show reaches as far back as the baseline and late events do.
+        asked = [
+            (work.rule.id, span[0] - work.rule.baseline.preceding - 2 * REOPEN_US) for work, _, span in told
+        ]
+        for (work, found, span), existing in zip(told, self._book.of_rules(asked), strict=True):
+            self._tell(work, found, span, existing)
 
     def _tell(
         self,
-        work: _Work,
+        work: Work,
         found: Mapping[Group, tuple[Finding, ...]],
         chunk: tuple[int, int],
-        first_us: Mapping[Group, int],
+        existing: Sequence[Alert],
     ) -> None:
-        existing = self._book.of_rule(work.rule.id)
         for alert in existing:
             if alert.state.is_active or chunk[0] <= alert.start_us < chunk[1]:
                 self._touched.setdefault(alert.id, AlertReport(alert, "unchanged"))
@@ -272,7 +226,7 @@ class _Run:
                 if value is not None
             }
             mine = [alert for alert in existing if alert.group == named]
-            within = (max(chunk[0], first_us.get(group, chunk[0])), chunk[1])
+            within = (max(chunk[0], work.gathered.first_us.get(group, chunk[0])), chunk[1])
             for change in reconcile(findings, mine, within, evidence):
                 self._book.write(change)
                 self._note(change)
@@ -284,7 +238,7 @@ class _Run:
             action = known.action
         self._touched[change.after.id] = AlertReport(change.after, action)
 
-    def _finish(self, work: _Work, now_us: int) -> None:
+    def _finish(self, work: Work, now_us: int) -> None:
         if work.stretch is None:
             state = replace(work.state, ingested_us=now_us, digest=work.rule.digest)
         else:

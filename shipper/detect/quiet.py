@@ -96,9 +96,13 @@ def _warm_ups(rule: Rule, length_us: int, answer: JsonObject) -> list[Quiet]:
         if any(name in fields and not _fits(wanted, fields[name]) for name, wanted in rule.filter.items()):
             continue
         start = parse_iso(str(fields["@timestamp"][0]))
-        group = {name: str(fields[name][0]) for name in rule.group_by if name in fields}
+        group = {name: _text(fields[name][0]) for name in rule.group_by if name in fields}
         found.append(Quiet(start, start + length_us, "warm-up after a deployment", group))
     return found
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _fits(wanted: Scalar | tuple[Scalar, ...], values: Sequence[Any]) -> bool:

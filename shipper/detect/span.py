@@ -51,7 +51,11 @@ def span_of(rule: Rule, state: RuleState, arrivals: Arrivals, late: Late, limits
     """Return the span that a rule has to judge now."""
     end = floor_to(limits.end_us, rule.window)
     if limits.start_us is not None:
-        return Span(min(ceil_to(limits.start_us, rule.window), end), end)
+        if arrivals.oldest_us is None:
+            return Span(end, end)
+        # Nothing is judged long before the first event, however far back a person asks for.
+        oldest = floor_to(arrivals.oldest_us - rule.baseline.preceding, rule.window)
+        return Span(min(max(ceil_to(limits.start_us, rule.window), oldest), end), end)
     oldest_allowed = ceil_to(limits.end_us - limits.max_catch_up_us, rule.window)
     if state.checkpoint_us is None:
         if arrivals.oldest_us is None:

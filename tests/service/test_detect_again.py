@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -182,3 +183,46 @@ def test_an_unreadable_state_is_rebuilt_loudly(place: Place) -> None:
     stored = place.client.get(state_index(place.namespace), "rule-feature-drift")
     assert stored is not None
     assert json.loads(json.dumps(stored.source["body"]))["version"] == STATE_VERSION
+
+
+def test_a_stop_of_two_hours_with_late_data_ends_in_the_same_states(
+    place: Place, client: ElasticClient
+) -> None:
+    """U59, U61: running through and stopping for two hours, with a tenth of the events up to 90 minutes late, end alike."""
+    fault = Fault(END_US - 10 * HOUR_US, END_US - 7 * HOUR_US, error_rate=0.3)
+    made = History(END_US, hours=34, seed=26, fault=fault).build()
+    documents = [one for one in made if one["event"]["dataset"] == "ml.inference"]
+    chance = random.Random(26)
+    came = {
+        one["event"]["id"]: parse_iso(one["@timestamp"])
+        + (chance.randrange(90) * MINUTE_US if chance.random() < 0.1 else SECOND_US)
+        for one in documents
+    }
+    rules = only("inference-errors")
+
+    def live(there: Place, begin_us: int, moments: list[int]) -> None:
+        for now in moments:
+            due = [one for one in documents if begin_us <= came[one["event"]["id"]] < now]
+            store(client, there.namespace, due, ingested_us=lambda one: came[one["event"]["id"]])
+            begin_us = now
+            there.clock.set(now)
+            there.run(rules)
+
+    steps = list(range(END_US - 12 * HOUR_US, END_US + 2 * HOUR_US, HOUR_US))
+    live(place, 0, steps)
+    stopped = (fault.start_us + 20 * MINUTE_US, fault.start_us + 140 * MINUTE_US)
+    with empty_place(client) as other:
+        live(other, 0, [now for now in steps if not stopped[0] <= now < stopped[1]])
+        ours, theirs = other.alerts(), place.alerts()
+        assert (
+            set(ours)
+            == set(theirs)
+            == {(rules.active[0].id, "scoring-api"), (rules.active[0].id, "batch-scorer")}
+        )
+        for key, alert in ours.items():
+            assert (alert.state, alert.ended_us, alert.windows) == (
+                theirs[key].state,
+                theirs[key].ended_us,
+                theirs[key].windows,
+            )
+            assert alert.state is State.RECOVERED

@@ -110,3 +110,10 @@ def test_late_labels_and_late_predictions_both_count() -> None:
         {},
     ]
     assert read_late(answers) == Late(2, 5_000_000)
+
+
+def test_a_stretch_from_long_ago_begins_with_the_events() -> None:
+    """Whoever asks for everything since 1970 gets what there is, not fifty years of empty windows."""
+    found = span(RuleState(), start_us=0)
+    assert 0 < NOW_US - found.from_us < 60 * DAY_US
+    assert found.to_us == NOW_US // (15 * MINUTE_US) * (15 * MINUTE_US)
