@@ -10,8 +10,8 @@ import numpy as np
 
 from shipper.detect.detectors.base import Enough, Reference, Score
 from shipper.detect.detectors.new_values import SLASH
-from shipper.detect.probability import chi_squared_tail, significance
-from shipper.detect.table import Floats, Table
+from shipper.detect.probability import significance
+from shipper.detect.table import Floats, Ints, Table
 from shipper.detect.templates.forms import Form, fingerprint
 from shipper.detect.templates.mining import covers, mined
 
@@ -28,7 +28,7 @@ class _Sighting(NamedTuple):
     fingerprint: str
     error_type: str
     template: str
-    count: float
+    times: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +36,15 @@ class NewError:
     """Errors whose fingerprint the baseline has none of, unless new ones are what this service always has.
 
     Idea: a form that no ordinary window has, and that no template mined from their forms covers, is new. How improbable
-    that is follows from the baseline: k new ones where its newer half had a first sighting in a share of r of its
-    windows have the Poisson tail P(X >= k | r); where there was none, a new one has probability zero. So a service whose
-    messages cannot be masked well grows quiet instead of telling something new each quarter of an hour.
+    that is, its own baseline says: it is the share of the windows of the newer half that had first sightings of their
+    own, half as many at least; none had: zero. So a service whose messages cannot be masked well grows quiet instead
+    of telling something new each quarter of an hour, until there is much more that is new than there ever was.
     Windows in which a new error was told are not in the baseline: the alert lasts as long as the error, and an error
     that comes back after its alert ended is told again, as the regression that it is.
     Fails: an error that comes less often than the baseline is long is new each time; two errors with one form
     are one; of a window with more than 1000 different texts the rare ones are not seen.
     Cost: one column per fingerprint; forms are mined once per window that has a form the baseline has not.
-    Source: the exposure argument is that of Good (1953), probability of unseen species from first sightings.
+    Source: Good (1953): what has not been seen is as probable as first sightings have been of late.
 
     Attributes:
         minimum_count: least events with new errors in the window.
@@ -62,12 +62,11 @@ class NewError:
         lacking = self.enough.lacking(total, float(events.sum()), int((events > 0).sum()))
         if lacking is not None:
             return lacking
-        new = sorted(_new(current, baseline), key=lambda one: (-one.count, one.fingerprint))
+        new = sorted(_new(current, baseline), key=lambda one: (-one.times, one.fingerprint))
         if not new:
             return Score(0.0, 0.0, observed=0.0, expected=0.0, threshold=0.0, count=int(total))
-        seen, rate = sum(one.count for one in new), _first_sightings(baseline)
-        # P(X >= k) of a Poisson variable is 1 - Q(k): the lower tail of chi-squared with 2k degrees.
-        chance = 1.0 - chi_squared_tail(2 * rate, 2 * len(new)) if rate else 0.0
+        seen = sum(one.times for one in new)
+        chance = float((_first_sightings(baseline) >= len(new) / 2).mean())
         return Score(
             value=significance(chance),
             effect=seen,
@@ -91,7 +90,7 @@ class NewError:
 def _words(new: list[_Sighting]) -> str:
     first = new[0].error_type or new[0].template
     more = f" and {len(new) - 1} more" if len(new) > 1 else ""
-    return f"an error never seen before: {first}{more}, {int(sum(one.count for one in new))} times"
+    return f"an error never seen before: {first}{more}, {int(sum(one.times for one in new))} times"
 
 
 def _new(current: Table, baseline: Table) -> Iterator[_Sighting]:
@@ -122,12 +121,12 @@ def _form(part: str) -> Form:
     return tuple(part.replace(SLASH, "/").split(" "))
 
 
-def _first_sightings(baseline: Table) -> float:
-    """Return the share of the windows of the newer half that have an error which none before them has."""
-    half = len(baseline) // 2
-    firsts: set[int] = set()
+def _first_sightings(baseline: Table) -> Ints:
+    """Return for each window of the newer half how many errors it has that none before it has."""
+    firsts = np.zeros(len(baseline), dtype=np.int64)
     for block in (EXCEPTIONS, MESSAGES):
         counts = baseline.block(block)
-        rows = (counts > 0).argmax(axis=0)[counts.any(axis=0)] if counts.size else np.zeros(0, dtype=np.int64)
-        firsts.update(int(row) for row in rows if row >= half)
-    return len(firsts) / max(1, len(baseline) - half)
+        if counts.size:
+            rows = (counts > 0).argmax(axis=0)[counts.any(axis=0)]
+            firsts += np.bincount(rows, minlength=len(baseline))
+    return firsts[len(baseline) // 2 :]

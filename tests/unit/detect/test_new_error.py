@@ -81,6 +81,22 @@ def test_a_service_that_always_has_new_ones_grows_quiet() -> None:
     assert anomalous(judge(NewError(), history(90, **noisy))) == []
 
 
+def test_much_more_that_is_new_than_ever_is_told() -> None:
+    """A service with one new error now and then is told of when it has twenty at once."""
+    noisy = {f"exceptions/{place:x} app.E{place}": [place] for place in range(0, 90, 2)}
+    many = {f"exceptions/f{place:x} app.F{place}": [80] for place in range(20)}
+    assert anomalous(judge(NewError(), history(90, **noisy, **many))) == [80]
+
+
+def test_a_service_whose_messages_cannot_be_masked_is_quiet() -> None:
+    """Twenty texts in every window that nobody has seen before say nothing."""
+    chance = np.random.default_rng(3)
+    texts = {
+        f"messages/{' '.join(map(chr, chance.integers(0x4E00, 0x9FFF, 8)))}": [n // 50] for n in range(2500)
+    }
+    assert anomalous(judge(NewError(), history(50, **texts))) == []
+
+
 def test_too_few_windows_are_no_judgement() -> None:
     """U64: a new service is learnt first, and that is said."""
     found = judge(NewError(), history(20, **{"exceptions/ab app.Bad": [19]}))
