@@ -230,3 +230,18 @@ def test_rules_are_tried_on_the_past_and_nothing_is_written(
     ):
         assert part in text, part
     assert "batch-scorer" not in text
+
+
+def test_a_stretch_that_the_state_has_forgotten_is_judged_alike(place: Place) -> None:
+    """U61: weeks later, from within the fault on: its alert is known again by what came before, and left as it is."""
+    made = History(END_US, hours=40, seed=35, fault=FAULT).build()
+    place.store([one for one in made if one["event"]["dataset"] == "ml.inference"])
+    place.run(RULES)
+    assert len(place.alerts()) == 2
+    place.clock.advance(9 * 86_400)
+    place.run(RULES)
+    before, state = place.snapshot(), stored_body(place)
+    (report,) = place.run(RULES, start_us=END_US - 10 * HOUR_US, end_us=END_US).rules
+    assert (report.windows, report.from_us) == (80, END_US - 10 * HOUR_US)
+    assert place.snapshot() == before
+    assert stored_body(place) == state
