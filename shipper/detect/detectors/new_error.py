@@ -102,7 +102,12 @@ def _new(current: Table, baseline: Table) -> Iterator[_Sighting]:
     fresh = list(_fresh(current, MESSAGES, past))
     if not fresh:
         return
-    known = [_form(part) for part, count in zip(baseline.parts(MESSAGES), past, strict=True) if count > 0]
+    lengths = {part.count(" ") for part, _ in fresh}
+    known = [
+        _form(part)
+        for part, count in zip(baseline.parts(MESSAGES), past, strict=True)
+        if count > 0 and part.count(" ") in lengths
+    ]
     templates = {template for form, template in mined(known).items() if template != form}
     for part, count in fresh:
         form = _form(part)

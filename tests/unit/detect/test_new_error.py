@@ -92,9 +92,9 @@ def test_a_service_whose_messages_cannot_be_masked_is_quiet() -> None:
     """Twenty texts in every window that nobody has seen before say nothing."""
     chance = np.random.default_rng(3)
     texts = {
-        f"messages/{' '.join(map(chr, chance.integers(0x4E00, 0x9FFF, 8)))}": [n // 50] for n in range(2500)
+        f"messages/{' '.join(map(chr, chance.integers(0x4E00, 0x9FFF, 8)))}": [n // 20] for n in range(640)
     }
-    assert anomalous(judge(NewError(), history(50, **texts))) == []
+    assert anomalous(judge(NewError(), history(32, **texts))) == []
 
 
 def test_too_few_windows_are_no_judgement() -> None:
