@@ -13,7 +13,7 @@ from shipper.alert.alert import Alert, Evidence, State
 from shipper.alert.finding import Finding, Measured, RuleFacts
 from shipper.alert.lifecycle import reconcile
 from shipper.detect.detectors.base import Reference
-from shipper.detect.detectors.drift import Drift
+from shipper.detect.detectors.drift import OTHER, Drift
 from shipper.detect.detectors.latency import edges_ns, quantile
 from shipper.detect.probability import beta_binomial_tail, binomial_tail, chi_squared_tail, student_tail
 from shipper.detect.rules import Hysteresis
@@ -162,14 +162,20 @@ def test_a_quantile_lies_in_its_bin(counts: list[int], percentile: float) -> Non
 @given(
     st.lists(st.integers(0, 300), min_size=4, max_size=4),
     st.lists(st.integers(0, 300), min_size=4, max_size=4),
+    st.sampled_from([(["0", "1", "2", "3"], [3, 2, 1, 0]), (["a", "b", "c", OTHER], [2, 0, 3, 1])]),
 )
-def test_drift_is_finite_and_symmetric_in_the_bins_order(now: list[int], then: list[int]) -> None:
-    """Any histograms have a finite index, at least 0, whatever order the bins are in."""
+def test_drift_is_finite_and_symmetric_in_the_bins_order(
+    now: list[int], then: list[int], kind: tuple[list[str], list[int]]
+) -> None:
+    """Any histograms have a finite score and effect: of numbers the same from right to left, of categories in any order."""
+    parts, turned = kind
 
     def score(order: list[int]) -> tuple[float | None, float | None]:
         def rows(counts: list[int], times: int) -> Table:
             values = np.array([[sum(counts), *(counts[place] for place in order)]] * times, dtype=float)
-            names = ("events", *(f"x/{place}" for place in range(4)))
+            names = ("events", *(f"x/{parts[place]}" for place in order))
+            if OTHER not in parts:
+                names = ("events", *(f"x/{part}" for part in parts))
             blocks = {"events": slice(0, 1), "x": slice(1, 5)}
             return Table(np.arange(times, dtype=np.int64), values, blocks, names)
 
@@ -177,7 +183,7 @@ def test_drift_is_finite_and_symmetric_in_the_bins_order(now: list[int], then: l
         return found.value, found.effect
 
     value, effect = score([0, 1, 2, 3])
-    turned_value, turned_effect = score([2, 0, 3, 1])
+    turned_value, turned_effect = score(turned)
     assert (value is None) == (turned_value is None)
     if value is not None and effect is not None and turned_value is not None and turned_effect is not None:
         assert math.isfinite(value)
