@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from shipper.detect.rules import RuleSet
+    from shipper.detect.rules import Rule, RuleSet
 
 app = typer.Typer(no_args_is_help=True, help="Check, list and show the rules of detection.")
 
@@ -77,19 +77,21 @@ def show(
         near = difflib.get_close_matches(rule_id, [rule.id for rule in rules.rules], n=1)
         hint = f"; did you mean {near[0]}?" if near else "; see `shipper rules list`."
         raise ConfigurationError(f"There is no rule {rule_id}{hint}")
-    typer.echo(yaml.safe_dump(_readable(found.model_dump(mode="json")), sort_keys=False).rstrip())
+    typer.echo(yaml.safe_dump(_readable(found), sort_keys=False).rstrip())
 
 
-def _readable(content: dict[str, object]) -> dict[str, object]:
+def _readable(rule: Rule) -> dict[str, object]:
     """Return the rule as a file would say it: lengths of time with their unit."""
     from shipper.detect.window import format_duration
 
+    content: dict[str, object] = rule.model_dump(mode="json")
     baseline = dict(content["baseline"]) if isinstance(content["baseline"], dict) else {}
     baseline["preceding"] = format_duration(baseline["preceding"])
     window, warm_up = content["window"], content["warm_up"]
     return content | {
         "window": format_duration(window) if isinstance(window, int) else window,
         "baseline": baseline,
+        "maintenance": [one.as_written() for one in rule.maintenance],
         "warm_up": format_duration(warm_up) if isinstance(warm_up, int) else None,
     }
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from shipper.detect.window import DAY_US, MINUTE_US, floor_to, parse_duration, parse_iso
+from shipper.detect.window import DAY_US, MINUTE_US, floor_to, format_duration, iso, parse_duration, parse_iso
 
 _WEEK_DAYS: Final = ("thursday", "friday", "saturday", "sunday", "monday", "tuesday", "wednesday")
 """In the order of the epoch, which began on a Thursday."""
@@ -72,6 +72,20 @@ class Maintenance(BaseModel):
         if self.start is not None and self.end is not None and self.end <= self.start:
             raise ValueError("end does not lie after start")
         return self
+
+    def as_written(self) -> dict[str, Any]:
+        """Return it as a rules file says it."""
+        minutes = self.at // MINUTE_US
+        written: dict[str, Any] = {
+            "start": iso(self.start) if self.start is not None else None,
+            "end": iso(self.end) if self.end is not None else None,
+            "every": self.every,
+            "at": f"{minutes // 60:02}:{minutes % 60:02}" if self.every is not None else None,
+            "lasts": format_duration(self.lasts) if self.lasts is not None else None,
+            "group": dict(self.group),
+            "reason": self.reason,
+        }
+        return {key: value for key, value in written.items() if value}
 
     def times(self, from_us: int, to_us: int) -> Iterator[tuple[int, int]]:
         """Yield the stretches [start, end) that overlap [from, to), in order."""

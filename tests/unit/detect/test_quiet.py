@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 
 from shipper.detect.maintenance import Maintenance
 from shipper.detect.quiet import Quiet, is_quiet, quiet_of, quiet_times
@@ -147,3 +151,27 @@ def test_what_rests_opens_nothing_and_teaches_nothing() -> None:
         judge(rule, Fetched({group: failures(30, 44)}, RuleState(), (), wholly), span, (1.0, 1)).findings
         == {}
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{start: 2026-11-21T22:00:00.000000Z, end: 2026-11-22T02:00:00.000000Z, reason: disks}",
+        "{every: sunday, at: '02:30', lasts: 90m, group: {service.name: a}}",
+        "{every: day, at: '00:00', lasts: 1d}",
+    ],
+)
+def test_what_is_shown_reads_back(text: str) -> None:
+    """`shipper rules show` writes a maintenance as a file would."""
+    (one,) = rule_with("", text).maintenance
+    assert one.as_written() == yaml.load(text, yaml.BaseLoader)  # noqa: S506 - all values as text
+    assert Maintenance.model_validate(one.as_written()) == one
+
+
+def test_the_pages_example_is_right() -> None:
+    """What the reference says of maintenance can be copied."""
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "rules.md").read_text("utf-8")
+    found = re.search(r"```yaml\n(maintenance:.*?)```", page, re.DOTALL)
+    assert found is not None
+    (rule,) = parse_rules(f"{found[1]}\nrules: [{{id: one, kind: error_rate}}]", "the page", FIELDS).active
+    assert [one.reason for one in rule.maintenance] == ["new disks", ""]

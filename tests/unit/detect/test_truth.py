@@ -94,3 +94,11 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     """In one sentence."""
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load_truth(tmp_path / "none.csv")
+
+
+def test_the_pages_example_is_right(tmp_path: Path) -> None:
+    """What the how-to page shows as a truth can be copied."""
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "detect.md").read_text("utf-8")
+    lines = [line.strip() for line in page.splitlines() if line.startswith(("    start,", "    2026-"))]
+    (tmp_path / "truth.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    assert [one.name for one in load_truth(tmp_path / "truth.csv")] == ["bad deploy", "disk full"]
