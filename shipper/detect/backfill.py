@@ -134,6 +134,8 @@ def remembered(rule: Rule, before: RuleState, after: RuleState, stretch: Stretch
         stretch: what was judged.
     """
     checkpoint = before.checkpoint_us
+    if stretch.from_us >= stretch.to_us:
+        return before
     if checkpoint is None or stretch.from_us <= checkpoint <= stretch.to_us:
         tracks = {**before.tracks, **after.tracks}
         return replace(after, tracks=tracks, checkpoint_us=stretch.to_us, digest=rule.digest)

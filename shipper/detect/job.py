@@ -244,6 +244,6 @@ class _Run:
         else:
             state = remembered(work.rule, work.loaded.state, work.state, work.stretch)
             # A backfill has not looked for late events; those that came since the last run are still to be found.
-            if state.ingested_us is None:
+            if state.checkpoint_us is not None and state.ingested_us is None:
                 state = replace(state, ingested_us=now_us)
         self._states.save(work.rule.id, state, work.loaded)

@@ -109,6 +109,13 @@ def test_a_stretch_beyond_the_checkpoint_leaves_the_gap_to_the_next_run() -> Non
     assert remembered(RULE, STORED, replace(begin, checkpoint_us=span.to_us), stretch) is STORED
 
 
+def test_a_stretch_without_windows_changes_nothing() -> None:
+    """An empty namespace has no checkpoint afterwards either: its first run begins with its first event."""
+    stretch, begin = stretch_of(RULE, RuleState(), Span(NOW, NOW))
+    assert stretch.chunks(RULE.window) == []
+    assert remembered(RULE, RuleState(), begin, stretch) == RuleState()
+
+
 def test_an_episode_is_followed_to_its_end() -> None:
     """No later run looks at a stretch that is over: what still lasts at its end is judged on, up to the checkpoint."""
     span = Span(NOW - DAY_US, NOW - 20 * HOUR_US)
