@@ -22,6 +22,7 @@ _EXCEPTIONS: Final = 300
 _TEXTS: Final = 1000
 """Different ones of a window and group; of more, the most frequent are looked at."""
 
+_LONGEST_WORD: Final = 64
 _FROM_SOURCE: Final = {"message": {"type": "keyword"}}
 """Within the search alone, the message is a keyword; without a script its values come from the source."""
 
@@ -61,8 +62,13 @@ def new_error_condition(rule: NewErrorRule, facts: Mapping[str, Fact]) -> tuple[
     bad = terms_conditions(rule.bad)
     if facts.get("error_type"):
         return (*bad, {"term": {"error.id": facts["fingerprint"]}})
-    words = " ".join(word for word in str(facts.get("template", "")).split() if word.isalpha())
+    words = " ".join(word for word in str(facts.get("template", "")).split() if _is_word(word))
     return (*bad, {"match": {"message": {"query": words, "operator": "and"}}}) if words else tuple(bad)
+
+
+def _is_word(text: str) -> bool:
+    """Whether Elasticsearch surely takes it for one word."""
+    return text.isascii() and text.isalpha() and len(text) <= _LONGEST_WORD
 
 
 def _read(bucket: JsonObject) -> dict[str, float]:

@@ -80,7 +80,7 @@ class NewError:
             facts={
                 "fingerprint": new[0].fingerprint,
                 "error_type": new[0].error_type,
-                "template": new[0].template,
+                "template": _short(new[0].template, 500),
                 "new_errors": len(new),
                 "words": _words(new),
             },
@@ -88,9 +88,13 @@ class NewError:
 
 
 def _words(new: list[_Sighting]) -> str:
-    first = new[0].error_type or new[0].template
+    first = new[0].error_type or _short(new[0].template, 160)
     more = f" and {len(new) - 1} more" if len(new) > 1 else ""
     return f"an error never seen before: {first}{more}, {int(sum(one.times for one in new))} times"
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1].rpartition(' ')[0] or text[: most - 1]}…"
 
 
 def _new(current: Table, baseline: Table) -> Iterator[_Sighting]:

@@ -47,6 +47,14 @@ def test_one_sighting_opens_at_once() -> None:
     assert facts["words"] == "an error never seen before: app.NoModel, 1 times"
 
 
+def test_a_huge_message_has_a_short_sentence() -> None:
+    """A message without a space fills neither the sentence nor the facts, and is not asked for as a word."""
+    facts = judge(NewError(), history(50, **{message("x" * 2000): [40]}))[40].score.facts
+    assert len(str(facts["words"])) < 250
+    assert len(str(facts["template"])) == 500
+    assert new_error_condition(RULE, facts) == new_error_condition(RULE, {})
+
+
 def test_a_known_message_with_other_numbers_is_not_new() -> None:
     """Two sightings of one message have one column; a different one is told with its template."""
     seen = {
