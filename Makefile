@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PARALLEL := -n logical --maxprocesses 4
 DATA := $(or $(SHIPPER_BENCH_DATA),../shared/data)
 comma := ,
 
@@ -38,8 +39,9 @@ demo: $(VENV)/.installed
 stop: $(VENV)/.installed
 	$(BIN)/shipper stack down
 
+# The tests on the servers run one after the other in one process, all others beside them.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
@@ -47,7 +49,7 @@ check: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/shipper schema generate --check
 	$(BIN)/shipper kibana generate --check
-	$(BIN)/python -m pytest -q -m 'not service and not slow' tests/unit tests/property tests/golden tests/docs
+	$(BIN)/python -m pytest -q $(PARALLEL) -m 'not service and not slow' tests/unit tests/property tests/golden tests/docs
 
 format: $(VENV)/.installed
 	$(BIN)/ruff format .
