@@ -25,7 +25,7 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-class _ByServers(LoadScopeScheduling):  # type: ignore[misc,unused-ignore]
+class _ByServers(LoadScopeScheduling):  # type: ignore[misc]
     """Gives all tests on servers to one process, which runs them one after the other: they share the servers.
 
     The others go file by file to whoever is free.
