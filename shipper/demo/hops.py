@@ -68,6 +68,8 @@ def stored_documents(client: Search, pattern: str) -> Iterator[Stored]:
         hits = client.search(pattern, body)["hits"]["hits"]
         for hit in hits:
             source = hit["_source"]
+            if "agent" not in source:  # of the audit trail: nobody's log, and on no other hop
+                continue
             yield Stored(
                 event_id=source["event"]["id"],
                 producer_id=source["agent"]["ephemeral_id"],

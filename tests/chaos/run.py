@@ -10,6 +10,7 @@ from typing import Final
 
 from kafka import KafkaAdminClient
 
+from shipper.spool.directory import sweep
 from shipper.stack import EmbeddedStack
 from tests.chaos import evidence
 from tests.chaos.accounting import Balance, balance
@@ -86,6 +87,7 @@ def _drain(stage: Stage, say: Callable[[str], None]) -> list[str]:
         )
         if answer.returncode:
             problems.append(f"agent --once on {root.name}: {(answer.stdout + answer.stderr)[-500:]}")
+        sweep(root, left_behind_s=0)  # of folders that were being made when their process died: an hour later
         left = sorted(path.name for path in root.glob("*"))
         if left:
             problems.append(f"left in {root}: {', '.join(left)}")
