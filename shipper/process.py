@@ -211,9 +211,8 @@ def _groups(groups: Mapping[str, object], **named: object) -> dict[str, object]:
 
 
 def _load(groups: Mapping[str, object]) -> Settings:
-    with (
-        LOADING
-    ):  # around the call, too: pydantic completes its models at their first use, under locks of its own
+    # Around the call, too: pydantic completes its models at their first use, under locks of its own.
+    with LOADING:
         from shipper.config import load_settings  # noqa: PLC0415 - pydantic is loaded where it is needed
 
         return load_settings(**groups)

@@ -4,38 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from typer.testing import CliRunner, Result
 
 import shipper
 from shipper.assets import asset
 from shipper.cli.main import app
-from shipper.config import ElasticsearchSettings
 from shipper.datasets import alert_index, index_pattern
-from shipper.elastic.client import connect
 from shipper.index.search import read_all
-from shipper.index.templates import install, packaged_templates
 from shipper.testing import reset
 from tests.service.kafka_stage import KafkaStage
-from tests.service.running_stack import RunningStack
 from tests.unit.alert import made
-
-
-@pytest.fixture
-def stage(stack: RunningStack) -> Iterator[KafkaStage]:
-    """Topics and a namespace for one test."""
-    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
-        install(client, packaged_templates(asset("es_templates")))
-        stage = KafkaStage(stack, client)
-        stage.make_topics()
-        yield stage
-        stage.remove()
-        client.delete_index(alert_index(stage.namespace))
-        client.delete_index(f"shipper-state-{stage.namespace}")
 
 
 def run(stage: KafkaStage, *arguments: str, **environment: str) -> Result:

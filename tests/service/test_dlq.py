@@ -13,12 +13,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from shipper.assets import asset
 from shipper.cli.main import app
 from shipper.clock import SystemClock
-from shipper.config import ElasticsearchSettings
 from shipper.datasets import dead_letter_index
-from shipper.elastic.client import connect
 from shipper.errors import ConfigurationError, StoreUnavailable
 from shipper.index.letters import Selection, read_dead_letters
 from shipper.index.mirror import Act, LetterMirror
@@ -26,27 +23,13 @@ from shipper.index.mirroring import mirroring
 from shipper.index.replay import ReplayPlan
 from shipper.index.replay import replay as put_back
 from shipper.index.search import read_all
-from shipper.index.templates import install, packaged_templates
 from shipper.kafka.admin import Admin
 from shipper.kafka.dead_letters import DeadLetter, DeadLetterTopic
 from shipper.kafka.producer import Producer
 from shipper.redaction import default_redactor, shown
 from tests.service.kafka_stage import KafkaStage
-from tests.service.running_stack import RunningStack
 
 SECRET = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
-
-
-@pytest.fixture
-def stage(stack: RunningStack) -> Iterator[KafkaStage]:
-    """Topics and a namespace for one test."""
-    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
-        install(client, packaged_templates(asset("es_templates")))
-        stage = KafkaStage(stack, client)
-        stage.make_topics()
-        yield stage
-        stage.remove()
-        client.delete_index(dead_letter_index(stage.namespace))
 
 
 def mirror_of(stage: KafkaStage) -> LetterMirror:

@@ -11,47 +11,26 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-import pytest
 from typer.testing import CliRunner, Result
 
-from shipper.assets import asset
 from shipper.cli.main import app
 from shipper.clock import SystemClock
-from shipper.config import ElasticsearchSettings
-from shipper.datasets import alert_index, dead_letter_index
+from shipper.datasets import alert_index
 from shipper.detect.state import ensure_state_index
-from shipper.elastic.client import connect
 from shipper.enrich.redact import Keyring
 from shipper.errors import ConfigurationError, StoreUnavailable
 from shipper.index.erasures import LIST_INDEX, erasure_index
 from shipper.index.letters import read_dead_letters
 from shipper.index.search import read_all
-from shipper.index.templates import install, packaged_templates
 from shipper.kafka.dead_letters import DeadLetter, DeadLetterTopic
 from tests.service.kafka_stage import KafkaStage
-from tests.service.running_stack import RunningStack
 
 KEYS = f"new:{base64.b64encode(b'n' * 32).decode()},old:{base64.b64encode(b'o' * 32).decode()}"
-
-
-@pytest.fixture
-def stage(stack: RunningStack) -> Iterator[KafkaStage]:
-    """Topics and a namespace for one test."""
-    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
-        install(client, packaged_templates(asset("es_templates")))
-        stage = KafkaStage(stack, client)
-        stage.make_topics()
-        yield stage
-        stage.remove()
-        for index in (alert_index, dead_letter_index, erasure_index):
-            client.delete_index(index(stage.namespace))
-        client.delete_index(f"shipper-state-{stage.namespace}")
 
 
 class Person:

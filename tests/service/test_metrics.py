@@ -14,25 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from shipper.assets import asset
-from shipper.config import ElasticsearchSettings
-from shipper.datasets import dead_letter_index
-from shipper.elastic.client import connect
-from shipper.index.templates import install, packaged_templates
 from tests.service.kafka_stage import KafkaStage
-from tests.service.running_stack import RunningStack, free_ports
-
-
-@pytest.fixture
-def stage(stack: RunningStack) -> Iterator[KafkaStage]:
-    """Topics and a namespace for one test."""
-    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
-        install(client, packaged_templates(asset("es_templates")))
-        stage = KafkaStage(stack, client)
-        stage.make_topics()
-        yield stage
-        stage.remove()
-        client.delete_index(dead_letter_index(stage.namespace))
+from tests.service.running_stack import free_ports
 
 
 @contextmanager

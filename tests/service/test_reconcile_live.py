@@ -14,14 +14,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from shipper.assets import asset
 from shipper.cli.main import app
-from shipper.config import ElasticsearchSettings
-from shipper.datasets import dead_letter_index
-from shipper.elastic.client import connect
-from shipper.index.templates import install, packaged_templates
 from tests.service.kafka_stage import KafkaStage
-from tests.service.running_stack import RunningStack
 
 _STEADY = """
 import shipper, sys, time
@@ -75,18 +69,6 @@ counts = pipeline.counts()
 print(counts.emitted, counts.dropped.get("spool_full", 0), counts.dropped.get("evicted", 0), flush=True)
 os.kill(os.getpid(), 9)
 """
-
-
-@pytest.fixture
-def stage(stack: RunningStack) -> Iterator[KafkaStage]:
-    """Topics and a namespace for one test."""
-    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
-        install(client, packaged_templates(asset("es_templates")))
-        stage = KafkaStage(stack, client)
-        stage.make_topics()
-        yield stage
-        stage.remove()
-        client.delete_index(dead_letter_index(stage.namespace))
 
 
 class Host:
