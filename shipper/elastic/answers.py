@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 JsonObject = dict[str, Any]
 """A JSON object as the server sent it or as it shall be sent."""
@@ -75,6 +75,11 @@ def item_answer(item: Mapping[str, Any]) -> ItemAnswer:
     )
 
 
+_NO_SHARD: Final = "no_shard_available_action_exception"
+MISSING_SHARDS: Final = "missing shards"
+"""Part of every reason that says: shards which the server knows of are not there to be searched (yet)."""
+
+
 def failure_reason(error: object) -> str:
     """Return the sentence of an error object of Elasticsearch followed by those of its causes.
 
@@ -93,7 +98,10 @@ def failure_reason(error: object) -> str:
 
 
 def _joined(text: str, error: Mapping[str, Any]) -> str:
-    reason = _one_line(str(error.get("reason") or error.get("type") or ""))
+    if error.get("type") == _NO_SHARD:  # its reason is only the name of an action, or nothing
+        reason = MISSING_SHARDS
+    else:
+        reason = _one_line(str(error.get("reason") or error.get("type") or ""))
     if reason in text:
         return text
     return f"{text}: {reason}" if text else reason

@@ -146,10 +146,14 @@ class ElasticClient(Connection):
         return responses
 
     def count(self, index: str, query: Mapping[str, Any] | None = None) -> int:
-        """Return the number of documents that match; 0 where no such index exists."""
-        body = orjson.dumps({"query": query}) if query is not None else None
-        params = {"ignore_unavailable": "true"}
-        return int(self.request("POST", f"/{_part(index)}/_count", params=params, body=body)["count"])
+        """Return the number of documents that match; 0 where no such index exists.
+
+        It is a search and not the server's `_count`, which passes over shards that fail and returns less in silence.
+        """
+        body: dict[str, Any] = {"size": 0, "track_total_hits": True}
+        if query is not None:
+            body["query"] = query
+        return int(self.search(index, body)["hits"]["total"]["value"])
 
     def open_point_in_time(self, index: str, *, keep_alive_s: float) -> str:
         """Freeze what a search of `index` sees; the id goes into the body of searches with an empty index."""

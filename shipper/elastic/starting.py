@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from shipper.elastic.answers import MISSING_SHARDS
 from shipper.errors import StoreUnavailable
 
 _Answer = TypeVar("_Answer")
 
-_SIGN: Final = "missing shards"
-"""How the server says it, where a search must be whole or fail."""
 _PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 2.0)
 
 
@@ -28,7 +27,7 @@ def once_started(ask: Callable[[], _Answer]) -> _Answer:
         try:
             return ask()
         except StoreUnavailable as error:
-            if _SIGN not in error.reason:
+            if MISSING_SHARDS not in error.reason:
                 raise
         time.sleep(pause_s)
     return ask()
