@@ -1,18 +1,21 @@
-"""Every kind of rule by its name."""
+"""Every kind of rule by its name: the one place where a kind is made known."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from shipper.detect import rules
 from shipper.detect.data_rule import DataRule
 from shipper.detect.error_rule import NewErrorRule
-from shipper.detect.rules import Rule
+from shipper.detect.rules import DriftRule, ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
 
 KINDS: Final[Mapping[str, type[Rule]]] = {
-    **rules.KINDS,
+    "error_rate": ErrorRateRule,
+    "latency": LatencyRule,
+    "metric": MetricRule,
+    "drift": DriftRule,
+    "silence": SilenceRule,
     "new_error": NewErrorRule,
     "series": SeriesRule,
     "data": DataRule,

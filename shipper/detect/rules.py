@@ -253,15 +253,6 @@ class SilenceRule(Rule):
     needs_every_window: ClassVar[bool] = True
 
 
-KINDS: Final[Mapping[str, type[Rule]]] = {
-    "error_rate": ErrorRateRule,
-    "latency": LatencyRule,
-    "metric": MetricRule,
-    "drift": DriftRule,
-    "silence": SilenceRule,
-}
-"""Rule models by kind."""
-
 _BUDGET: Final = re.compile(r"([0-9]*\.?[0-9]+)\s*/\s*(day|week)")
 
 
