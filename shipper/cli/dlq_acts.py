@@ -73,6 +73,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
                 with_replayed=again,
                 is_dry=dry_run,
                 erased=erased_of(ErasureList(client, SystemClock()).entries()),
+                retention_days=settings.retention.days,
             )
             run(
                 read_dead_letters(settings.kafka),

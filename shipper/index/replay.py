@@ -8,8 +8,8 @@ sends it again, which is harmless for the same reason. A record that is refused 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from shipper.datasets import expiry_us
@@ -42,6 +42,7 @@ class ReplayPlan:
         is_dry: change nothing and send nothing; only count.
         act: when.
         erased: whose records are not put back.
+        retention_days: by dataset, where it differs from the schema.
     """
 
     topic: str
@@ -50,6 +51,7 @@ class ReplayPlan:
     with_replayed: bool = False
     is_dry: bool = False
     erased: Erased = NOBODY
+    retention_days: Mapping[str, int] = field(default_factory=dict)
 
 
 def replay(
@@ -144,7 +146,7 @@ def _obstacle(stored: StoredLetter, mirrored: Mirrored | None, plan: ReplayPlan)
         return "erased"
     if letter.is_cut:
         return "cut"
-    end_us = expiry_us(letter.index)
+    end_us = expiry_us(letter.index, plan.retention_days)
     # An index that retention has deleted would be made anew, and an old record be found as if it had been kept.
     return "expired" if end_us is not None and end_us <= plan.act.now_us else ""
 

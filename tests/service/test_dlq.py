@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from shipper.cli.main import app
 from shipper.clock import SystemClock
-from shipper.datasets import dead_letter_index
+from shipper.datasets import dead_letter_index, index_name
 from shipper.errors import ConfigurationError, StoreUnavailable
 from shipper.index.letters import Selection, read_dead_letters
 from shipper.index.mirror import Act, LetterMirror
@@ -82,9 +82,9 @@ def run(stage: KafkaStage, *arguments: str, answer: str = "", **environment: str
     return CliRunner().invoke(app, list(arguments), input=answer, env={**stage.environment, **environment})
 
 
-def replay(stage: KafkaStage, *arguments: str) -> dict[str, int]:
+def replay(stage: KafkaStage, *arguments: str, **environment: str) -> dict[str, int]:
     """Run `shipper dlq replay --json` and return its counts."""
-    done = run(stage, "dlq", "replay", "--json", *arguments)
+    done = run(stage, "dlq", "replay", "--json", *arguments, **environment)
     assert done.exit_code == 0, (done.stderr, done.exception)
     counts: dict[str, int] = json.loads(done.stdout)
     return counts
@@ -269,6 +269,22 @@ class TestReplay:
         assert replay(stage, "--all") == {"cut": 1, "expired": 1, "replayed": 1}
         run_indexer(stage)
         assert len(stored_ids(stage)) == 1
+
+    def test_retention_is_that_of_the_settings(self, stage: KafkaStage) -> None:
+        """What `shipper retention apply` would delete at once is not put back, and what it would keep is."""
+        day_us = 86_400_000_000
+        now_us = SystemClock().now_us()
+        for age_days in (5, 60):
+            write(
+                stage, letter(stage, index=index_name("ml.app", stage.namespace, now_us - age_days * day_us))
+            )
+        for days, counts in (
+            ({}, {"replayed": 1, "expired": 1}),
+            ({"ml.app": 3}, {"replayed": 0, "expired": 2}),
+            ({"ml.app": 90}, {"replayed": 2}),
+        ):
+            given = {"SHIPPER_RETENTION_DAYS": json.dumps(days)}
+            assert replay(stage, "--all", "--dry-run", **given) == counts
 
     def test_filters_choose(self, stage: KafkaStage) -> None:
         """Without a filter nothing is done; each filter takes what it names; the act is told with its author."""
