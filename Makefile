@@ -76,8 +76,8 @@ bench-recovery: $(VENV)/.installed
 	.venv-bench-detect/bin/python -m pip install --quiet --disable-pip-version-check -e '.[detect,bench-detect]'
 	@touch $@
 
-# All three run, whether or not one before them missed a promise; DATA names the folder of nab/ and loghub/.
-bench-detect: .venv-bench-detect/.installed
+# All run, whether or not one before them missed a promise; DATA names the folder of nab/ and loghub/.
+bench-detect: .venv-bench-detect/.installed $(VENV)/.installed
 	@set +e; missed=0; \
 	if [ -d "$(DATA)/nab" ]; then \
 	  .venv-bench-detect/bin/python benchmarks/nab.py --data "$(DATA)/nab" --windows "$(DATA)/nab/windows.json" \
@@ -87,6 +87,7 @@ bench-detect: .venv-bench-detect/.installed
 	  .venv-bench-detect/bin/python benchmarks/grouping.py --data "$(DATA)/loghub" --check || missed=1; \
 	else echo "No $(DATA)/loghub: the grouping of log lines is skipped."; fi; \
 	.venv-bench-detect/bin/python benchmarks/drift.py --check $(BENCH) || missed=1; \
+	$(BIN)/python benchmarks/detect_cost.py --check || missed=1; \
 	exit $$missed
 
 fuzz: $(VENV)/.installed
