@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps({"runs": result.runs, "shapes": shapes}))
     else:
-        head = machine_lines(f"{plan.repeats} repeat{"s" * (plan.repeats > 1)}")
+        head = machine_lines(f"{plan.repeats} repeats at each size")
         numbers = {"numeric": len(FEATURES), "services": len(SERVICES), "versions": len(VERSIONS)}
         page = _PAGE.format(**numbers) if options.markdown else ""
         show(verdict_rows_of(promised, result), rows(plan, result, shapes), head[:2], page)
