@@ -41,7 +41,9 @@ _FILES: Final = (
     "c|h|java|go|rs"
 )
 
-_QUOTED: Final = r"\"(?!(?:GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS) )[^\"]*\""
+_QUOTED: Final = r"\"((?:GET|POST|PUT|DELETE|HEAD|PATCH|OPTIONS) )?[^\"]*\""
+"""The first group: a request line, whose method stays."""
+_QUERY: Final = r"(?:\?(?:[^\s\"'<>()\[\]{}]|<\*>)*)?"
 
 _PATTERNS: Final = (
     # Addresses of things: URL, e-mail, UUID.
@@ -65,8 +67,9 @@ _PATTERNS: Final = (
     r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?:[:/]\d+)?(?![\w.]*\w)",
     # Paths: of Windows, from the root with a query, and relative ones with two slashes.
     rf"(?<!\w)(?:[A-Za-z]:\\|\\\\\w)(?:[^{_ENDS}]|<\*>)*",
-    rf"(?<![^{_ENDS}:])/(?:[^{_ENDS}?]|<\*>)*(?:\?\S*)?",
+    rf"(?<![^{_ENDS}:])/(?:[^{_ENDS}?]|<\*>)*{_QUERY}",
     rf"(?<![^{_ENDS}])[^{_ENDS}/]*/[^{_ENDS}/]*/(?:[^{_ENDS}?]|<\*>)*",
+    r"(?<![\w.-])localhost:\d+\b",
     # Hosts, names of packages (but not of exceptions), files.
     rf"(?<![\w.-])[A-Za-z0-9][\w-]*(?:\.[\w-]+)*\.(?:[A-Za-z][\w-]*:\d+\b|(?:{_ZONES})\b(?![.\w-])(?::\d+)?)",
     (
@@ -98,6 +101,18 @@ _ASSIGNED: Final = re.compile(
 """What stands behind an equals sign, with brackets that follow it at once; true and false say what happened."""
 _NOTHING: Final = re.compile(r"(?<=\w=)(?=[\s,;]+[\w.]+=|\s*$)")
 """Behind an equals sign where no value stands."""
+_LITERAL_TEXT: Final = re.compile(r"(?<![\w'])[bru]?'(?:[^'\\]|\\.)*'(?![\w'])")
+"""Of Python: what stands in single quotes that are no apostrophes."""
+_OBJECT: Final = re.compile(
+    rf"<(?:[^<>\s]|<\*>)+ (?:[^<>]|<\*>){{0,200}}? at {re.escape(SLOT)}>|<(?:class|bound method) (?:[^<>]|<\*>)+>"
+)
+"""Of Python: `<function f at 0x7f01>`, `<bound method C.f of <C object at 0x7f02>>`, `<class 'C'>`."""
+_ATOM: Final = r"(?:<\*>|True|False|None|true|false|null|nan|inf)"
+_COLLECTION: Final = re.compile(
+    rf"\{{\s*\}}|\[\s*\]|[\[({{]\s*{_ATOM}\s*(?:[,:]\s*(?:{_ATOM}\s*)?)+[\])}}]|[\[{{]\s*{_ATOM}\s*[\]}}]"
+)
+"""Of Python and JSON, with nothing but values inside: a list, a tuple, a set, a dictionary."""
+_DEEPEST: Final = 8
 _LISTED: Final = re.compile(r"<\*>(?:(?:\s*[,;:/.\-+\\#|]{1,2}\s*|\s+)?<\*>|\s*\((?:<\*>)?\))+")
 """Slots that only punctuation parts: a list has any number of members."""
 
@@ -112,10 +127,21 @@ def masked(shape: str) -> str:
 
     Pure: one text has one answer in every process.
     """
-    text = _IN_QUOTES.sub(f'"{SLOT}"', shape)
+    text = _IN_QUOTES.sub(lambda quoted: quoted[0] if quoted[1] else f'"{SLOT}"', shape)
+    text = _LITERAL_TEXT.sub(SLOT, text)
     for pattern in _VARIABLE:
         text = pattern.sub(SLOT, text)
+    text = _innermost_first(_COLLECTION, _innermost_first(_OBJECT, text.replace(f'"{SLOT}"', SLOT)))
     return _LISTED.sub(SLOT, _NOTHING.sub(SLOT, _ASSIGNED.sub(SLOT, text)))
+
+
+def _innermost_first(pattern: re.Pattern[str], text: str) -> str:
+    """Return the text with a slot for what the pattern finds, then for what holds nothing else any more."""
+    for _ in range(_DEEPEST):
+        text, found = pattern.subn(SLOT, text)
+        if not found:
+            break
+    return text
 
 
 def _beginning(message: str) -> str:

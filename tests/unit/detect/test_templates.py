@@ -45,6 +45,16 @@ from shipper.detect.templates.mining import MOST_CHOICES, covers, mined
         ("shape (1, 2)", "shape (1, 2, 3)"),
         ("two  words", " two words\n"),
         ("loss 1.5e-07 at step 10", "loss 0.25 at step 12000"),
+        ("no answer from localhost:9092", "no answer from 127.0.0.1:9092"),
+        ("retry for (url='/a/b/7?q=1'): total=2", "retry for (url='/static'): total=0"),
+        ('127.0.0.1 "GET /a HTTP/1.1" 200 "-" "curl/7"', '10.0.0.9 "GET /b HTTP/1.0" 404 "http://x.y" "Mozilla (X)"'),
+        ("no column 'age', 3 others", "no column 'income per head', 12 others"),
+        ("value: b'\\x0e\\x00'", "value: b''"),
+        ("got {'id': 7, 'tags': ['a', None]}", "got {}"),
+        ('got {"id": 7, "tags": [true, {"a": 1.5}]}', "got [1, 2]"),
+        ("args (1, 'a')", "args (0,)"),
+        ("calling <function f at 0x7f01>", "calling <bound method C.f of <m.C object at 0x7f02>>"),
+        ("expected <class 'int'>", "expected <class 'm.C'>"),
     ],
 )  # fmt: skip
 def test_variable_parts_do_not_tell_messages_apart(one: str, other: str) -> None:
@@ -62,6 +72,10 @@ def test_variable_parts_do_not_tell_messages_apart(one: str, other: str) -> None
         ("org.acme.io.FirstException raised", "org.acme.io.SecondException raised"),
         ('"GET /x HTTP/1.1" failed', '"POST /x HTTP/1.1" failed'),
         ("ready=true", "ready=false"),
+        ("it's gone, it's late", "it's here, it's late"),
+        ("(started) 3", "(stopped) 3"),
+        ("a < b and c > d", "a < b or c > d"),
+        ("{'a': 1} started", "{'a': 1} stopped"),
         ("interface eth0 down", "interface wlan0 down"),
         ("read/write error", "read/only error"),
         ("ошибка чтения", "ошибка записи"),
@@ -144,7 +158,8 @@ def test_what_is_far_behind_does_not_count() -> None:
         "=" * 1_000_000, "a=" * 500_000, '"' * 1_000_001, "@" * 1_000_000, "a@" * 500_000, "1.1." * 250_000,
         "f" * 1_000_000, " " * 1_000_000, "1,"* 500_000, "é" * 500_000, "\ud800" * 1000, "\x00" * 1000, "",
         "Thu " * 250_000, "x://" * 250_000, "{(" * 300_000, "1:" * 500_000, "::" * 500_000, ". " * 400_000,
-        "a=({[" * 100_000, "0x" * 400_000, "٣" * 1000, "a+.-" * 250_000, "a." * 900 + "!",
+        "a=({[" * 100_000, "0x" * 400_000, "٣" * 1000, "a+.-" * 250_000, "a." * 900 + "!", "<a " * 300_000, "<f at 0x0" * 100_000, "'" * 1_000_001, "b'\\" * 300_000,
+        "[None," * 200_000, "({[" * 300_000 + "]})" * 300_000, "[" * 1000 + "]" * 1000,
     ],
 )  # fmt: skip
 def test_hostile_lines_are_bounded(line: str) -> None:
