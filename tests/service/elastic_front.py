@@ -1,15 +1,13 @@
-"""A small reverse proxy before the embedded Elasticsearch, which does not answer `GET /`; Logstash asks that first."""
+"""The embedded Elasticsearch with an answer to `GET /`, which it has not; Logstash asks that first."""
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
-from urllib.parse import urlsplit
+
+from tests.service.front import Front, Tls, serving
 
 _ROOT: Final = {
     "name": "node",
@@ -18,63 +16,27 @@ _ROOT: Final = {
     "version": {"number": "9.2.4", "build_flavor": "default"},
     "tagline": "You Know, for Search",
 }
-_PASSED_ON: Final = ("Content-Type", "Content-Encoding", "Accept", "Authorization")
+_ASKED: Final = json.dumps({"cluster": ["cluster:monitor/main"]}).encode()
 
 
 @contextmanager
-def elastic_front(elasticsearch_url: str) -> Iterator[str]:
+def elastic_front(elasticsearch_url: str, tls: Tls | None = None) -> Iterator[str]:
     """Serve until the block ends; give the address to use instead of `elasticsearch_url`."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(urlsplit(elasticsearch_url).netloc))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(_ElasticFront, elasticsearch_url, tls) as url:
+        yield url
 
 
-def _handler(target: str) -> type[BaseHTTPRequestHandler]:
-    class Front(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _ElasticFront(Front):
+    def serve(self, body: bytes) -> None:
+        if self.path == "/" and self.command in {"GET", "HEAD"}:
+            status = 200 if self.context is None else self._right_to_ask()
+            self.send(status, json.dumps(_ROOT).encode() if status == 200 else b"{}")
+        else:
+            super().serve(body)
 
-        def do_GET(self) -> None:
-            if self.path == "/":
-                self._answer(200, "application/json", json.dumps(_ROOT).encode())
-            else:
-                self._pass_on()
-
-        def do_HEAD(self) -> None:
-            self._answer(200, "application/json", b"")
-
-        def do_POST(self) -> None:
-            self._pass_on()
-
-        def do_PUT(self) -> None:
-            self._pass_on()
-
-        def _pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            headers = {name: self.headers[name] for name in _PASSED_ON if name in self.headers}
-            connection = HTTPConnection(target, timeout=60)
-            try:
-                connection.request(self.command, self.path, body, headers)
-                answer = connection.getresponse()
-                self._answer(answer.status, answer.getheader("Content-Type", ""), answer.read())
-            finally:
-                connection.close()
-
-        def _answer(self, status: int, kind: str, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("X-Elastic-Product", "Elasticsearch")
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
-
-    return Front
+    def _right_to_ask(self) -> int:
+        """What a full server would answer this user: it has to be known, and to have this one right."""
+        del self.headers["Content-Type"]
+        self.headers["Content-Type"] = "application/json"
+        status, answer = self.ask(_ASKED, "POST", "/_security/user/_has_privileges")
+        return status if status != 200 or json.loads(answer)["has_all_requested"] else 403

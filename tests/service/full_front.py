@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+
+from tests.service.front import Front, serving
 
 _KEPT = {
     "policy": re.compile(r"/_ilm/policy/([^?]+)"),
@@ -74,48 +72,14 @@ class FullServer:
 def full_server(elasticsearch_url: str) -> Iterator[FullServer]:
     """Serve until the block ends."""
     full = FullServer()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(urlsplit(elasticsearch_url).netloc, full))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    full.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield full
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
-
-def _handler(target: str, full: FullServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+    class FullFront(Front):
+        def serve(self, body: bytes) -> None:
             known = full.answer(self.command, self.path, body)
-            status, answer = known if known is not None else self._ask(body)
-            sent = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("X-Elastic-Product", "Elasticsearch")
-            self.send_header("Content-Type", "application/vnd.elasticsearch+json;compatible-with=9")
-            self.send_header("Content-Length", str(len(sent)))
-            self.end_headers()
-            self.wfile.write(sent)
+            if known is None:
+                status, content = self.ask(body)
+                known = status, full.spoil(self.path, json.loads(content))
+            self.send(known[0], json.dumps(known[1]).encode())
 
-        def _ask(self, body: bytes) -> tuple[int, Any]:
-            connection = HTTPConnection(target, timeout=60)
-            try:
-                headers = {"Content-Type": "application/json"} if body else {}
-                connection.request(self.command, self.path, body, headers)
-                answer = connection.getresponse()
-                return answer.status, full.spoil(self.path, json.loads(answer.read()))
-            finally:
-                connection.close()
-
-        do_GET = do_POST = do_PUT = do_DELETE = serve  # noqa: N815
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
-
-    return Handler
+    with serving(FullFront, elasticsearch_url) as full.url:
+        yield full

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
 
-_PASSED_ON = ("Content-Type", "Accept", "Authorization")
+from tests.service.front import Front, serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ class Spoilt:
 
 
 @dataclass
-class Front:
+class Meddling:
     """The proxy, and what it did.
 
     Attributes:
@@ -62,71 +59,28 @@ class Front:
 
 
 @contextmanager
-def meddling_front(elasticsearch_url: str) -> Iterator[Front]:
+def meddling_front(elasticsearch_url: str) -> Iterator[Meddling]:
     """Serve until the block ends."""
-    front = Front()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(urlsplit(elasticsearch_url).netloc, front))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    front.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield front
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    meddling = Meddling()
 
-
-def _handler(target: str, front: Front) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+    class MeddlingFront(Front):
+        def serve(self, body: bytes) -> None:
             if not self.path.startswith("/_bulk"):
-                self._send(*self._ask(body))
+                super().serve(body)
                 return
-            number = front.enter(len(body))
+            number = meddling.enter(len(body))
             try:
-                self._spoil(front.spoil(number) or Spoilt(), body)
+                self._spoil(meddling.spoil(number) or Spoilt(), body)
             finally:
-                front.leave()
+                meddling.leave()
 
         def _spoil(self, spoilt: Spoilt, body: bytes) -> None:
             if spoilt.status:
-                self._send(spoilt.status, spoilt.body)
+                self.send(spoilt.status, spoilt.body)
                 return
-            status, answer = self._ask(body)
+            status, answer = self.ask(body)
             kept = answer[: round(len(answer) * spoilt.keep)]
-            self._send(status, kept, announced=len(kept) if spoilt.is_honest else len(answer))
+            self.send(status, kept, announced=len(kept) if spoilt.is_honest else len(answer))
 
-        def _ask(self, body: bytes) -> tuple[int, bytes]:
-            headers = {name: self.headers[name] for name in _PASSED_ON if name in self.headers}
-            connection = HTTPConnection(target, timeout=60)
-            try:
-                connection.request(self.command, self.path, body, headers)
-                answer = connection.getresponse()
-                return answer.status, answer.read()
-            finally:
-                connection.close()
-
-        def _send(self, status: int, body: bytes, announced: int | None = None) -> None:
-            length = len(body) if announced is None else announced
-            with suppress(OSError):
-                self.send_response(status)
-                self.send_header("X-Elastic-Product", "Elasticsearch")
-                self.send_header("Content-Type", "application/vnd.elasticsearch+json;compatible-with=9")
-                self.send_header("Content-Length", str(length))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(body)
-            if length != len(body):
-                self.close_connection = True
-
-        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = serve  # noqa: N815
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
-
-    return Handler
+    with serving(MeddlingFront, elasticsearch_url) as meddling.url:
+        yield meddling

@@ -6,31 +6,15 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shipper.assets import asset
-from shipper.config import ElasticsearchSettings
-from shipper.elastic.client import connect
 from shipper.errors import StoreUnavailable
-from shipper.index.templates import install, packaged_templates
 from shipper.kafka.admin import Admin
 from tests.service.kafka_stage import KafkaStage
-from tests.service.running_stack import RunningStack
-
-
-@pytest.fixture
-def stage(stack: RunningStack) -> Iterator[KafkaStage]:
-    """Topics and a namespace for one test."""
-    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
-        install(client, packaged_templates(asset("es_templates")))
-        stage = KafkaStage(stack, client)
-        stage.make_topics()
-        yield stage
-        stage.remove()
 
 
 def until(condition: Callable[[], bool], what: str, limit_s: float = 60.0) -> None:

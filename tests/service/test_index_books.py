@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
-import pytest
-
-from shipper.assets import asset
-from shipper.config import ElasticsearchSettings
-from shipper.elastic.client import connect
 from shipper.index.ledger import Flow, balance
 from shipper.index.ranges import Ranges
-from shipper.index.templates import install, packaged_templates
 from shipper.record import new_producer_id
 from tests.service.kafka_stage import KafkaStage
-from tests.service.running_stack import RunningStack
-
-
-@pytest.fixture
-def stage(stack: RunningStack) -> Iterator[KafkaStage]:
-    """Topics and a namespace for one test."""
-    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
-        install(client, packaged_templates(asset("es_templates")))
-        stage = KafkaStage(stack, client)
-        stage.make_topics()
-        yield stage
-        stage.remove()
 
 
 def run_indexer(stage: KafkaStage) -> None:

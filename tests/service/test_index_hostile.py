@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-import pytest
 
-from shipper.assets import asset
-from shipper.config import ElasticsearchSettings
-from shipper.elastic.client import connect
-from shipper.index.templates import install, packaged_templates
 from tests.service.kafka_stage import KafkaStage
-from tests.service.running_stack import RunningStack
-
-
-@pytest.fixture
-def stage(stack: RunningStack) -> Iterator[KafkaStage]:
-    """Topics and a namespace for one test."""
-    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
-        install(client, packaged_templates(asset("es_templates")))
-        stage = KafkaStage(stack, client)
-        stage.make_topics()
-        yield stage
-        stage.remove()
 
 
 def hostile(stage: KafkaStage) -> dict[str, tuple[str, bytes, str]]:

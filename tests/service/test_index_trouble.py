@@ -12,31 +12,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from shipper.assets import asset
 from shipper.config import ElasticsearchSettings
-from shipper.elastic.client import connect
 from shipper.index.tally import IndexCounts
-from shipper.index.templates import install, packaged_templates
 from shipper.kafka.admin import Admin
 from tests.service.kafka_stage import KafkaStage
-from tests.service.meddling_front import Front, Spoilt, meddling_front
-from tests.service.running_stack import RunningStack
+from tests.service.meddling_front import Meddling, Spoilt, meddling_front
 from tests.service.test_index import until
 
 
 @pytest.fixture
-def stage(stack: RunningStack) -> Iterator[KafkaStage]:
-    """Topics and a namespace for one test."""
-    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
-        install(client, packaged_templates(asset("es_templates")))
-        stage = KafkaStage(stack, client)
-        stage.make_topics()
-        yield stage
-        stage.remove()
-
-
-@pytest.fixture
-def front(stage: KafkaStage) -> Iterator[Front]:
+def front(stage: KafkaStage) -> Iterator[Meddling]:
     """A proxy that the stage's indexers speak to."""
     with meddling_front(stage.stack.elasticsearch_url) as front:
         stage.elasticsearch = ElasticsearchSettings(url=front.url, request_timeout_s=10)
@@ -213,7 +198,7 @@ def _events(stage: KafkaStage, dataset: str, count: int) -> Iterator[dict[str, o
 class TestSpoiltAnswers:
     """What a proxy, a load balancer or a broken connection make of the answer."""
 
-    def test_a_request_that_fails_is_repeated(self, stage: KafkaStage, front: Front) -> None:
+    def test_a_request_that_fails_is_repeated(self, stage: KafkaStage, front: Meddling) -> None:
         """U36: whatever a whole request is answered, no record pays for it: it is sent again and stored once."""
         statuses = [401, 403, 404, 405, 408, 429, 500, 502, 503, 504]
         front.spoil = lambda number: Spoilt(statuses.pop()) if number % 2 == 0 and statuses else None
@@ -225,7 +210,9 @@ class TestSpoiltAnswers:
         assert stage.dead_letters() == []
 
     @pytest.mark.parametrize("status", [400, 413])
-    def test_a_request_that_is_too_much_is_halved(self, stage: KafkaStage, front: Front, status: int) -> None:
+    def test_a_request_that_is_too_much_is_halved(
+        self, stage: KafkaStage, front: Meddling, status: int
+    ) -> None:
         """U35, U38: a refused request is halved until the record that is too large stands alone as a dead letter."""
         good = [stage.value() for _ in range(20)]
         large = stage.value(message="x" * 100_000)
@@ -244,7 +231,7 @@ class TestSpoiltAnswers:
         ids=["no-answer", "connection-cut", "half-an-answer", "last-bytes-missing"],
     )
     def test_half_an_answer_is_none(
-        self, stage: KafkaStage, front: Front, keep: float, *, is_honest: bool
+        self, stage: KafkaStage, front: Meddling, keep: float, *, is_honest: bool
     ) -> None:
         """U27: cut in the middle of an answer: all is stored, nothing is known; sent again, it is found there already."""
         front.spoil = lambda number: Spoilt(keep=keep, is_honest=is_honest) if number == 0 else None
@@ -259,7 +246,7 @@ class TestSpoiltAnswers:
         assert stage.dead_letters() == []
         assert lag(stage) == 0
 
-    def test_an_answer_for_fewer_is_none(self, stage: KafkaStage, front: Front) -> None:
+    def test_an_answer_for_fewer_is_none(self, stage: KafkaStage, front: Meddling) -> None:
         """An answer with fewer items than the request says nothing of any of them."""
         few = b'{"errors":false,"items":[{"create":{"status":201}}]}'
         front.spoil = lambda number: Spoilt(200, few) if number == 0 else None
@@ -268,7 +255,7 @@ class TestSpoiltAnswers:
             indexer.run_until_idle(0.5)
         assert indexer.counts().indexed == 10
 
-    def test_a_long_refusal_keeps_the_group_and_the_order(self, stage: KafkaStage, front: Front) -> None:
+    def test_a_long_refusal_keeps_the_group_and_the_order(self, stage: KafkaStage, front: Meddling) -> None:
         """U17: 429 for longer than the session lasts: at most two requests are there at a time, the group is kept."""
         answers_well = threading.Event()
         front.spoil = lambda _number: None if answers_well.is_set() else Spoilt(429)

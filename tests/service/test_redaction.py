@@ -5,19 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
-import pytest
 
 import shipper
-from shipper.assets import asset
-from shipper.config import ElasticsearchSettings
-from shipper.elastic.client import ElasticClient, connect
+from shipper.elastic.client import ElasticClient
 from shipper.emit import ShipperHandler
-from shipper.index.templates import install, packaged_templates
 from shipper.redaction import default_redactor
 from shipper.testing import capture, reset
 from tests.planted import Planted, plant
@@ -30,17 +25,6 @@ from tests.service.topics import read_topic
 SEED = 5150
 OLD = "2019-01-01T00:00:00Z"
 """Too old to be indexed: such records are dead letters."""
-
-
-@pytest.fixture
-def stage(stack: RunningStack) -> Iterator[KafkaStage]:
-    """Topics and a namespace for one test."""
-    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
-        install(client, packaged_templates(asset("es_templates")))
-        stage = KafkaStage(stack, client)
-        stage.make_topics()
-        yield stage
-        stage.remove()
 
 
 def _log_all(planted: list[Planted]) -> None:
