@@ -32,7 +32,6 @@ def settings_folder(folder: Path, *, drain: bool) -> Path:
     """Return a settings folder with our logstash.yml and pipelines.yml, fit for a test machine."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = (asset("logstash") / "config" / "logstash.yml").read_text("utf-8")
-    settings = settings.replace("api.http.host: 0.0.0.0", "api.http.host: 127.0.0.1")
     settings = settings.replace("api.http.port: 9600", "api.http.port: 9600-9700")
     settings = settings.replace("log.format: json", "log.format: plain")
     # Where an input ends by itself, the queue is emptied before Logstash ends.
@@ -80,6 +79,27 @@ def filter_block(pipeline: Path) -> str:
         if depth == 0:
             return text[start : position + 1]
     raise AssertionError(f"{pipeline} has no whole filter section")
+
+
+def keep_secrets(folder: Path, secrets: Mapping[str, str]) -> None:
+    """Put secrets into the keystore of the Logstash of `folder`, by Logstash's own program, as the pages say."""
+    program = str(logstash_home() / "bin" / "logstash-keystore")
+    settings = ["--path.settings", str(settings_folder(folder / "settings", drain=False))]
+    for words, answer in (
+        (["create"], "y\n"),
+        (["add", *secrets, "--stdin"], "".join(f"{secret}\n" for secret in secrets.values())),
+    ):
+        done = subprocess.run(
+            [program, *settings, *words],
+            input=answer,
+            env=environment(folder),
+            capture_output=True,
+            text=True,
+            timeout=START_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / "settings" / "logstash.keystore").is_file()
 
 
 @contextmanager

@@ -21,11 +21,12 @@ from shipper.elastic.client import ElasticClient, connect
 from shipper.schema.roles import password_line
 from shipper.stack import EmbeddedStack
 from shipper.stack.process import find_marked, start, stop
+from tests.service.front import Tls
 from tests.service.running_stack import free_ports
 
 ADMIN: Final = "admin"
 PASSWORD: Final = "a long password: of a test"
-_START_S: Final = 90
+_START_S: Final = 180
 
 
 class SecureElasticsearch:
@@ -54,6 +55,12 @@ class SecureElasticsearch:
         self._users = {**users, ADMIN: ("superuser",)}
         self.ca = folder / "ca.pem"
         self._folder = folder
+
+    @property
+    def tls(self) -> Tls:
+        """Its certificate, for a front before it."""
+        configuration = self._server.folder.configuration
+        return Tls(configuration / "node.pem", configuration / "node.key", self.ca)
 
     @property
     def url(self) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import trustme
 from cryptography.hazmat.primitives import serialization
@@ -33,7 +33,13 @@ _LISTENERS: Final = {
 
 
 class SecureKafka:
-    """One broker with a listener of each kind."""
+    """One broker with a listener of each kind.
+
+    Attributes:
+        scram_users: known by SCRAM; all have `PASSWORD`.
+    """
+
+    scram_users: ClassVar[tuple[str, ...]] = (USER,)
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -96,8 +102,9 @@ class SecureKafka:
         if not self.path("data").exists():
             scram = [
                 part
+                for user in self.scram_users
                 for kind in ("SCRAM-SHA-256", "SCRAM-SHA-512")
-                for part in ("--add-scram", f'{kind}=[name="{USER}",password="{PASSWORD}"]')
+                for part in ("--add-scram", f'{kind}=[name="{user}",password="{PASSWORD}"]')
             ]
             tool = ["kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", "c" * 22]
             done = subprocess.run(

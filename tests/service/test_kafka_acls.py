@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-import shlex
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from kafka.admin import (
-    ACL,
-    ACLOperation,
-    ACLPermissionType,
-    ACLResourcePatternType,
-    ResourcePattern,
-    ResourceType,
-)
 from typer.testing import CliRunner, Result
 
-import shipper
 from shipper.assets import asset
 from shipper.cli.main import app
 from shipper.config import ElasticsearchSettings, KafkaSettings
@@ -32,79 +20,19 @@ from shipper.index.templates import install, packaged_templates
 from shipper.kafka.admin import Admin
 from shipper.kafka.consumer import Consumer
 from shipper.kafka.producer import Acknowledged, Message, Producer
+from tests.service.guarded_kafka import LETTERS, PARTIES, TOPIC, GuardedKafka, guarded_kafka
 from tests.service.kafka_stage import KafkaStage
 from tests.service.running_stack import RunningStack
-from tests.service.secure_kafka import PASSWORD, SecureKafka
+from tests.service.secure_kafka import PASSWORD
 
-PAGE: Final = Path(shipper.__file__).parents[1] / "docs" / "how-to" / "secure-kafka.md"
-PARTIES: Final = ("app", "indexer", "logstash", "operator", "stranger")
-TOPIC: Final = "ml-logs"
-LETTERS: Final = "ml-logs-dead-letters"
 _LIMIT_S: Final = 180
-
-
-class GuardedKafka(SecureKafka):
-    """Refuses what no rule allows; the plain listener is the administrator's."""
-
-    def _properties(self) -> dict[str, object]:
-        users = " ".join(f'user_{name}="{PASSWORD}"' for name in PARTIES)
-        login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
-        return {
-            **super()._properties(),
-            "listener.name.sasltls.plain.sasl.jaas.config": login,
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "allow.everyone.if.no.acl.found": "false",
-            "super.users": "User:ANONYMOUS",
-        }
-
-    def as_party(self, name: str) -> KafkaSettings:
-        """Settings of a party, over TLS and SASL."""
-        return self.settings(
-            "SASLTLS",
-            sasl_mechanism="PLAIN",
-            sasl_username=name,
-            sasl_password=PASSWORD,
-            ssl_cafile=self.path("ca.pem"),
-            topic=TOPIC,
-            dead_letter_topic=LETTERS,
-        )
-
-
-def rules() -> list[ACL]:
-    """Return the rules of the page."""
-    found: list[ACL] = []
-    for line in re.findall(r"^kafka-acls\.sh .*$", PAGE.read_text("utf-8"), re.MULTILINE):
-        words = shlex.split(line)
-        given: dict[str, list[str]] = {}
-        for word, value in zip(words, [*words[1:], ""], strict=True):
-            if word.startswith("--") and not value.startswith("--"):
-                given.setdefault(word, []).append(value)
-        kind = ResourceType.TOPIC if "--topic" in given else ResourceType.GROUP
-        (name,) = given.get("--topic", []) + given.get("--group", [])
-        pattern = given.get("--resource-pattern-type", ["literal"])[0].upper()
-        resource = ResourcePattern(kind, name, ACLResourcePatternType[pattern])
-        for operation in given["--operation"]:
-            word = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation).upper()
-            (principal,) = given["--allow-principal"]
-            found.append(ACL(principal, "*", ACLOperation[word], ACLPermissionType.ALLOW, resource))
-    return found
 
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedKafka]:
     """A broker with the rules of the page."""
-    server = GuardedKafka(tmp_path_factory.mktemp("guarded"))
-    try:
-        server.start()
-        with Admin(server.settings("PLAIN")) as admin:
-            for topic in (TOPIC, LETTERS, "payroll"):
-                admin.ensure_topic(topic)
-            found = rules()
-            assert len(found) > 20
-            admin._client.create_acls(found)
+    with guarded_kafka(tmp_path_factory.mktemp("guarded")) as server:
         yield server
-    finally:
-        server.stop()
 
 
 def may_write(kafka: KafkaSettings, topic: str) -> bool:

@@ -186,6 +186,26 @@ def test_who_may_delete_indices_and_change_templates(server: SecureElasticsearch
 
 
 @pytest.mark.timeout(_START_LIMIT_S)
+def test_the_writer_may_start_logstash(server: SecureElasticsearch) -> None:
+    """Logstash asks for version and licence before its first record and does not start without an answer; nothing else
+    of the cluster is the writer's to know."""
+    for writer in ("writer", "a_writer"):
+        wanted = json.dumps({"cluster": ["cluster:monitor/main"]}).encode()
+        with server.client(writer) as client:
+            answer = client.request(
+                "POST",
+                "/_security/user/_has_privileges",
+                body=wanted,
+                headers={"accept": "application/json", "content-type": "application/json"},
+            )
+        assert answer["has_all_requested"]
+        assert server.status("GET", "/_license", user=writer) == 200
+        assert server.status("GET", "/_cluster/health", user=writer) == 403
+        assert server.status("GET", "/_nodes", user=writer) == 403
+    assert server.status("GET", "/_license", user="nobody") == 403
+
+
+@pytest.mark.timeout(_START_LIMIT_S)
 def test_without_a_name_and_without_tls(server: SecureElasticsearch) -> None:
     """A wrong password is refused in a sentence; without TLS, or with another authority, there is no connection."""
     wrong = command(server, "viewer", "logs", "search", SHIPPER_ELASTICSEARCH_PASSWORD="wrong")
