@@ -18,6 +18,7 @@ from shipper.detect.error_rule import NewErrorRule
 from shipper.detect.measures import is_share
 from shipper.detect.rules import DriftRule, ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
+from shipper.detect.training_detectors import training_detector
 
 _NS_PER_MS = 1e6
 
@@ -49,6 +50,8 @@ def _of_data_or_series(rule: Rule, enough: Enough) -> Detector:
         return SeriesChange(rule.statistic, rule.direction, rule.effect.change, enough)
     if isinstance(rule, NewErrorRule):
         return NewError(rule.minimum_count, enough)
+    if (found := training_detector(rule)) is not None:
+        return found
     if not isinstance(rule, DataRule):
         raise TypeError(f"no detector judges rules of kind {rule.kind}")
     words = WORDS[rule.check]

@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 
-from shipper.detect.detectors.base import FEW_EVENTS, Detector, Reference, Score
+from shipper.detect.detectors.base import FEW_EVENTS, Detector, FixedStandard, Reference, Score
 from shipper.detect.table import Flags, Table
 from shipper.detect.threshold import Verdict, verdict_of
 from shipper.detect.track import Entry
@@ -81,14 +81,16 @@ class Judge:
             flagged: starts of windows before `start_us` that are known to be anomalous.
             previous: rows of the previous version of the same model.
         """
-        usable = ~np.isin(table.times, np.fromiter(flagged, dtype=np.int64, count=len(flagged)))
+        learns = not isinstance(self.detector, FixedStandard)
+        known = flagged if learns else ()
+        usable = ~np.isin(table.times, np.fromiter(known, dtype=np.int64, count=len(known)))
         first, last = np.searchsorted(table.times, [start_us, end_us])
         usable[first:last] = True
         for row in range(int(first), int(last)):
             moment = int(table.times[row])
             before = previous.take(previous.times < moment) if previous is not None else None
             judgement = self._judge(table, usable, row, before)
-            if judgement.verdict.is_anomalous:
+            if judgement.verdict.is_anomalous and learns:
                 usable[(table.times >= judgement.since_us) & (table.times <= moment)] = False
             yield judgement
 

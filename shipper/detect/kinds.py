@@ -9,6 +9,7 @@ from shipper.detect.data_rule import DataRule
 from shipper.detect.error_rule import NewErrorRule
 from shipper.detect.rules import DriftRule, ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
+from shipper.detect.training_rule import TrainingRule
 
 KINDS: Final[Mapping[str, type[Rule]]] = {
     "error_rate": ErrorRateRule,
@@ -19,5 +20,6 @@ KINDS: Final[Mapping[str, type[Rule]]] = {
     "new_error": NewErrorRule,
     "series": SeriesRule,
     "data": DataRule,
+    "training": TrainingRule,
 }
 """Rule models by kind."""

@@ -19,6 +19,8 @@ from shipper.detect.query import Condition, Group, group_conditions, terms_condi
 from shipper.detect.rules import ErrorRateRule, FeatureRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
 from shipper.detect.state import RuleState
+from shipper.detect.training_evidence import is_before, training_bad
+from shipper.detect.training_rule import TrainingRule
 from shipper.detect.window import DAY_US, HOUR_US
 
 _LOOK_BACK_US = 7 * DAY_US
@@ -27,7 +29,11 @@ _LOOK_BACK_US = 7 * DAY_US
 def question_for(rule: Rule, finding: Finding, state: RuleState, namespace: str) -> Question:
     """Return the question for the evidence of a finding that opens an alert."""
     group: Group = tuple(finding.group[name] for name in rule.group_by)
-    bad, worst_first = _bad(rule, finding, state, group)
+    facts = finding.measured.facts if finding.measured is not None else {}
+    if isinstance(rule, TrainingRule):
+        bad, worst_first = training_bad(rule, facts)
+    else:
+        bad, worst_first = _bad(rule, finding, state, group)
     new_from = finding.start_us - max(2 * rule.window, HOUR_US)
     return Question(
         index=index_pattern(rule.dataset, namespace),
@@ -37,7 +43,8 @@ def question_for(rule: Rule, finding: Finding, state: RuleState, namespace: str)
         worst_first=worst_first,
         interval=Interval(finding.start_us, finding.detected_us, new_from),
         look_back_us=min(rule.baseline.preceding, _LOOK_BACK_US),
-        samples_before=isinstance(rule, SilenceRule),
+        samples_before=isinstance(rule, SilenceRule)
+        or (isinstance(rule, TrainingRule) and is_before(rule, facts)),
         group=finding.group,
         features=finding.measured.features if finding.measured is not None else (),
     )

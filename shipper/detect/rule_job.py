@@ -13,6 +13,8 @@ from shipper.alert.wording import group_text
 from shipper.detect.bin_counts import count
 from shipper.detect.bins import fit, fresh_spans, grow
 from shipper.detect.catalog import Catalog
+from shipper.detect.curves.earlier import finished_runs
+from shipper.detect.curves.rows import run_table, same_kind
 from shipper.detect.data_checks import data_cells
 from shipper.detect.data_rule import DataRule
 from shipper.detect.detectors_for import detector_for
@@ -29,6 +31,8 @@ from shipper.detect.store import Fetch
 from shipper.detect.table import Table, dense, frame_of, from_frame
 from shipper.detect.threshold import Verdict, level_of
 from shipper.detect.track import Episode, Track
+from shipper.detect.training_cells import run_cells
+from shipper.detect.training_rule import TrainingRule
 
 VERSION_FIELD = "ml.model.version"
 
@@ -74,6 +78,8 @@ def fetch(
         found = yield from count(rule, namespace, state.fitted, list(state.fitted), start, end)
     elif isinstance(rule, DataRule) and catalog is not None:
         found = yield from data_cells(rule, namespace, catalog, start, end)
+    elif isinstance(rule, TrainingRule):
+        found = yield from run_cells(rule, namespace, start, end)
     else:
         found = yield from measure(rule, namespace, start, end)
     quiet = yield from quiet_of(rule, namespace, start, end)
@@ -223,7 +229,9 @@ def _levels(rule: Rule, tables: Mapping[Group, Table], budget: tuple[float, int]
 def _previous(
     rule: Rule, group: Group, tables: Mapping[Group, Table], tracks: Mapping[Group, Track]
 ) -> Table | None:
-    """Return the ordinary rows of the version of the same model that came before this group's."""
+    """Return the ordinary rows of the version of the same model that came before this group's; earlier runs of a run."""
+    if isinstance(rule, TrainingRule):
+        return finished_runs(same_kind(group, tables), rule.window, rule.split) if rule.compares else None
     if VERSION_FIELD not in rule.group_by:
         return None
     place = rule.group_by.index(VERSION_FIELD)
@@ -243,6 +251,8 @@ def _previous(
 
 
 def _table(rule: Rule, rows: list[tuple[int, dict[str, float]]], end_us: int) -> Table:
+    if isinstance(rule, TrainingRule):
+        return run_table(rule, rows, end_us)
     frame = frame_of(rows)
     return from_frame(dense(frame, rule.window, end_us) if rule.needs_every_window else frame)
 

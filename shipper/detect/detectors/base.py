@@ -89,6 +89,13 @@ class Detector(Protocol):
         """
 
 
+class FixedStandard:
+    """Marks detectors that compare with what a rule says, not with what was ordinary.
+
+    Their reference holds every window before the judged one, the anomalous ones too.
+    """
+
+
 def not_enough(have: float, need: float, missing: str) -> Score:
     """Return the score that says what is lacking: `have` of `need` of `missing`."""
     return Score(None, have=int(have), need=int(need), missing=missing)

@@ -9,19 +9,28 @@ import numpy as np
 import pandas as pd
 
 from shipper.detect.detectors.base import Detector, Enough
+from shipper.detect.detectors.divergence import Divergence
 from shipper.detect.detectors.drift import Drift
 from shipper.detect.detectors.error_rate import ErrorRate
 from shipper.detect.detectors.feature_share import FeatureShare
+from shipper.detect.detectors.fitting import Fitting
 from shipper.detect.detectors.latency import Latency, edges_ns
+from shipper.detect.detectors.loss_spike import LossSpike
+from shipper.detect.detectors.metric_band import MetricBand
 from shipper.detect.detectors.metric_mean import MetricMean
 from shipper.detect.detectors.metric_share import MetricShare
 from shipper.detect.detectors.new_error import NewError
 from shipper.detect.detectors.new_values import NewValues
+from shipper.detect.detectors.nonfinite import NonFinite
+from shipper.detect.detectors.plateau import Plateau
 from shipper.detect.detectors.series import SeriesChange
 from shipper.detect.detectors.silence import Silence
+from shipper.detect.detectors.stalled import Stalled
+from shipper.detect.detectors.step_time import StepTime
 from shipper.detect.judge import Judge, Judgement
 from shipper.detect.table import from_frame
 from shipper.detect.window import DAY_US, MINUTE_US
+from tests.unit.detect import training_cases as training
 
 STEP_US = 15 * MINUTE_US
 BEGIN_US = 1_790_000_000_000_000 // DAY_US * DAY_US
@@ -145,4 +154,12 @@ CASES = (
     Case("feature_share", FeatureShare(), _bad_values),
     Case("new_error", NewError(), _failures),
     Case("new_values", NewValues(), _categories),
+    Case("loss_spike", LossSpike(), training.spiking),
+    Case("nonfinite", NonFinite(), training.not_finite),
+    Case("plateau", Plateau(), training.flat),
+    Case("divergence", Divergence(), training.diverging),
+    Case("fitting", Fitting(), training.overfitted),
+    Case("stalled", Stalled(), training.silent),
+    Case("step_time", StepTime(), training.slow),
+    Case("metric_band", MetricBand(band=(None, 5.0)), training.out_of_band),
 )

@@ -1,0 +1,78 @@
+"""How much a curve wanders without going anywhere, and how sure a difference of its parts is.
+
+Source: von Neumann, Distribution of the ratio of the mean square successive difference to the variance (1941), for noise
+by differences, which a trend does not inflate; Lomax, Business failures: another example of the analysis of failure data (1954),
+for the tail that an exponential excess has when its mean is known from few numbers only.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from shipper.detect.probability import student_tail
+from shipper.detect.table import Floats
+
+_OUTLIER: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """A curve in blocks of equal numbers of points, the newest block ending at the newest point.
+
+    Attributes:
+        means: of the points of each block.
+        spread: standard deviation of a block's mean; what is correlated within a block is in it.
+        degrees: degrees of freedom of the spread.
+    """
+
+    means: Floats
+    spread: float
+    degrees: float
+
+    def sureness(self, difference: float, first: int, second: int) -> float:
+        """Return P(a difference of the means of so many blocks as large as this), if there is none."""
+        error = self.spread * math.sqrt(1 / first + 1 / second)
+        if error <= 0:
+            return 0.0 if difference > 0 else 1.0
+        return student_tail(difference / error, self.degrees)
+
+
+def blocks_of(values: Floats, most: int) -> Blocks:
+    """Cut a curve of at least 5 points into at most `most` blocks; the oldest points that fill none are left out."""
+    size = max(1, len(values) // most)
+    count = len(values) // size
+    means = values[len(values) - count * size :].reshape(count, size).mean(axis=1)
+    bends = means[:-2] - 2 * means[1:-1] + means[2:]
+    usual = 1.4826 * float(np.median(np.abs(bends)))
+    # One spike bends three times; it is not the noise, but neither is noise without any outlier.
+    kept = np.clip(bends, -_OUTLIER * usual, _OUTLIER * usual) if usual > 0 else bends
+    spread = math.sqrt(float((kept**2).mean()) / 6)
+    # Neighbouring bends share two blocks, so they say about half as much as as many that are independent.
+    return Blocks(means, spread, max(1.0, (count - 2) / 2))
+
+
+def beyond(number: float, past: Floats, share: float = 0.1, least: int = 10, prior: float = 0.0) -> float:
+    """Return about P(X >= number) for one more of the numbers of the past, with an exponential tail of unknown mean.
+
+    Args:
+        number: what is judged.
+        past: numbers like it, in any order.
+        share, least: how many of the largest make the tail.
+        prior: mean excess that is believed beside what was seen, as much as the tail itself.
+    """
+    count = len(past)
+    top = min(max(least, int(count * share)), count - 1)
+    if top < 1:
+        return 1.0
+    ordered = np.sort(past)
+    floor = float(ordered[count - top - 1])
+    if number <= floor:
+        return float((np.count_nonzero(past >= number) + 1) / (count + 1))
+    total = float((ordered[count - top :] - floor).sum()) + prior * top
+    if total <= 0:
+        return 1.0 / (count + 1)
+    return float((top + 1) / (count + 1) * (1 + (number - floor) / total) ** -top)

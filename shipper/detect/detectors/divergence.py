@@ -1,0 +1,122 @@
+"""A training run gets worse and does not come back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import numpy as np
+
+from shipper.detect.curves.noise import Blocks, blocks_of
+from shipper.detect.curves.points import Points, Scale, chosen_points, since_begun
+from shipper.detect.curves.watched import Watched, early
+from shipper.detect.detectors.base import FixedStandard, Reference, Score, not_enough
+from shipper.detect.probability import significance
+from shipper.detect.table import Table
+
+BLOCKS: Final = 40
+AT_ONCE: Final = 3
+"""Blocks that are taken together: the newest, and the best so far."""
+
+_RISING: Final = 0.05
+_FIRST: Final = 3
+_USUAL: Final = Watched(change=0.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Worsening:
+    """How the newest blocks compare with the best ones.
+
+    Attributes:
+        best, newest: means, on the scale.
+        place: block in the middle of the best.
+        probability: that the newest are as much worse by chance, whichever blocks had been the best.
+    """
+
+    best: float
+    newest: float
+    place: int
+    probability: float
+
+
+def worsening(blocks: Blocks) -> Worsening:
+    """Compare the newest three blocks with the best three in a row before them."""
+    means = np.convolve(blocks.means, np.ones(AT_ONCE) / AT_ONCE, mode="valid")
+    before = means[:-AT_ONCE]
+    place = int(np.argmin(before))
+    best, newest = float(before[place]), float(means[-1])
+    # The best of many is good by luck, too: Bonferroni over all that could have been it.
+    chance = blocks.sureness(newest - best, AT_ONCE, AT_ONCE) * len(before)
+    return Worsening(best, newest, place + AT_ONCE // 2, min(1.0, chance))
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence(FixedStandard):
+    """The newest points are worse than the best so far, surely and by much, and still on their way up.
+
+    Idea: up to 40 blocks of points since the run last began; the newest three against the best three, with the noise that
+    neighbouring blocks show. What has been worse for a while and is falling again (a curriculum, a warm restart whose rate is
+    not logged) is no divergence: the last third since the best has to lie above the middle one, or at the
+    level of the run's beginning.
+    Fails: the first 20 points; a rise that came at once and stays below the beginning's level; slow worsening by less than the
+    effect.
+    Cost: one pass over the points.
+    Source: von Neumann (1941) for noise by differences; Student's t with half as many degrees of freedom as there are differences.
+    """
+
+    watched: Watched = _USUAL
+    unit: ClassVar[str] = ""
+    can_pool: ClassVar[bool] = False
+
+    def score(self, current: Table, reference: Reference, level: float) -> Score:  # noqa: ARG002 - the caller's
+        """See `Detector.score`; observed is the newest mean, expected the best; effect is relative."""
+        watched = self.watched
+        said = early(current)
+        if said is not None:
+            return said
+        points = watched.turned(chosen_points(reference.baseline, current, watched.window_us, watched.split))
+        points = since_begun(points, reference.baseline, current, watched.window_us)
+        if len(points) < watched.points or not points.is_now.any():
+            return not_enough(len(points), watched.points, "points of the run")
+        scale = Scale.of(points)
+        blocks = blocks_of(scale.to(points.means), BLOCKS)
+        found = worsening(blocks)
+        height = found.newest - found.best
+        return Score(
+            value=significance(found.probability),
+            effect=float(np.expm1(min(height, 700.0))) if scale.is_log else height,
+            is_effective=height >= scale.least(watched.change) and is_rising(blocks, found),
+            observed=watched.shown(scale.back(found.newest)),
+            expected=watched.shown(scale.back(found.best)),
+            threshold=watched.shown(scale.back(found.best + scale.least(watched.change))),
+            count=len(points),
+            have=len(points),
+            need=watched.points,
+            facts=told(watched, points, scale, blocks, found),
+        )
+
+
+def is_rising(blocks: Blocks, found: Worsening) -> bool:
+    """Return whether the curve goes on upwards since its best, or has reached the level of its beginning."""
+    if found.newest >= float(np.median(blocks.means[:_FIRST])) and found.place >= _FIRST:
+        return True
+    since = blocks.means[found.place :]
+    third = max(1, len(since) // 3)
+    middle, last = since[-2 * third : -third], since[-third:]
+    return blocks.sureness(float(last.mean() - middle.mean()), third, third) <= _RISING
+
+
+def told(
+    watched: Watched, points: Points, scale: Scale, blocks: Blocks, found: Worsening
+) -> dict[str, str | int]:
+    """Return steps and the sentence."""
+    size = len(points) // len(blocks.means)
+    best_step = int(points.at[len(points) - (len(blocks.means) - found.place - 1) * size - 1])
+    last = int(points.at[-1])
+    return {
+        "step": last,
+        "best_step": best_step,
+        "metric": watched.name,
+        "words": f"{watched.name} has risen to {watched.shown(scale.back(found.newest)):.4g} at step {last} "
+        f"from {watched.shown(scale.back(found.best)):.4g} at step {best_step}",
+    }
