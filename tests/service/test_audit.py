@@ -55,6 +55,27 @@ def test_rules_that_changed(stage: KafkaStage, tmp_path: Path) -> None:
     assert "owner " in second["message"]
 
 
+def test_rules_that_were_silenced(stage: KafkaStage, tmp_path: Path) -> None:
+    """Maintenance of one rule or of all is told as what it is, with times and reason, when it comes and when it goes;
+    so is another budget of false alarms, which changes no rule and all of them."""
+    file = tmp_path / "rules.yml"
+    plain = "rules: [{id: few, kind: error_rate, dataset: ml.app, bad: {log.level: error}, window: 15m}]\n"
+    once = "maintenance: [{start: 2026-11-21T22:00:00Z, end: 2026-11-22T02:00:00Z, reason: quiet please}]\n"
+    daily = plain.replace("15m", "15m, maintenance: [{every: day, at: '02:00', lasts: 1h}]")
+    for text in (plain, plain + once, daily + once, daily, "false_alarms: 3/day\n" + daily):
+        file.write_text(text)
+        run(stage, "detect", "run", "--rules", str(file), "--json", SHIPPER_AUDIT_BY="dave")
+    said = [one["shipper"]["act"]["filter"] for one in trail(stage, "rules-silence")]
+    assert [one.split(" (")[0] for one in said] == [
+        "added all rules from 2026-11-21T22:00:00.000000Z to 2026-11-22T02:00:00.000000Z: quiet please",
+        "added few every day at 02:00 for 1h",
+        "removed all rules from 2026-11-21T22:00:00.000000Z to 2026-11-22T02:00:00.000000Z: quiet please",
+    ]
+    first, last = (one["shipper"]["act"] for one in trail(stage, "rules-change"))
+    assert first["counts"] == {"added": 2, "changed": 0, "removed": 0}
+    assert last["filter"].startswith("changed the budget of false alarms")
+
+
 def test_a_level_that_was_set(stage: KafkaStage, tmp_path: Path) -> None:
     """`shipper level set --why` is told, as an act, by each process that follows."""
     shipper.configure(
