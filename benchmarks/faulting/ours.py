@@ -1,0 +1,122 @@
+"""What the shipped rules make of the series: the job's own judging of tables, run after run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from benchmarks.faulting.course import BUCKET_US
+from benchmarks.faulting.planted import Labels, Made, coarsened
+from benchmarks.faulting.shares import known_labels
+from shipper.detect.query import Group
+from shipper.detect.rule_job import Fetched, judge
+from shipper.detect.rules import Rule, RuleSet
+from shipper.detect.state import RuleState
+from shipper.detect.table import Table
+from shipper.detect.window import DAY_US
+
+LABEL_RUN_US: Final = 3 * BUCKET_US
+"""Time between two runs of rules that wait for labels: every run judges some hours of windows again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert that was raised, at the end of the window that opened it, or at the run that saw its labels."""
+
+    rule_id: str
+    group: Mapping[str, str]
+    start_us: int
+    raised_us: int
+
+
+@dataclass(slots=True)
+class _Book:
+    """One rule over many runs: its state, and every alert that any of them raised."""
+
+    rules: RuleSet
+    rule: Rule
+    state: RuleState = field(default_factory=RuleState)
+    raised: dict[tuple[Group, int], Alert] = field(default_factory=dict)
+
+    def run(self, tables: Mapping[Group, Table], span: tuple[int, int], now_us: int | None = None) -> None:
+        """Judge the windows of a span as the job does; `now_us` is when, None: as each window ends."""
+        budget = (self.rules.false_alarms, len(self.rules.active))
+        judged = judge(self.rule, Fetched(tables, self.state), span, budget)
+        self.state = judged.state
+        for group, findings in judged.findings.items():
+            named = {
+                name: value for name, value in zip(self.rule.group_by, group, strict=True) if value is not None
+            }
+            for one in findings:
+                when = now_us if now_us is not None else one.detected_us
+                self.raised.setdefault((group, one.start_us), Alert(self.rule.id, named, one.start_us, when))
+
+
+def alerts(rules: RuleSet, rule: Rule, made: Sequence[Made]) -> Iterator[Alert]:
+    """Judge all series of a rule from their first to their last window, and yield every alert that was raised."""
+    book = _Book(rules, rule)
+    late = {group: labels for one in made for group, labels in one.labels.items()}
+    if late:
+        _late_runs(book, late)
+    else:
+        tables = {group: coarsened(table, rule.window) for one in made for group, table in one.tables.items()}
+        begin, end = int(made[0].times[0]), int(made[0].times[-1]) + BUCKET_US
+        for start in range(begin, end, DAY_US):
+            span = (start, min(end, start + DAY_US))
+            book.run(_cut(tables, span[0] - rule.baseline.preceding, span[1]), span)
+    yield from book.raised.values()
+
+
+def _late_runs(book: _Book, late: Mapping[Group, Labels]) -> None:
+    """Run again and again on what had come by then; windows whose labels came since are judged again."""
+    rule = book.rule
+    begin = min(int(one.times[0]) for one in late.values())
+    end = max(int(one.times[-1]) for one in late.values()) + BUCKET_US
+    steps = max(rule.window, LABEL_RUN_US)
+    for now in range(begin + steps, end + 1, steps):
+        earliest = min(_touched(one, now - steps, now) for one in late.values())
+        first = max(begin, earliest // rule.window * rule.window)
+        since = first - rule.baseline.preceding
+        tables = {}
+        for group, one in late.items():
+            known = known_labels(_between(one, since, now), now)
+            if len(known):
+                tables[group] = coarsened(known, rule.window)
+        if first < now and tables:
+            book.run(tables, (first, now // rule.window * rule.window), now)
+
+
+def _touched(labels: Labels, before_us: int, now_us: int) -> int:
+    """Return the start of the earliest bucket of which labels came between two moments; now where there is none."""
+    then, since = _lag(labels, before_us), _lag(labels, now_us)
+    come = _come(labels, since) - _come(labels, then)
+    rows = np.flatnonzero(come)
+    return int(labels.times[rows[0]]) if len(rows) else now_us
+
+
+def _lag(labels: Labels, moment_us: int) -> np.ndarray:  # type: ignore[type-arg]
+    return np.clip((moment_us - labels.times) // BUCKET_US - 1, -1, labels.good.shape[1] - 1)
+
+
+def _come(labels: Labels, lag: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    rows = np.arange(len(lag))
+    both = labels.good[rows, lag] + labels.bad[rows, lag]
+    return np.where(lag >= 0, both, 0.0)
+
+
+def _between(labels: Labels, start_us: int, end_us: int) -> Labels:
+    first, last = np.searchsorted(labels.times, [start_us, end_us])
+    rows = slice(int(first), int(last))
+    return Labels(labels.times[rows], labels.predictions[rows], labels.good[rows], labels.bad[rows])
+
+
+def _cut(tables: Mapping[Group, Table], start_us: int, end_us: int) -> dict[Group, Table]:
+    found = {}
+    for group, table in tables.items():
+        first, last = np.searchsorted(table.times, [start_us, end_us])
+        if last > first:
+            found[group] = table.take(slice(int(first), int(last)))
+    return found
