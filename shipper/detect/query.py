@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -87,41 +88,124 @@ def aggregate(conditions: Sequence[Condition], parts: Mapping[str, Any]) -> Json
 
 def cells(query: CellQuery, start_us: int, end_us: int) -> Fetch[Cells]:
     """Fetch all cells whose window starts inside [start, end)."""
-    sources: list[Any] = [
-        {
-            "window": {
-                "date_histogram": {
-                    "field": query.time_field,
-                    "fixed_interval": f"{query.window_us // 1000}ms",
-                }
-            }
+    (found,) = yield [_CellQuestion(query, start_us, end_us)]
+    answered: Cells = found
+    return answered
+
+
+@dataclass(frozen=True, slots=True)
+class _CellQuestion:
+    """What to sum up in which windows.
+
+    Questions of the same windows, groups and conditions are answered by one pass over the events. Conditions that a field
+    exists may differ: each then looks at its own events among those of all.
+    """
+
+    query: CellQuery
+    start_us: int
+    end_us: int
+
+    @property
+    def like(self) -> Hashable:
+        """Equal for questions that can be asked as one."""
+        query = self.query
+        conditions = [one for one in query.conditions if "exists" not in one]
+        texts = json.dumps([conditions, query.runtime], sort_keys=True, default=dict)
+        span = self.start_us, self.end_us, query.window_us
+        return query.index, query.time_field, query.group_by, span, texts
+
+    def ask_with(self, others: Sequence[_CellQuestion]) -> Fetch[list[Cells]]:
+        """Fetch the cells of this question and of others like it."""
+        shared = _shared([self.query, *(other.query for other in others)])
+        found: list[Cells] = [{} for _ in range(1 + len(others))]
+        names: dict[str, str] = {}
+        begin_us, after = self.start_us, None
+        while True:
+            (answer,) = yield [(self.query.index, shared.body(begin_us, self.end_us, after))]
+            page = answer.get("aggregations", {}).get("cells", {})
+            for bucket in page.get("buckets", ()):
+                key = bucket["key"]
+                group = tuple(_text(key[f"g{place}"]) for place in range(len(self.query.group_by)))
+                start_us = int(key["window"]) * 1000
+                for cells_, numbers in zip(found, shared.read(bucket), strict=True):
+                    if numbers is not None:
+                        cells_.setdefault(group, []).append((start_us, _compact(numbers, names)))
+            after = page.get("after_key")
+            if after is None or len(page["buckets"]) < shared.size:
+                return found
+            # What lies before the window that the next page begins with is not looked at again.
+            begin_us = max(begin_us, int(after["window"]) * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """One search for the cells of several queries.
+
+    Attributes:
+        queries: what each asks.
+        conditions: what all their events fulfil.
+        own: by query, the name of its part of the answer; empty: the whole.
+        parts: aggregations below each window and group.
+        size: windows and groups of a page.
+    """
+
+    queries: Sequence[CellQuery]
+    conditions: Sequence[Condition]
+    own: Sequence[str]
+    parts: Mapping[str, Any]
+    size: int
+
+    def body(self, start_us: int, end_us: int, after: JsonObject | None) -> JsonObject:
+        """Return the search of one page."""
+        query = self.queries[0]
+        step = {"field": query.time_field, "fixed_interval": f"{query.window_us // 1000}ms"}
+        sources: list[Any] = [{"window": {"date_histogram": step}}]
+        sources += [
+            {f"g{place}": {"terms": {"field": name, "missing_bucket": True}}}
+            for place, name in enumerate(query.group_by)
+        ]
+        composite = {"size": self.size, "sources": sources, **({"after": after} if after else {})}
+        cells_ = {"composite": composite, "aggs": dict(self.parts)}
+        body = aggregate([between(query.time_field, start_us, end_us), *self.conditions], {"cells": cells_})
+        return {**body, "runtime_mappings": dict(query.runtime)} if query.runtime else body
+
+    def read(self, bucket: JsonObject) -> Iterator[dict[str, float] | None]:
+        """Give the sums of each query in a window and group; None where it has no events there."""
+        for query, name in zip(self.queries, self.own, strict=True):
+            part = {**bucket[name], "key": bucket["key"]} if name else bucket
+            yield query.read(part) if part["doc_count"] else None
+
+
+def _shared(queries: Sequence[CellQuery]) -> _Shared:
+    if len(queries) == 1:
+        (query,) = queries
+        size = max(10, MOST_BUCKETS // (1 + query.buckets))
+        return _Shared(queries, query.conditions, [""], query.parts, size)
+    conditions = [one for one in queries[0].conditions if all(one in other.conditions for other in queries)]
+    extra = [[one for one in query.conditions if one not in conditions] for query in queries]
+    parts: dict[str, JsonObject] = {}
+    own: list[str] = []
+    buckets = 0
+    for query, mine in zip(queries, extra, strict=True):
+        part = {
+            "filter": {"bool": {"filter": mine}} if mine else {"match_all": {}},
+            "aggs": dict(query.parts),
         }
-    ]
-    sources += [
-        {f"g{place}": {"terms": {"field": name, "missing_bucket": True}}}
-        for place, name in enumerate(query.group_by)
-    ]
-    composite: dict[str, Any] = {
-        "size": max(10, MOST_BUCKETS // (1 + query.buckets)),
-        "sources": sources,
-    }
-    conditions = [between(query.time_field, start_us, end_us), *query.conditions]
-    found: Cells = {}
-    while True:
-        part = {"composite": composite, "aggs": dict(query.parts)}
-        body = aggregate(conditions, {"cells": part})
-        if query.runtime:
-            body["runtime_mappings"] = dict(query.runtime)
-        (answer,) = yield [(query.index, body)]
-        page = answer.get("aggregations", {}).get("cells", {})
-        for bucket in page.get("buckets", ()):
-            key = bucket["key"]
-            group = tuple(_text(key[f"g{place}"]) for place in range(len(query.group_by)))
-            found.setdefault(group, []).append((int(key["window"]) * 1000, query.read(bucket)))
-        after = page.get("after_key")
-        if after is None or len(page["buckets"]) < composite["size"]:
-            return found
-        composite = {**composite, "after": after}
+        name = next((name for name, other in parts.items() if other == part), "")
+        if not name and (mine or query.parts):
+            name = f"q{len(parts)}"
+            parts[name] = part
+            buckets += 1 + query.buckets
+        own.append(name)
+    if all(extra):
+        some = [{"bool": {"filter": mine}} for mine in extra]
+        conditions.append({"bool": {"should": some, "minimum_should_match": 1}})
+    return _Shared(queries, conditions, own, parts, max(10, MOST_BUCKETS // (1 + buckets)))
+
+
+def _compact(numbers: Mapping[str, float], names: dict[str, str]) -> dict[str, float]:
+    """Return the same with names and zeros that all rows share: most of a histogram is zeros."""
+    return {names.setdefault(name, name): value or 0.0 for name, value in numbers.items()}
 
 
 def _text(value: object) -> str | None:

@@ -18,7 +18,7 @@ from shipper.detect.detectors.drift import MISSING, OTHER
 from shipper.detect.query import Cells, Condition, Group
 from shipper.detect.rules import DriftRule, FeatureRule
 from shipper.detect.store import Fetch
-from shipper.detect.table import Table, frame_of, from_frame
+from shipper.detect.table import Table, from_rows
 
 References = dict[Group, tuple[int, dict[str, float]]]
 """Per group: from when on windows may be compared with it (microseconds), and its counts by column."""
@@ -74,7 +74,7 @@ def reference_table(reference: tuple[int, Mapping[str, float]] | None) -> Table 
     if reference is None:
         return None
     since_us, counts = reference
-    return from_frame(frame_of([(since_us - 1, counts)]))
+    return from_rows([(since_us - 1, counts)])
 
 
 def unlisted(counts: Mapping[str, float]) -> set[str]:

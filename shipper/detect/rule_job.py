@@ -28,7 +28,7 @@ from shipper.detect.rules import SEVERITIES, DriftRule, Rule
 from shipper.detect.span import REOPEN_US
 from shipper.detect.state import RuleState
 from shipper.detect.store import Fetch
-from shipper.detect.table import Table, dense, frame_of, from_frame
+from shipper.detect.table import Table, from_rows
 from shipper.detect.threshold import Verdict, level_of
 from shipper.detect.track import Episode, Track
 from shipper.detect.training_cells import run_cells
@@ -253,8 +253,7 @@ def _previous(
 def _table(rule: Rule, rows: list[tuple[int, dict[str, float]]], end_us: int) -> Table:
     if isinstance(rule, TrainingRule):
         return run_table(rule, rows, end_us)
-    frame = frame_of(rows)
-    return from_frame(dense(frame, rule.window, end_us) if rule.needs_every_window else frame)
+    return from_rows(rows, rule.window, end_us) if rule.needs_every_window else from_rows(rows)
 
 
 def _limited(found: Cells) -> tuple[Cells, tuple[str, ...]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+import json
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol, Self, TypeVar
 
 from shipper.alert.store import DocumentStore, JsonObject
 
@@ -11,8 +14,22 @@ Query = tuple[str, Mapping[str, Any]]
 """Index pattern and body of a search."""
 
 Result = TypeVar("Result")
-Fetch = Generator[list[Query], list[JsonObject], Result]
-"""A computation that yields the searches it needs next and is sent their answers."""
+
+
+class Question(Protocol):
+    """Something that is cheaper to ask together with others like it."""
+
+    @property
+    def like(self) -> Hashable:
+        """Equal for questions that can be asked as one."""
+
+    def ask_with(self, others: Sequence[Self]) -> Fetch[list[Any]]:
+        """Ask this one and others like it; the answers are those that each would have alone, this one's first."""
+
+
+Ask = Query | Question
+Fetch = Generator[Sequence[Ask], list[Any], Result]
+"""A computation that yields what it asks next and is sent the answers: to a query, the answer of the server."""
 
 
 class Searches(Protocol):
@@ -36,25 +53,87 @@ class Store(DocumentStore, Protocol):
 
 
 def drive(store: Searches, fetches: Sequence[Fetch[Result]]) -> list[Result]:
-    """Run several computations together: what they ask at the same step goes out in one request."""
+    """Run several computations together: what they ask at the same step goes out in one request.
+
+    A search that several ask is sent once, and questions that are alike are asked as one.
+    """
     results: dict[int, Result] = {}
-    waiting: dict[int, list[Query]] = {}
-
-    def step(place: int, answers: list[JsonObject] | None) -> None:
-        try:
-            waiting[place] = next(fetches[place]) if answers is None else fetches[place].send(answers)
-        except StopIteration as end:
-            waiting.pop(place, None)
-            results[place] = end.value
-
-    for place in range(len(fetches)):
-        step(place, None)
-    while waiting:
-        asked = sorted(waiting.items())
-        searches = [query for _, queries in asked for query in queries]
-        answers = store.msearch(searches) if searches else []
-        position = 0
-        for place, queries in asked:
-            step(place, answers[position : position + len(queries)])
-            position += len(queries)
+    tasks = [_Task(fetch, partial(results.__setitem__, place)) for place, fetch in enumerate(fetches)]
+    while tasks:
+        ready = [task for task in tasks if not task.missing]
+        if not ready:
+            _search(store, tasks)
+            continue
+        tasks = [task for task in tasks if task.missing or task.step()]
+        tasks += _together([task for task in ready if task.missing])
     return [results[place] for place in range(len(fetches))]
+
+
+@dataclass(eq=False, slots=True)
+class _Task:
+    """One computation on its way; `done` is told its result.
+
+    Attributes:
+        searches: what it has asked and is not sent yet, with its place among all that it asked.
+        questions: likewise.
+        answers: to all that it asked last, None where there is none yet; None before it asked anything.
+        missing: answers that are not there yet.
+    """
+
+    fetch: Fetch[Any]
+    done: Callable[[Any], None]
+    searches: list[tuple[int, Query]] = field(default_factory=list)
+    questions: list[tuple[int, Question]] = field(default_factory=list)
+    answers: list[Any] | None = None
+    missing: int = 0
+
+    def step(self) -> bool:
+        """Go on to what it asks next; False where it has ended."""
+        try:
+            asked = next(self.fetch) if self.answers is None else self.fetch.send(self.answers)
+        except StopIteration as end:
+            self.done(end.value)
+            return False
+        self.answers, self.missing = [None] * len(asked), len(asked)
+        self.searches = [(place, ask) for place, ask in enumerate(asked) if isinstance(ask, tuple)]
+        self.questions = [(place, ask) for place, ask in enumerate(asked) if not isinstance(ask, tuple)]
+        return True
+
+    def take(self, place: int, answer: Any) -> None:
+        """Take in one of the answers."""
+        if self.answers is not None:
+            self.answers[place] = answer
+            self.missing -= 1
+
+
+def _together(tasks: Sequence[_Task]) -> Iterator[_Task]:
+    """Return one computation per kind of question that these tasks have just asked."""
+    alike: dict[Hashable, list[tuple[_Task, int, Any]]] = {}
+    for task in tasks:
+        for place, question in task.questions:
+            alike.setdefault(question.like, []).append((task, place, question))
+        task.questions = []
+    for some in alike.values():
+        (_, _, first), *others = some
+
+        def hand_out(answers: list[Any], some: Sequence[tuple[_Task, int, Any]] = some) -> None:
+            for (task, place, _), answer in zip(some, answers, strict=True):
+                task.take(place, answer)
+
+        yield _Task(first.ask_with([other for _, _, other in others]), hand_out)
+
+
+def _search(store: Searches, tasks: Sequence[_Task]) -> None:
+    """Send all searches that the tasks wait for, equal ones once."""
+    wanted: dict[str, list[tuple[_Task, int]]] = {}
+    queries: list[Query] = []
+    for task in tasks:
+        for place, query in task.searches:
+            same = wanted.setdefault(json.dumps(query, sort_keys=True, default=dict), [])
+            if not same:
+                queries.append(query)
+            same.append((task, place))
+        task.searches = []
+    for some, answer in zip(wanted.values(), store.msearch(queries), strict=True):
+        for task, place in some:
+            task.take(place, answer)

@@ -1,4 +1,4 @@
-"""The series of one group: a row of sums per window. pandas builds it, detectors read plain arrays.
+"""The series of one group: a row of sums per window, as plain arrays. pandas is not needed for it (ADR 0021).
 
 A column's name is `block` or `block/part`, where a part has no slash; parts of one block stand together
 (the bins of a histogram).
@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -62,19 +65,48 @@ class Table:
         return Table(self.times[-1:], self.values.sum(axis=0, keepdims=True), self.blocks, self.names)
 
 
+def from_rows(rows: Sequence[tuple[int, Mapping[str, float]]], every_us: int = 0, until_us: int = 0) -> Table:
+    """Return the table of (window start in microseconds, numbers by column) pairs, in whatever order.
+
+    Rows of the same time are added up, what is absent or not a finite number counts as 0, columns keep the order in
+    which they first appear with the parts of a block brought together.
+
+    Args:
+        rows: the windows that have events.
+        every_us: length of a window, to have a row of zeros for each one without events; 0: for none.
+        until_us: the windows up to here, where `every_us` is given.
+    """
+    columns = list(dict.fromkeys(name for _, numbers in rows for name in numbers))
+    place = {name: number for number, name in enumerate(columns)}
+    values = np.zeros((len(rows), len(columns)))
+    for row, (_, numbers) in enumerate(rows):
+        values[row, [place[name] for name in numbers]] = list(numbers.values())
+    starts = np.array([start for start, _ in rows], dtype=np.int64)
+    if every_us and columns:
+        windows = np.arange(starts.min(), until_us - every_us + 1, every_us)
+        starts, values = (
+            np.append(starts, windows),
+            np.append(values, np.zeros((len(windows), len(columns))), 0),
+        )
+        inside = starts <= until_us - every_us
+        starts, values = starts[inside], values[inside]
+    return _table(starts, columns, values)
+
+
 def from_frame(frame: pd.DataFrame) -> Table:
     """Return the table of a frame whose index holds window starts, in whatever order.
 
-    The index is either integers (microseconds) or timestamps (those without a zone are UTC). Rows of the
-    same time are added up, what is not a finite number counts as 0, columns keep their order with the
-    parts of a block brought together.
+    The index is either integers (microseconds) or timestamps (those without a zone are UTC). Otherwise as `from_rows`.
     """
     raw = frame.to_numpy(dtype=np.float64, na_value=np.nan).reshape(len(frame), len(frame.columns))
-    columns = [str(name) for name in frame.columns]
+    return _table(_microseconds(frame.index), [str(name) for name in frame.columns], raw)
+
+
+def _table(starts: Ints, columns: Sequence[str], raw: Floats) -> Table:
     order = {block: place for place, block in enumerate(dict.fromkeys(map(_block, columns)))}
     places = sorted(range(len(columns)), key=lambda place: order[_block(columns[place])])
     names = [columns[place] for place in places]
-    times, rows = np.unique(_microseconds(frame.index), return_inverse=True)
+    times, rows = np.unique(starts, return_inverse=True)
     values = np.zeros((len(times), len(names)))
     np.add.at(values, rows, np.where(np.isfinite(raw), raw, 0.0)[:, places])
     blocks: dict[str, slice] = {}
@@ -84,25 +116,13 @@ def from_frame(frame: pd.DataFrame) -> Table:
     return Table(times, values, blocks, tuple(names))
 
 
-def dense(frame: pd.DataFrame, length_us: int, end_us: int) -> pd.DataFrame:
-    """Return the frame (integer index) with a row of zeros for each window without events, up to `end_us`."""
-    if frame.empty:
-        return frame
-    starts = range(int(frame.index.min()), end_us - length_us + 1, length_us)
-    return frame.reindex(pd.Index(starts, dtype="int64"), fill_value=0.0)
-
-
-def frame_of(cells: Sequence[tuple[int, Mapping[str, float]]]) -> pd.DataFrame:
-    """Return a frame of (window start, numbers by column) pairs; absent numbers are 0."""
-    index = pd.Index([start for start, _ in cells], dtype="int64")
-    return pd.DataFrame([dict(numbers) for _, numbers in cells], index=index).fillna(0.0)
-
-
 def _block(name: str) -> str:
     return name.rpartition("/")[0] or name
 
 
 def _microseconds(index: pd.Index) -> Ints:
+    import pandas as pd  # noqa: PLC0415 - half a second, and only who has a frame has it anyway
+
     if isinstance(index, pd.DatetimeIndex):
         utc = index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC")
         return utc.as_unit("us").asi8
