@@ -16,6 +16,8 @@ from shipper.detect.detectors.series import SeriesChange
 from shipper.detect.detectors.silence import Silence
 from shipper.detect.error_rule import NewErrorRule
 from shipper.detect.measures import is_share
+from shipper.detect.quality_detectors import quality_detector
+from shipper.detect.quality_rule import QualityRule
 from shipper.detect.rules import DriftRule, ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
 from shipper.detect.training_detectors import training_detector
@@ -48,6 +50,8 @@ def detector_for(rule: Rule) -> Detector:
 def _of_data_or_series(rule: Rule, enough: Enough) -> Detector:
     if isinstance(rule, SeriesRule):
         return SeriesChange(rule.statistic, rule.direction, rule.effect.change, enough)
+    if isinstance(rule, QualityRule):
+        return quality_detector(rule, enough)
     if isinstance(rule, NewErrorRule):
         return NewError(rule.minimum_count, enough)
     if (found := training_detector(rule)) is not None:

@@ -214,7 +214,7 @@ def counts_dispersion(history: Floats) -> float:
     own = np.maximum(1e-9, 1 - sizes / m)
     if len(pooled) < 2:
         return 1.0
-    return _guarded(((history - expected) ** 2 / expected).sum(axis=1) / own, len(pooled) - 1)
+    return dispersion_of(((history - expected) ** 2 / expected).sum(axis=1) / own, len(pooled) - 1)
 
 
 def _scores_dispersion(history: Floats, scores: Floats) -> float:
@@ -222,7 +222,7 @@ def _scores_dispersion(history: Floats, scores: Floats) -> float:
     if len(history) < 2:
         return 1.0
     pooled = history.sum(axis=0)
-    return _guarded(deviations(history, pooled, scores) ** 2, 1)
+    return dispersion_of(deviations(history, pooled, scores) ** 2, 1)
 
 
 def _share_dispersion(counts: Floats, sizes: Floats) -> float:
@@ -232,10 +232,10 @@ def _share_dispersion(counts: Floats, sizes: Floats) -> float:
     if len(sizes) < 2 or share <= 0 or share >= 1:
         return 1.0
     variance = sizes * share * (1 - share) * np.maximum(1e-9, 1 - sizes / sizes.sum())
-    return _guarded((counts - sizes * share) ** 2 / variance, 1)
+    return dispersion_of((counts - sizes * share) ** 2 / variance, 1)
 
 
-def _guarded(statistics: Floats, degrees: int) -> float:
+def dispersion_of(statistics: Floats, degrees: int) -> float:
     """Return the dispersion that the windows' chi-squared statistics show; at least 1.
 
     A handful of windows says little: until there are more, the belief that there is no clumping weighs as much as ten.

@@ -105,10 +105,9 @@ class _Run:
         catch_up_us = round(self._options.max_catch_up_h * HOUR_US)
         oldest_us = min(now - catch_up_us, start_us if start_us is not None else now)
         arrived = arrivals(self._store, self._options.namespace, oldest_us, now)
-        watermark = arrived.watermark(now, round(self._options.allowed_lateness_s * SECOND_US))
-        if end_us is not None:
-            watermark = min(end_us, watermark)
-        limits = Limits(start_us, watermark, catch_up_us)
+        settled = arrived.watermark(now, round(self._options.allowed_lateness_s * SECOND_US))
+        watermark = settled if end_us is None else min(end_us, settled)
+        limits = Limits(start_us, watermark, catch_up_us, settled)
         works = self._due(arrived, limits)
         self._judge_all(works)
         for work in works:

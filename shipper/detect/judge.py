@@ -105,7 +105,7 @@ class Judge:
         level /= 1 + len(LOOKS)
         score = self.detector.score(table.take(slice(row, row + 1)), reference, level)
         alone = Judgement(moment, verdict_of(score, level), score, level, moment)
-        is_too_small = score.value is None and score.missing == FEW_EVENTS
+        is_too_small = score.value is None and score.missing.endswith(FEW_EVENTS)
         if alone.verdict is Verdict.STRONG:
             return alone
         if not (score.is_effective or is_too_small):

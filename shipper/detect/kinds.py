@@ -7,6 +7,7 @@ from typing import Final
 
 from shipper.detect.data_rule import DataRule
 from shipper.detect.error_rule import NewErrorRule
+from shipper.detect.quality_rule import QualityRule
 from shipper.detect.rules import DriftRule, ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
 from shipper.detect.training_rule import TrainingRule
@@ -15,6 +16,7 @@ KINDS: Final[Mapping[str, type[Rule]]] = {
     "error_rate": ErrorRateRule,
     "latency": LatencyRule,
     "metric": MetricRule,
+    "quality": QualityRule,
     "drift": DriftRule,
     "silence": SilenceRule,
     "new_error": NewErrorRule,

@@ -15,6 +15,8 @@ from shipper.detect.data_rule import DataRule
 from shipper.detect.error_cells import new_error_condition
 from shipper.detect.error_rule import NewErrorRule
 from shipper.detect.measures import is_share
+from shipper.detect.quality_cells import bad_condition as quality_condition
+from shipper.detect.quality_rule import LABEL, QualityRule
 from shipper.detect.query import Condition, Group, group_conditions, terms_conditions
 from shipper.detect.rules import ErrorRateRule, FeatureRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
@@ -58,8 +60,8 @@ def _bad(
         return tuple(terms_conditions(rule.bad)), None
     if isinstance(rule, LatencyRule):
         return ({"range": {rule.field: {"gte": facts.get("slow_from_ns", 0)}}},), (rule.field, "desc")
-    if isinstance(rule, MetricRule):
-        return _of_metric(rule)
+    if isinstance(rule, MetricRule | QualityRule):
+        return _of_metric(rule) if isinstance(rule, MetricRule) else _of_quality(rule, facts)
     if isinstance(rule, NewErrorRule):
         return new_error_condition(rule, facts), None
     if isinstance(rule, FeatureRule):
@@ -77,6 +79,17 @@ def _of_metric(rule: MetricRule) -> tuple[tuple[Condition, ...], tuple[str, str]
     if is_share(rule):
         return ({"term": {rule.field: rule.better == "lower"}},), None
     return (), (rule.field, "asc" if rule.better == "higher" else "desc")
+
+
+def _of_quality(
+    rule: QualityRule, facts: Mapping[str, Fact]
+) -> tuple[tuple[Condition, ...], tuple[str, str] | None]:
+    """Return the mistake that grew most; for the area under the ROC curve the cases with the lowest scores."""
+    if rule.measure == "auc":
+        return ({"term": {LABEL: rule.positive}},), (rule.score, "asc")
+    if "actual" not in facts:
+        return (), None
+    return quality_condition(rule, str(facts["actual"]), str(facts["predicted"])), None
 
 
 def _of_feature(

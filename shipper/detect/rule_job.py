@@ -20,6 +20,8 @@ from shipper.detect.data_rule import DataRule
 from shipper.detect.detectors_for import detector_for
 from shipper.detect.judge import Judge, Judgement
 from shipper.detect.measures import measure
+from shipper.detect.quality_cells import quality_cells
+from shipper.detect.quality_rule import QualityRule, settles_us
 from shipper.detect.query import MOST_GROUPS, Cells, Group
 from shipper.detect.quiet import Quiet, is_quiet, quiet_of
 from shipper.detect.references import fixed, reference_table, training, unlisted
@@ -78,6 +80,8 @@ def fetch(
         found = yield from count(rule, namespace, state.fitted, list(state.fitted), start, end)
     elif isinstance(rule, DataRule) and catalog is not None:
         found = yield from data_cells(rule, namespace, catalog, start, end)
+    elif isinstance(rule, QualityRule):
+        found = yield from quality_cells(rule, namespace, start, end)
     elif isinstance(rule, TrainingRule):
         found = yield from run_cells(rule, namespace, start, end)
     else:
@@ -183,10 +187,12 @@ def _findings(rule: Rule, group: Group, track: Track, judgements: tuple[Judgemen
             rule=rule_facts(rule),
             group=dict(zip(rule.group_by, group, strict=True)),
             start_us=episode.start_us,
-            detected_us=episode.opened_us + rule.window,
+            detected_us=episode.opened_us + rule.window + settles_us(rule),
             windows=episode.windows,
             ended_us=episode.ended_us,
-            recovered_us=episode.recovered_us + rule.window if episode.recovered_us is not None else None,
+            recovered_us=None
+            if episode.recovered_us is None
+            else episode.recovered_us + rule.window + settles_us(rule),
             measured=_measured(rule, episode, by_start),
         )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from shipper.alert.wording import moment_text
+from shipper.detect.quality_rule import settles_us
 from shipper.detect.rules import Rule
 from shipper.detect.state import RuleState
 from shipper.detect.watermark import Arrivals, Late
@@ -40,15 +41,27 @@ class Limits:
         start_us: judge from here instead of from the checkpoint; None: from the checkpoint.
         end_us: judge up to here at most.
         max_catch_up_us: a longer gap is skipped, and that is reported.
+        watermark_us: up to where event time is settled, however much is asked for; None: up to `end_us`.
     """
 
     start_us: int | None
     end_us: int
     max_catch_up_us: int
+    watermark_us: int | None = None
+
+    def after(self, wait_us: int) -> Limits:
+        """Return the limits of a rule whose windows are judged so much later than others."""
+        settled = self.end_us if self.watermark_us is None else self.watermark_us
+        return replace(self, end_us=min(self.end_us, settled - wait_us)) if wait_us else self
 
 
 def span_of(rule: Rule, state: RuleState, arrivals: Arrivals, late: Late, limits: Limits) -> Span:
     """Return the span that a rule has to judge now."""
+    wait_us = settles_us(rule)
+    limits = limits.after(wait_us)
+    if arrivals.oldest_us is not None and limits.start_us is None:
+        # Nobody has asked for events that are as old as these cohorts; there may be some all that time.
+        arrivals = replace(arrivals, oldest_us=arrivals.oldest_us - wait_us)
     end = floor_to(limits.end_us, rule.window)
     if limits.start_us is not None:
         if arrivals.oldest_us is None:
@@ -64,6 +77,11 @@ def span_of(rule: Rule, state: RuleState, arrivals: Arrivals, late: Late, limits
     start, notes = ceil_to(state.checkpoint_us, rule.window), []
     if late.earliest_us is not None:
         start = min(start, floor_to(late.earliest_us, rule.window))
+    if late.missed and not wait_us:
+        notes.append(
+            f"{late.missed:,} labels came for cohorts more than {format_duration(REOPEN_US)} older than what was judged "
+            "before, too late to be judged again: a rule of kind quality with labels_within waits for them"
+        )
     if start < oldest_allowed:
         if state.checkpoint_us < oldest_allowed:
             skipped_us = ceil_to(state.checkpoint_us, rule.window)

@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from shipper.alert.store import DocumentStore
 from shipper.datasets import index_pattern
-from shipper.detect.query import aggregate, between, terms_conditions
+from shipper.detect.quality_cells import label_conditions
+from shipper.detect.quality_rule import QualityRule
+from shipper.detect.query import Condition, aggregate, between, terms_conditions
 from shipper.detect.rules import MetricRule, Rule
 from shipper.detect.store import Query
 from shipper.detect.window import MINUTE_US, iso, parse_iso
@@ -71,23 +73,36 @@ def arrivals(store: DocumentStore, namespace: str, since_us: int, now_us: int) -
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """Events that arrived after their windows had been judged; `earliest_us` is the first one's time."""
+    """Events that arrived after their windows had been judged.
+
+    Attributes:
+        events: their number.
+        earliest_us: the first one's time.
+        missed: labels that arrived for cohorts too old to be judged again.
+    """
 
     events: int
     earliest_us: int | None
+    missed: int = 0
 
 
 def late_queries(rule: Rule, namespace: str, ingested_us: int, start_us: int, end_us: int) -> list[Query]:
     """Return the searches for events of [start, end) that were ingested after a moment."""
-    questions: list[tuple[str, str, Any]] = [(rule.dataset, rule.time_field, rule.filter)]
-    if isinstance(rule, MetricRule) and rule.coverage is not None:
-        questions.append((rule.coverage.dataset, "@timestamp", rule.coverage.filter))
+    own = label_conditions(rule) if isinstance(rule, QualityRule) else terms_conditions(rule.filter)
+    questions: list[tuple[str, str, list[Condition]]] = [(rule.dataset, rule.time_field, own)]
+    if isinstance(rule, MetricRule | QualityRule) and rule.coverage is not None:
+        questions.append((rule.coverage.dataset, "@timestamp", terms_conditions(rule.coverage.filter)))
     queries: list[Query] = []
-    for dataset, field, terms in questions:
+    if rule.time_field != "@timestamp":
+        newly = {"range": {"event.ingested": {"gt": iso(ingested_us)}}}
+        older = {"range": {rule.time_field: {"lt": iso(start_us)}}}
+        body = aggregate([older, newly, *own], {"missed": {"value_count": {"field": rule.time_field}}})
+        queries.append((index_pattern(rule.dataset, namespace), body))
+    for dataset, field, wanted in questions:
         conditions = [
             between(field, start_us, end_us),
             {"range": {"event.ingested": {"gte": iso(ingested_us - OVERLAP_US)}}},
-            *terms_conditions(terms),
+            *wanted,
         ]
         later = {"filter": {"range": {"event.ingested": {"gt": iso(ingested_us)}}}}
         parts = {"earliest": {"min": {"field": field}}, "later": later}
@@ -100,7 +115,8 @@ def read_late(answers: list[dict[str, Any]]) -> Late:
     found = [answer.get("aggregations", {}) for answer in answers]
     moments = [moment for one in found if (moment := _moment(one.get("earliest", {}))) is not None]
     events = sum(int(one.get("later", {}).get("doc_count", 0)) for one in found)
-    return Late(events, min(moments) if moments else None)
+    missed = sum(int(one.get("missed", {}).get("value", 0)) for one in found)
+    return Late(events, min(moments) if moments else None, missed)
 
 
 def _moment(part: dict[str, Any]) -> int | None:

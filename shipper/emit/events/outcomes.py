@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from shipper.ecs.timestamps import parse_timestamp
 from shipper.ecs.values import is_mapping, key_text, number, pairs
@@ -29,6 +29,8 @@ def feedback(  # noqa: PLR0913 - one keyword per field
     prediction_id: str,
     label: object | None = None,
     predicted: object | None = None,
+    score: Number | None = None,
+    scores: Mapping[str, Number] | None = None,
     value: Number | None = None,
     verdict: str | None = None,
     rating: Number | None = None,
@@ -49,7 +51,7 @@ def feedback(  # noqa: PLR0913 - one keyword per field
     delay is their difference.
 
     >>> event = feedback(
-    ...     prediction_id="p-1", label="benign", predicted="malignant", source="pathology",
+    ...     prediction_id="p-1", label="benign", predicted="malignant", score=0.71, source="pathology",
     ...     predicted_at="2026-11-20T10:00:00Z", labelled_at="2026-11-23T10:00:00Z", corrects="malignant", revision=2,
     ... )
     >>> event["ml.prediction.correct"], event["ml.feedback.delay"]
@@ -59,6 +61,8 @@ def feedback(  # noqa: PLR0913 - one keyword per field
         prediction_id: of the prediction.
         label: true class.
         predicted: class that had been predicted.
+        score: confidence in that class, 0 to 1; with it the area under the ROC curve can be watched.
+        scores: confidence by class, as the prediction had it.
         value: true value.
         verdict: what a user said, in a word.
         rating: how good a user found it; the scale is yours.
@@ -83,6 +87,8 @@ def feedback(  # noqa: PLR0913 - one keyword per field
         {
             "ml.prediction.id": prediction_id,
             "ml.prediction.label": guess,
+            "ml.prediction.score": score,
+            **named("ml.prediction.scores", scores),
             "ml.prediction.correct": truth == guess if truth is not None and guess is not None else None,
             "ml.prediction.time": predicted_at,
             "ml.feedback.label": truth,
