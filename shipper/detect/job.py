@@ -25,7 +25,7 @@ from shipper.detect.report import AlertReport, RunReport, action_of
 from shipper.detect.rule_job import Fetched, fetch, judge
 from shipper.detect.rules import FeatureRule, Rule, RuleSet
 from shipper.detect.span import REOPEN_US, Limits, span_of
-from shipper.detect.state import StateBook, ensure_state_index
+from shipper.detect.state import Loaded, RuleState, StateBook, ensure_state_index
 from shipper.detect.store import Query, Store, drive
 from shipper.detect.watermark import Arrivals, Late, arrivals, late_queries, read_late
 from shipper.detect.window import HOUR_US, SECOND_US
@@ -110,8 +110,7 @@ class _Run:
         limits = Limits(start_us, watermark, catch_up_us, settled)
         works = self._due(arrived, limits)
         self._judge_all(works)
-        for work in works:
-            self._finish(work, now)
+        self._states.save_all([(work.rule.id, self._state_after(work, now), work.loaded) for work in works])
         return RunReport(
             watermark_us=watermark,
             lag_us=max(0, now - watermark),
@@ -121,7 +120,9 @@ class _Run:
         )
 
     def _due(self, arrived: Arrivals, limits: Limits) -> list[Work]:
-        works = [self._begin(rule) for rule in self._rules.active]
+        rules = self._rules.active
+        states = self._states.load_all([rule.id for rule in rules])
+        works = [self._begin(rule, loaded) for rule, loaded in zip(rules, states, strict=True)]
         for work, late in zip(works, self._late(works, limits), strict=True):
             work.span = span_of(work.rule, work.state, arrived, late, limits)
             work.notes += work.span.notes
@@ -129,8 +130,7 @@ class _Run:
                 work.stretch, work.state = stretch_of(work.rule, work.state, work.span)
         return works
 
-    def _begin(self, rule: Rule) -> Work:
-        loaded = self._states.load(rule.id)
+    def _begin(self, rule: Rule, loaded: Loaded) -> Work:
         state, notes = loaded.state, [loaded.problem] if loaded.problem else []
         if state.digest and state.digest != rule.digest:
             notes.append("the rule has changed; it is judged as it is now from the checkpoint on")
@@ -237,12 +237,11 @@ class _Run:
             action = known.action
         self._touched[change.after.id] = AlertReport(change.after, action)
 
-    def _finish(self, work: Work, now_us: int) -> None:
+    def _state_after(self, work: Work, now_us: int) -> RuleState:
         if work.stretch is None:
-            state = replace(work.state, ingested_us=now_us, digest=work.rule.digest)
-        else:
-            state = remembered(work.rule, work.loaded.state, work.state, work.stretch)
-            # A backfill has not looked for late events; those that came since the last run are still to be found.
-            if state.checkpoint_us is not None and state.ingested_us is None:
-                state = replace(state, ingested_us=now_us)
-        self._states.save(work.rule.id, state, work.loaded)
+            return replace(work.state, ingested_us=now_us, digest=work.rule.digest)
+        state = remembered(work.rule, work.loaded.state, work.state, work.stretch)
+        # A backfill has not looked for late events; those that came since the last run are still to be found.
+        if state.checkpoint_us is not None and state.ingested_us is None:
+            state = replace(state, ingested_us=now_us)
+        return state

@@ -6,14 +6,13 @@ of Elasticsearch again each time. A state that cannot be read is rebuilt from hi
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from shipper.alert.store import StoredDocument
 from shipper.clock import Clock
-from shipper.detect.bins import Fitted
+from shipper.detect.bins import Bins, Fitted
 from shipper.detect.query import Group
 from shipper.detect.store import Store
 from shipper.detect.track import Track
@@ -108,11 +107,11 @@ class RuleState:
                 raise ValueError(f"version {content['version']} is not {STATE_VERSION}")
             return cls(
                 digest=str(content["digest"]),
-                checkpoint_us=content["checkpoint_us"],
-                ingested_us=content["ingested_us"],
+                checkpoint_us=_moment(content["checkpoint_us"]),
+                ingested_us=_moment(content["ingested_us"]),
                 tracks={tuple(group): Track.from_json(track) for group, track in content["tracks"]},
                 fitted={
-                    tuple(group): {name: tuple(bins) for name, bins in fields.items()}
+                    tuple(group): {name: _bins(bins) for name, bins in fields.items()}
                     for group, fields in content["fitted"]
                 },
                 references={
@@ -143,39 +142,60 @@ class StateBook:
 
     def load(self, rule_id: str) -> Loaded:
         """Return the state of a rule; an empty one where there is none or it cannot be read."""
-        stored = self._store.get(self._index, _document_id(rule_id))
-        if stored is None:
-            return Loaded(RuleState(), None)
-        try:
-            return Loaded(RuleState.from_json(json.loads(json.dumps(stored.source["body"]))), stored)
-        except (KeyError, ValueError) as error:
-            return Loaded(RuleState(), stored, f"its state cannot be read ({error}); it is judged anew")
+        return self.load_all([rule_id])[0]
+
+    def load_all(self, rule_ids: Sequence[str]) -> list[Loaded]:
+        """Return the states of rules in this order, by one request; one that cannot be read spoils no other."""
+        found = self._store.get_many(self._index, [_document_id(rule_id) for rule_id in rule_ids])
+        return [_read(stored) for stored in found]
 
     def save(self, rule_id: str, state: RuleState, loaded: Loaded) -> None:
-        """Store a state unless it is what is stored already.
+        """Store one state; see `save_all`."""
+        self.save_all([(rule_id, state, loaded)])
+
+    def save_all(self, changes: Sequence[tuple[str, RuleState, Loaded]]) -> None:
+        """Store the states of rules by one request, without those that are what is stored already.
+
+        Args:
+            changes: rule id, its state, and what was loaded before.
 
         Raises:
-            StoreUnavailable: another process wrote it since `loaded` was read.
+            StoreUnavailable: another process wrote one since it was loaded; the others are stored.
         """
-        if loaded.stored is not None and state == loaded.state and not loaded.problem:
-            return
-        source = {
-            "kind": "rule",
-            "name": rule_id,
-            "updated": iso(self._clock.now_us()),
-            "body": state.to_json(),
-        }
-        reason = f"another detection job wrote the state of rule {rule_id} meanwhile"
-        if loaded.stored is None:
-            if not self._store.create(self._index, _document_id(rule_id), source):
+        now = iso(self._clock.now_us())
+        writes = []
+        for rule_id, state, loaded in changes:
+            if loaded.stored is None or state != loaded.state or loaded.problem:
+                source = {"kind": "rule", "name": rule_id, "updated": now, "body": state.to_json()}
+                writes.append((_document_id(rule_id), source, loaded.stored))
+        stored = self._store.put_many(self._index, writes) if writes else []
+        for (_, source, _), is_stored in zip(writes, stored, strict=True):
+            if not is_stored:
+                reason = f"another detection job wrote the state of rule {source['name']} meanwhile"
                 raise StoreUnavailable(self._index, reason)
-            return
-        try:
-            self._store.put(self._index, _document_id(rule_id), source, unless_changed_since=loaded.stored)
-        except RequestRefused as error:
-            if error.status != 409:
-                raise
-            raise StoreUnavailable(self._index, reason) from error
+
+
+def _read(stored: StoredDocument | None) -> Loaded:
+    if stored is None:
+        return Loaded(RuleState(), None)
+    try:
+        return Loaded(RuleState.from_json(stored.source["body"]), stored)
+    except (KeyError, ValueError) as error:
+        return Loaded(RuleState(), stored, f"its state cannot be read ({error}); it is judged anew")
+
+
+def _moment(value: object) -> int | None:
+    if value is not None and type(value) is not int:
+        raise ValueError(f"{value!r} is no moment")
+    return value
+
+
+def _bins(values: Sequence[Any]) -> Bins:
+    if isinstance(values, str):
+        raise ValueError(f"{values!r} are no bins")  # noqa: TRY004 - what cannot be read is a ValueError here
+    if all(isinstance(value, str) for value in values):
+        return tuple(str(value) for value in values)
+    return tuple(float(value) for value in values)
 
 
 def _document_id(rule_id: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, Self, TypeVar
 
-from shipper.alert.store import DocumentStore, JsonObject
+from shipper.alert.store import DocumentStore, JsonObject, StoredDocument
 
 Query = tuple[str, Mapping[str, Any]]
 """Index pattern and body of a search."""
@@ -41,6 +41,16 @@ class Searches(Protocol):
 
 class Store(DocumentStore, Protocol):
     """Documents, searches, and the definitions of indices."""
+
+    def get_many(self, index: str, ids: Sequence[str]) -> Sequence[StoredDocument | None]:
+        """Return documents as of now, or None, in this order; by one request."""
+
+    def put_many(self, index: str, writes: Sequence[tuple[str, Mapping[str, Any], Any]]) -> list[bool]:
+        """Store documents by one request, each only where nobody else wrote it.
+
+        A write is an id, the source, and the document that this store gave out and that is replaced (None: a new one).
+        Returns whether each was stored.
+        """
 
     def indices(self, pattern: str) -> list[str]:
         """Return the names of the indices that match."""

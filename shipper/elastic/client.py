@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -26,6 +26,7 @@ from shipper.elastic.failures import RETRIABLE_STATUSES
 from shipper.elastic.starting import once_started
 from shipper.errors import RequestRefused, StoreError, StoreUnavailable
 
+_NO_INDEX: Final = "index_not_found_exception"
 _BULK_FIELDS: Final = "errors,items.*.status,items.*.error,items.*.failure_store"
 
 
@@ -51,15 +52,38 @@ class ElasticClient(Connection):
     def get(self, index: str, document_id: str) -> Document | None:
         """Return a document by id as of now (no refresh needed), or None where it or its index is absent."""
         found = self.request_or_none("GET", f"/{_part(index)}/_doc/{_part(document_id)}")
-        if found is None or not found.get("found"):
-            return None
-        return Document(
-            index=found["_index"],
-            id=found["_id"],
-            source=found["_source"],
-            seq_no=found["_seq_no"],
-            primary_term=found["_primary_term"],
-        )
+        return None if found is None else _document(found, self.url)
+
+    def get_many(self, index: str, ids: Sequence[str]) -> list[Document | None]:
+        """Return documents by id as `get` does, in this order, by one request."""
+        if not ids:
+            return []
+        body = orjson.dumps({"ids": list(ids)})
+        answer = self.request("POST", f"/{_part(index)}/_mget", body=body)
+        return [_document(one, self.url) for one in answer["docs"]]
+
+    def put_many(
+        self, index: str, writes: Sequence[tuple[str, Mapping[str, Any], Document | None]]
+    ) -> list[bool]:
+        """Store documents by one request, each only where nobody else wrote it.
+
+        Args:
+            writes: id, source, and the stored document that it replaces; None: there shall be none yet.
+
+        Returns:
+            Per document, whether it was stored; False where another one is there than was expected.
+        """
+        lines: list[bytes] = []
+        for document_id, source, known in writes:
+            about: dict[str, Any] = {"_index": index, "_id": document_id}
+            if known is not None:
+                about |= {"if_seq_no": known.seq_no, "if_primary_term": known.primary_term}
+            lines += [orjson.dumps({"create" if known is None else "index": about}), orjson.dumps(source)]
+        answers = self.bulk(b"".join(line + b"\n" for line in lines)) if lines else []
+        for one in answers:
+            if one.status >= 300 and one.status != 409:
+                raise _failed(one.status, one.reason, self.url)
+        return [one.status != 409 for one in answers]
 
     def create(
         self, index: str, document_id: str, source: Mapping[str, Any], *, refresh: bool = False
@@ -248,9 +272,27 @@ def _part(text: str) -> str:
     return quote(text, safe=",*-")
 
 
+def _document(found: Mapping[str, Any], url: str) -> Document | None:
+    """Return what was found under an id, None where there is nothing or no index of this name."""
+    error = found.get("error")
+    if error is not None and error.get("type") != _NO_INDEX:
+        raise StoreUnavailable(url, failure_reason(error))
+    if not found.get("found"):
+        return None
+    return Document(
+        index=found["_index"],
+        id=found["_id"],
+        source=found["_source"],
+        seq_no=found["_seq_no"],
+        primary_term=found["_primary_term"],
+    )
+
+
 def _failed_search(response: Mapping[str, Any], url: str) -> StoreError:
-    status = int(response.get("status", 500))
-    reason = failure_reason(response["error"])
+    return _failed(int(response.get("status", 500)), failure_reason(response["error"]), url)
+
+
+def _failed(status: int, reason: str, url: str) -> StoreError:
     if status in RETRIABLE_STATUSES:
         return StoreUnavailable(url, f"status {status}: {reason}")
     return RequestRefused(status, reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +27,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.documents: dict[tuple[str, str], MemoryDocument] = {}
         self.created: list[str] = []
+        self.requests = 0
         self.before_put: list[Any] = []
         self.answers: list[Json] = []
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
@@ -34,6 +35,25 @@ class MemoryStore:
     def get(self, index: str, document_id: str) -> MemoryDocument | None:
         """Return a document or None."""
         return self.documents.get((index, document_id))
+
+    def get_many(self, index: str, ids: Sequence[str]) -> list[MemoryDocument | None]:
+        """Return documents or None."""
+        self.requests += 1
+        return [self.get(index, one) for one in ids]
+
+    def put_many(self, index: str, writes: Sequence[tuple[str, Mapping[str, Any], Any]]) -> list[bool]:
+        """Store documents that nobody else wrote."""
+        self.requests += 1
+        return [self._put_one(index, *write) for write in writes]
+
+    def _put_one(self, index: str, document_id: str, source: Mapping[str, Any], known: Any) -> bool:
+        if known is None:
+            return self.create(index, document_id, source)
+        try:
+            self.put(index, document_id, source, unless_changed_since=known)
+        except RequestRefused:
+            return False
+        return True
 
     def create(
         self, index: str, document_id: str, source: Mapping[str, Any], *, refresh: bool = False

@@ -49,8 +49,27 @@ def test_an_unchanged_state_is_not_written(store: MemoryStore, clock: ManualCloc
     assert store.documents == before
 
 
+def damaged(**changes: object) -> dict[str, object]:
+    """A stored state of the right version with something wrong in it."""
+    return {**STATE.to_json(), **changes}
+
+
 @pytest.mark.parametrize(
-    "body", [{"version": 2}, {}, {"version": 1, "digest": "x"}, {"version": 1, "tracks": 5}, "text"]
+    "body",
+    [
+        {"version": 1},
+        {},
+        {"version": 2, "digest": "x"},
+        "text",
+        damaged(version=3),
+        damaged(tracks=5),
+        damaged(tracks=[[["api"], {"folded": {}, "entries": []}]]),
+        damaged(checkpoint_us="2026-11-21T00:00:00Z"),
+        damaged(ingested_us=1.5),
+        damaged(fitted=[[["m"], {"ml.features.numeric.age": "abc"}]]),
+        damaged(fitted=[[["m"], {"ml.features.numeric.age": [1.5, "x"]}]]),
+        damaged(references=[[["m"], 0, {"events": None}]]),
+    ],
 )
 def test_an_unreadable_state_begins_anew_and_says_so(
     store: MemoryStore, clock: ManualClock, body: object
@@ -60,6 +79,47 @@ def test_an_unreadable_state_begins_anew_and_says_so(
     loaded = StateBook(store, "test", clock).load("one")
     assert loaded.state == RuleState()
     assert "cannot be read" in loaded.problem
+
+
+def test_states_are_read_and_written_together(store: MemoryStore, clock: ManualClock) -> None:
+    """The states of all rules are one request each way; those that did not change are not sent."""
+    book = StateBook(store, "test", clock)
+    names = [f"rule-{number}" for number in range(20)]
+    loaded = book.load_all(names)
+    book.save_all([(name, STATE, one) for name, one in zip(names, loaded, strict=True)])
+    assert store.requests == 2
+    again = book.load_all(names)
+    assert [one.state for one in again] == [STATE] * 20
+    book.save_all([(name, one.state, one) for name, one in zip(names, again, strict=True)])
+    assert store.requests == 3
+
+
+def test_a_broken_state_among_good_ones(store: MemoryStore, clock: ManualClock) -> None:
+    """U65: one state that cannot be read begins anew and says so; the others, read with it, are what they were."""
+    book = StateBook(store, "test", clock)
+    names = ["one", "two", "three"]
+    book.save_all([(name, STATE, one) for name, one in zip(names, book.load_all(names), strict=True)])
+    broken = store.documents[state_index("test"), "rule-two"]
+    store.put(state_index("test"), broken.id, {"kind": "rule", "body": {"version": 1}})
+    first, second, third, unknown = book.load_all([*names, "four"])
+    assert (first.state, third.state) == (STATE, STATE)
+    assert (first.problem, third.problem, unknown.problem) == ("", "", "")
+    assert second.state == unknown.state == RuleState()
+    assert "cannot be read" in second.problem
+    # What is judged anew is stored even where it comes to nothing, in place of what cannot be read.
+    book.save_all([("one", first.state, first), ("two", RuleState(), second), ("three", third.state, third)])
+    assert [one.problem for one in book.load_all(names)] == ["", "", ""]
+
+
+def test_one_state_that_another_wrote_keeps_no_other_back(store: MemoryStore, clock: ManualClock) -> None:
+    """U63: the job that lost the race for one rule's state says which; the other rules' states are stored."""
+    book = StateBook(store, "test", clock)
+    names = ["one", "two", "three"]
+    loaded = book.load_all(names)
+    book.save("two", RuleState(checkpoint_us=7), loaded[1])
+    with pytest.raises(StoreUnavailable, match="state of rule two"):
+        book.save_all([(name, STATE, one) for name, one in zip(names, loaded, strict=True)])
+    assert [one.state for one in book.load_all(names)] == [STATE, RuleState(checkpoint_us=7), STATE]
 
 
 def test_two_writers_do_not_overwrite_each_other(store: MemoryStore, clock: ManualClock) -> None:
