@@ -26,7 +26,7 @@ from tests.service.running_stack import free_ports
 
 ADMIN: Final = "admin"
 PASSWORD: Final = "a long password: of a test"
-_START_S: Final = 180
+_START_S: Final = 240
 
 
 class SecureElasticsearch:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import yaml
 
 from shipper.assets import asset
 from shipper.config import ElasticsearchSettings
@@ -26,11 +25,11 @@ from shipper.elastic.client import connect
 from shipper.errors import StoreError
 from shipper.schema.roles import password_line
 from shipper.stack.process import start
+from tests.service.compose_files import SCRIPTS, composed_services, make_certificates
 from tests.service.running_stack import RunningStack
 from tests.service.secure_elasticsearch import ADMIN, PASSWORD, SecureElasticsearch
-from tests.unit.test_compose import ROOT, SECRETS, _config
+from tests.unit.test_compose import SECRETS
 
-_SCRIPTS: Final = ROOT / "deploy" / "compose"
 _START_S: Final = 180
 
 
@@ -39,16 +38,14 @@ class ComposedElasticsearch(SecureElasticsearch):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, (asset("es_templates") / "roles" / "roles.yml").read_text("utf-8"), {})
-        answer = _config("--profile", "*", "config", environment=SECRETS)
-        assert answer.returncode == 0, answer.stderr
-        self.services: dict[str, Any] = yaml.safe_load(answer.stdout)["services"]
+        self.services = composed_services()
         self.certificates = folder / "certificates"
         self.ca = self.certificates / "public" / "ca.crt"
 
     def users(self) -> dict[str, tuple[str, list[str]]]:
         """Return password and roles of each user that `users.sh` makes; `elastic` is the server's own."""
         found = {"elastic": (SECRETS["ELASTIC_PASSWORD"], ["superuser"]), ADMIN: (PASSWORD, ["superuser"])}
-        text = (_SCRIPTS / "users.sh").read_text("utf-8")
+        text = (SCRIPTS / "users.sh").read_text("utf-8")
         for name, secret, roles in re.findall(r'^user (\w+) "\$(\w+)" \'(.+)\'$', text, re.MULTILINE):
             found[name] = (
                 SECRETS[secret],
@@ -58,10 +55,7 @@ class ComposedElasticsearch(SecureElasticsearch):
 
     def start(self) -> None:
         """Make certificates and users, and start with the settings of the file."""
-        for name in ("authority", "public", "kafka", "elasticsearch", "kibana", "grafana"):
-            (self.certificates / name).mkdir(parents=True)
-        made = {"PATH": os.environ["PATH"], "CERTIFICATES": str(self.certificates)}
-        subprocess.run(["sh", str(_SCRIPTS / "certificates.sh")], env=made, check=True, capture_output=True)
+        make_certificates(self.certificates)
         self._server.prepare()
         configuration = self._server.folder.configuration
         (configuration / "certs").mkdir()
@@ -178,6 +172,8 @@ def test_logstash_stores_and_reads_nothing(server: ComposedElasticsearch) -> Non
         assert answer["errors"] is False, answer
         with pytest.raises(StoreError):
             client.request("GET", "/logs-ml.app-default-2026.11.21/_search")
+        # Without an answer to this one its plugin takes the server for none.
+        assert client.request("GET", "/_license")["license"]["status"] == "active"
 
 
 def test_nobody_gets_in_without_certificate_and_password(

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import yaml
 
 from shipper.config import KafkaSettings, StackSettings, load_settings
 from shipper.errors import AccessRefused, TransportError
@@ -32,8 +31,9 @@ from shipper.stack import EmbeddedStack
 from shipper.stack.artifacts import Artifact, sha256_of
 from shipper.stack.maven import download
 from shipper.stack.probe import kafka_cluster_id
+from tests.service.compose_files import SCRIPTS, composed_services, make_certificates
 from tests.service.running_stack import RunningStack, free_ports
-from tests.unit.test_compose import ROOT, SECRETS, _config
+from tests.unit.test_compose import ROOT, SECRETS
 
 _TOOLS: Final = Artifact(
     "kafka",
@@ -45,8 +45,6 @@ _TOOLS: Final = Artifact(
     "1c2836cee57a947d2db461410ac5008ca80facbd19b7ed9d284ca883782ea741",
 )
 """Kafka's command line, which the embedded stack does not need."""
-_SCRIPTS: Final = ROOT / "deploy" / "compose"
-_FOLDERS: Final = ("authority", "public", "kafka", "elasticsearch", "kibana", "grafana")
 
 
 class Broker:
@@ -56,9 +54,7 @@ class Broker:
         self.folder = folder
         self.certificates = folder / "certificates"
         self.inside, self.machine, local, controller = free_ports(4)
-        answer = _config("--profile", "*", "config", environment=SECRETS)
-        assert answer.returncode == 0, answer.stderr
-        self.services: dict[str, Any] = yaml.safe_load(answer.stdout)["services"]
+        self.services = composed_services()
         stack = EmbeddedStack(StackSettings(directory=folder / "stack", cache=load_settings().stack.cache))
         server: Any = stack._servers["kafka"]
         self.java = [str(server._software.java_program), "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp"]
@@ -106,20 +102,7 @@ class Broker:
 
     def make_certificates(self) -> str:
         """Run the script; return what it says."""
-        for name in _FOLDERS:
-            (self.certificates / name).mkdir(parents=True, exist_ok=True)
-        return subprocess.run(
-            ["sh", str(_SCRIPTS / "certificates.sh")],
-            env={
-                "PATH": os.environ["PATH"],
-                "CERTIFICATES": str(self.certificates),
-                "SERVER_NAME": "logs.example",
-            },
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        ).stdout
+        return make_certificates(self.certificates, SERVER_NAME="logs.example")
 
     def start(self) -> None:
         """Let the image's own program write the configuration and format the disk; start; wait for an answer."""
@@ -169,7 +152,7 @@ class Broker:
             "CERTIFICATES": str(self.certificates / "public"),
         }
         done = subprocess.run(
-            ["bash", str(_SCRIPTS / "kafka-access.sh")],
+            ["bash", str(SCRIPTS / "kafka-access.sh")],
             env={**given, **own},
             capture_output=True,
             text=True,
@@ -332,6 +315,8 @@ def test_the_page_logs_what_it_says(broker: Broker, tmp_path: Path) -> None:
     (program,) = re.findall(r'python -c "\n(.*?)"\n```', part, re.DOTALL)
     own = {
         "PATH": os.environ["PATH"],
+        # A busy machine may need longer than three seconds for a connection over TLS.
+        "SHIPPER_SHIP_CLOSE_TIMEOUT_S": "30",
         "HOME": str(tmp_path),
         "SHIPPER_SPOOL_DIRECTORY": str(tmp_path / "spool"),
     }
