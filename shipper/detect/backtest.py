@@ -109,7 +109,7 @@ def backtest(
     states = {rule.id: RuleState() for rule in rules.active}
     due = {rule.id: _chunks(rule, span) for rule in rules.active}
     raised: dict[tuple[str, Group, int], Raised] = {}
-    budget = (rules.false_alarms, len(rules.active))
+    budget = (rules.false_alarms, rules.tests)
     turns = max((len(chunks) for chunks in due.values()), default=0)
     for turn in range(turns):
         now = [(rule, due[rule.id][turn]) for rule in rules.active if turn < len(due[rule.id])]

@@ -20,6 +20,7 @@ from shipper.detect.quality_detectors import quality_detector
 from shipper.detect.quality_rule import QualityRule
 from shipper.detect.rules import DriftRule, ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
+from shipper.detect.standing import standing_detector
 from shipper.detect.training_detectors import training_detector
 
 _NS_PER_MS = 1e6
@@ -56,8 +57,14 @@ def _of_data_or_series(rule: Rule, enough: Enough) -> Detector:
         return NewError(rule.minimum_count, enough)
     if (found := training_detector(rule)) is not None:
         return found
+    if (found := standing_detector(rule)) is not None:
+        return found
     if not isinstance(rule, DataRule):
         raise TypeError(f"no detector judges rules of kind {rule.kind}")
+    return _of_data(rule, enough)
+
+
+def _of_data(rule: DataRule, enough: Enough) -> Detector:
     words = WORDS[rule.check]
     if rule.check in ("new_category", "schema"):
         return NewValues(rule.effect.share, words, rule.check == "schema", enough)

@@ -16,6 +16,7 @@ from shipper.detect.detectors.new_error import EXCEPTIONS, MESSAGES
 from shipper.detect.detectors.new_values import SLASH
 from shipper.detect.error_rule import NewErrorRule
 from shipper.detect.query import CellQuery, Condition, terms_conditions
+from shipper.detect.rules import Terms
 from shipper.detect.templates.forms import form_of, text_of
 
 _EXCEPTIONS: Final = 300
@@ -23,7 +24,7 @@ _TEXTS: Final = 1000
 """Different ones of a window and group; of more, the most frequent are looked at."""
 
 _LONGEST_WORD: Final = 64
-_FROM_SOURCE: Final = {"message": {"type": "keyword"}}
+FROM_SOURCE: Final = {"message": {"type": "keyword"}}
 """Within the search alone, the message is a keyword; without a script its values come from the source."""
 
 _HAS_FINGERPRINT: Final[Condition] = {"exists": {"field": "error.id"}}
@@ -53,14 +54,14 @@ def error_query(rule: NewErrorRule, namespace: str) -> CellQuery:
         },
         buckets=2 * _EXCEPTIONS + _TEXTS + 2,
         read=_read,
-        runtime=_FROM_SOURCE,
+        runtime=FROM_SOURCE,
     )
 
 
-def new_error_condition(rule: NewErrorRule, facts: Mapping[str, Fact]) -> tuple[Condition, ...]:
-    """Return what the sightings of the new error have in common, as far as a query can tell."""
-    bad = terms_conditions(rule.bad)
-    if facts.get("error_type"):
+def new_error_condition(what: Terms, facts: Mapping[str, Fact]) -> tuple[Condition, ...]:
+    """Return what the sightings of an error have in common, as far as a query can tell; `what` makes an event an error."""
+    bad = terms_conditions(what)
+    if facts.get("error_type") and facts.get("fingerprint"):
         return (*bad, {"term": {"error.id": facts["fingerprint"]}})
     words = " ".join(word for word in str(facts.get("template", "")).split() if _is_word(word))
     return (*bad, {"match": {"message": {"query": words, "operator": "and"}}}) if words else tuple(bad)

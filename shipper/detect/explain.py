@@ -94,7 +94,7 @@ def explain(
         notes.append("the rule has changed since the job judged last; this is the rule as it is now")
         state = replace(state, fitted={}, references={})
     asking = _Asking(store)
-    budget = (rules.false_alarms, len(rules.active))
+    budget = (rules.false_alarms, rules.tests)
     state, first = state_at(rule, state, start)
     for chunk in Span(first, start).chunks(rule.window):
         state = _judged(rule, asking, namespace, state, chunk, budget)[0].state

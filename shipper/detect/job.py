@@ -183,7 +183,7 @@ class _Run:
     def _judge(
         self, work: Work, fetched: Fetched, chunk: tuple[int, int]
     ) -> Mapping[Group, tuple[Finding, ...]]:
-        budget = (self._rules.false_alarms, len(self._rules.active))
+        budget = (self._rules.false_alarms, self._rules.tests)
         judged = judge(work.rule, fetched, chunk, budget)
         work.notes += fetched.notes
         work.took(judged, chunk)

@@ -14,11 +14,14 @@ from shipper.detect.error_rule import NewErrorRule
 from shipper.detect.query import CellQuery, Cells, Condition, cells, terms_conditions
 from shipper.detect.rules import ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
+from shipper.detect.standing import StandingRule, standing_cells
 from shipper.detect.store import Fetch
 
 
 def measure(rule: Rule, namespace: str, start_us: int, end_us: int) -> Fetch[Cells]:
     """Fetch the sums of a rule of any kind but drift, for the windows that start inside [start, end)."""
+    if isinstance(rule, StandingRule):
+        return (yield from standing_cells(rule, namespace, start_us, end_us))
     query = cell_query(rule, namespace)
     found = yield from cells(query, start_us, end_us)
     if isinstance(rule, MetricRule) and rule.coverage is not None:

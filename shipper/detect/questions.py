@@ -17,9 +17,10 @@ from shipper.detect.error_rule import NewErrorRule
 from shipper.detect.measures import is_share
 from shipper.detect.quality_cells import bad_condition as quality_condition
 from shipper.detect.quality_rule import LABEL, QualityRule
-from shipper.detect.query import Condition, Group, group_conditions, terms_conditions
+from shipper.detect.query import Condition, Group, terms_conditions
 from shipper.detect.rules import ErrorRateRule, FeatureRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
+from shipper.detect.standing import StandingRule, group_of, standing_bad
 from shipper.detect.state import RuleState
 from shipper.detect.training_evidence import is_before, training_bad
 from shipper.detect.training_rule import TrainingRule
@@ -40,7 +41,7 @@ def question_for(rule: Rule, finding: Finding, state: RuleState, namespace: str)
     return Question(
         index=index_pattern(rule.dataset, namespace),
         time_field=rule.time_field,
-        conditions=(*terms_conditions(rule.filter), *group_conditions(rule.group_by, group)),
+        conditions=(*terms_conditions(rule.filter), *group_of(rule, group, facts)),
         bad=bad,
         worst_first=worst_first,
         interval=Interval(finding.start_us, finding.detected_us, new_from),
@@ -62,11 +63,12 @@ def _bad(
         return ({"range": {rule.field: {"gte": facts.get("slow_from_ns", 0)}}},), (rule.field, "desc")
     if isinstance(rule, MetricRule | QualityRule):
         return _of_metric(rule) if isinstance(rule, MetricRule) else _of_quality(rule, facts)
-    if isinstance(rule, NewErrorRule):
-        return new_error_condition(rule, facts), None
+    if isinstance(rule, StandingRule):
+        return standing_bad(rule, facts)
     if isinstance(rule, FeatureRule):
         return _of_feature(rule, state.fitted.get(group, {}), facts), None
-    return (), _outermost(rule, finding)
+    of_error = new_error_condition(rule.bad, facts) if isinstance(rule, NewErrorRule) else ()
+    return of_error, _outermost(rule, finding)
 
 
 def _outermost(rule: Rule, finding: Finding) -> tuple[str, str] | None:

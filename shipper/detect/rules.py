@@ -92,6 +92,8 @@ class Rule(BaseModel):
     kind: str
     needs_every_window: ClassVar[bool] = False
     """Whether windows without events are judged too."""
+    is_test: ClassVar[bool] = True
+    """Whether its verdicts are tests, which share the budget of false alarms; else it compares with what it says."""
 
     @model_validator(mode="after")
     def _baseline_holds_windows(self) -> Self:
@@ -114,6 +116,10 @@ class Rule(BaseModel):
         """Changes when the rule judges differently; what is only told (name, owner), and when it rests, is left out."""
         told = {"name", "owner", "severity", "enabled", "maintenance", "warm_up"}
         return hashlib.sha256(self.model_dump_json(exclude=told).encode()).hexdigest()[:16]
+
+    def judged_as(self) -> tuple[Rule, ...]:
+        """Return the rules that are judged in its place; itself but for kinds that are several in one."""
+        return (self,)
 
     def fields(self) -> list[tuple[str, str]]:
         """Return (key, field) of every field of documents that the rule names."""
@@ -279,9 +285,15 @@ class RuleSet(BaseModel):
     @property
     def active(self) -> tuple[Rule, ...]:
         """The enabled rules in the order of the file, each with the maintenance of all."""
-        enabled = (rule for rule in self.rules if isinstance(rule, Rule) and rule.enabled)
+        enabled = [rule for rule in self.rules if isinstance(rule, Rule) and rule.enabled]
+        judged = (one for rule in enabled for one in rule.judged_as())
         if not self.maintenance:
-            return tuple(enabled)
+            return tuple(judged)
         return tuple(
-            rule.model_copy(update={"maintenance": self.maintenance + rule.maintenance}) for rule in enabled
+            rule.model_copy(update={"maintenance": self.maintenance + rule.maintenance}) for rule in judged
         )
+
+    @property
+    def tests(self) -> int:
+        """Number of active rules that share the budget."""
+        return sum(rule.is_test for rule in self.active)

@@ -22,14 +22,18 @@ from shipper.detect.detectors.metric_share import MetricShare
 from shipper.detect.detectors.new_error import NewError
 from shipper.detect.detectors.new_values import NewValues
 from shipper.detect.detectors.nonfinite import NonFinite
+from shipper.detect.detectors.occurrences import Occurrences
 from shipper.detect.detectors.plateau import Plateau
+from shipper.detect.detectors.regression import Regression
 from shipper.detect.detectors.series import SeriesChange
 from shipper.detect.detectors.silence import Silence
+from shipper.detect.detectors.slo_burn import Pair, SloBurn
 from shipper.detect.detectors.stalled import Stalled
 from shipper.detect.detectors.step_time import StepTime
 from shipper.detect.judge import Judge, Judgement
 from shipper.detect.table import from_frame
-from shipper.detect.window import DAY_US, MINUTE_US
+from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US
+from tests.unit.detect import standing_cases as standing
 from tests.unit.detect import training_cases as training
 
 STEP_US = 15 * MINUTE_US
@@ -154,6 +158,9 @@ CASES = (
     Case("feature_share", FeatureShare(), _bad_values),
     Case("new_error", NewError(), _failures),
     Case("new_values", NewValues(), _categories),
+    Case("slo_burn", SloBurn(pairs=(Pair(14.4, HOUR_US, STEP_US),), window_us=STEP_US), standing.failing),
+    Case("occurrences", Occurrences(4, 0, 3 * STEP_US, STEP_US), standing.repeated),
+    Case("regression", Regression(), standing.returning),
     Case("loss_spike", LossSpike(), training.spiking),
     Case("nonfinite", NonFinite(), training.not_finite),
     Case("plateau", Plateau(), training.flat),

@@ -52,7 +52,7 @@ def test_a_huge_message_has_a_short_sentence() -> None:
     facts = judge(NewError(), history(50, **{message("x" * 2000): [40]}))[40].score.facts
     assert len(str(facts["words"])) < 250
     assert len(str(facts["template"])) == 500
-    assert new_error_condition(RULE, facts) == new_error_condition(RULE, {})
+    assert new_error_condition(RULE.bad, facts) == new_error_condition(RULE.bad, {})
 
 
 def test_a_known_message_with_other_numbers_is_not_new() -> None:
@@ -158,7 +158,7 @@ def test_evidence_is_asked_for_by_fingerprint_or_by_words(
     facts: dict[str, str], expected: dict[str, object]
 ) -> None:
     """The sample documents of an alert are those of the new error."""
-    assert new_error_condition(RULE, facts)[-1] == expected
+    assert new_error_condition(RULE.bad, facts)[-1] == expected
 
 
 def test_the_rule_is_read_from_a_file() -> None:
