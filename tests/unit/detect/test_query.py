@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,21 +10,21 @@ import pytest
 from shipper.detect.bins import bin_condition
 from shipper.detect.catalog import Catalog, short_name
 from shipper.detect.measures import cell_query, measure
-from shipper.detect.query import MOST_BUCKETS, group_conditions, terms_conditions
+from shipper.detect.query import MOST_BUCKETS, cells, group_conditions, terms_conditions
 from shipper.detect.rule_file import load_rules, parse_rules
 from shipper.detect.rules import DriftRule
-from shipper.detect.store import drive
-from shipper.detect.window import HOUR_US, MINUTE_US
+from shipper.detect.store import Fetch, drive
+from shipper.detect.window import HOUR_US, MINUTE_US, iso
 from tests.unit.detect.memory_store import MemoryStore
 
 RULES = {rule.id: rule for rule in load_rules(None).active}
 
 
-def page(*cells: tuple[int, str, int, int], after: bool = False) -> dict[str, Any]:
+def page(*rows: tuple[int, str, int, int], after: bool = False) -> dict[str, Any]:
     """One page of windows (minute, service, events, bad ones)."""
     buckets = [
         {"key": {"window": minute * 60_000, "g0": service}, "doc_count": events, "bad": {"doc_count": bad}}
-        for minute, service, events, bad in cells
+        for minute, service, events, bad in rows
     ]
     content: dict[str, Any] = {"buckets": buckets}
     if after:
@@ -59,6 +60,53 @@ def test_rules_ask_together() -> None:
     first, second = drive(store, fetches)
     assert (list(first), list(second)) == ([("a",)], [("b",)])
     assert [index for index, _ in store.asked] == ["logs-ml.inference-test-*", "logs-ml.app-test-*"]
+
+
+def test_the_same_search_is_sent_once() -> None:
+    """What several ask alike goes out once, and each has the answer; who has ended does not wait for the others."""
+
+    def ask(*names: str) -> Fetch[list[str]]:
+        found = []
+        for name in names:
+            one, same = yield [(name, {"size": 0, "aggs": {}}), ("all", {"aggs": {}, "size": 0})]
+            found += [one["name"], same["name"]]
+        return found
+
+    store = MemoryStore()
+    store.answers = [{"name": name} for name in ("a", "all", "c", "b", "all again")]
+    found = drive(store, [ask("a", "b"), ask("c"), ask()])
+    assert found == [["a", "all", "b", "all again"], ["c", "all"], []]
+    assert [index for index, _ in store.asked] == ["a", "all", "c", "b", "all"]
+
+
+def test_rules_about_the_same_windows_are_one_search() -> None:
+    """What differs is counted below the same windows and groups; a field that must exist narrows a rule's own part only."""
+    store = MemoryStore()
+    own = {"q0": {"doc_count": 5, "bad": {"doc_count": 1}}, "q1": {"doc_count": 0}}
+    bucket = {"key": {"window": 0, "g0": "a"}, "doc_count": 5, **own}
+    store.answers = [{"aggregations": {"cells": {"buckets": [bucket]}}}]
+    names = ("inference-errors", "inference-latency", "inference-silence")
+    errors, latency, silence = drive(store, [measure(RULES[name], "test", 0, HOUR_US) for name in names])
+    assert (errors, latency, silence) == (
+        {("a",): [(0, {"events": 5.0, "bad": 1.0})]},
+        {},
+        {("a",): [(0, {"events": 5.0})]},
+    )
+    ((_, body),) = store.asked
+    assert (body["size"], body["track_total_hits"]) == (0, False)
+
+
+def test_the_next_page_looks_at_no_earlier_window() -> None:
+    """A page goes on behind the last one; the events before it are not looked at again."""
+    store = MemoryStore()
+    query = replace(cell_query(RULES["inference-errors"], "test"), buckets=MOST_BUCKETS // 10)
+    windows = [(15 * number, "a", 5, 1) for number in range(12)]
+    store.answers = [page(*windows[:10], after=True), page(*windows[10:])]
+    (found,) = drive(store, [cells(query, 0, 3 * HOUR_US)])
+    assert [start for start, _ in found[("a",)]] == [15 * MINUTE_US * number for number in range(12)]
+    first, second = (body["query"]["bool"]["filter"][0]["range"]["@timestamp"] for _, body in store.asked)
+    assert (first["gte"], second["gte"]) == (iso(0), iso(9 * 15 * MINUTE_US))
+    assert first["lt"] == second["lt"]
 
 
 @pytest.mark.parametrize(
