@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from benchmarks.drifting.counted import Counts
 from benchmarks.drifting.samples import Values
 from shipper.detect.bins import CATEGORIES, QUANTILES, edges_of
 from shipper.detect.detectors.base import Reference, Score
@@ -15,7 +16,7 @@ from shipper.detect.detectors_for import detector_for
 from shipper.detect.judge import LOOKS
 from shipper.detect.rule_file import load_rules
 from shipper.detect.rules import DriftRule
-from shipper.detect.table import Ints, Table
+from shipper.detect.table import Floats, Ints, Table
 from shipper.detect.threshold import level_of, verdict_of
 
 _HOUR_US: Final = 3_600_000_000
@@ -34,9 +35,22 @@ class Shipped:
     def score(self, reference: Values, current: Values, *, is_categorical: bool) -> Score:
         """Return the detector's score of one feature."""
         names, place_of = _categories(reference, current) if is_categorical else _bins(reference)
-        windows = self.rule.baseline.preceding // self.rule.window
-        history = _table(reference, place_of, names, windows)
+        history = _table(reference, place_of, names, self.windows)
         return self.detector.score(_table(current, place_of, names, 1), Reference(history), self.level)
+
+    def score_counts(self, counts: Counts, *, is_categorical: bool) -> Score:
+        """Return the detector's score of one feature that is binned already."""
+        bins = counts.history.shape[1]
+        names = [f"x/{place}" for place in range(bins)] + ([f"x/{OTHER}"] if is_categorical else [])
+        empty = np.zeros((len(counts.history), len(names) - bins))
+        history = _counted(np.hstack((counts.history, empty)), names)
+        current = _counted(np.append(counts.current, empty[0])[None, :], names)
+        return self.detector.score(current, Reference(history), self.level)
+
+    @property
+    def windows(self) -> int:
+        """Windows of the baseline."""
+        return self.rule.baseline.preceding // self.rule.window
 
     def is_drift(self, score: Score) -> bool:
         """Whether the job would call this window anomalous."""
@@ -60,11 +74,13 @@ def _categories(reference: Values, current: Values) -> tuple[list[str], Callable
 
 def _table(values: Values, place_of: Callable[[Values], Ints], names: list[str], windows: int) -> Table:
     """Return the counts per window, the values falling into equal windows in their order."""
-    width = len(names) + 2
-    rows = np.zeros((windows, width))
     window = np.arange(len(values)) * windows // max(1, len(values))
     cells = np.bincount(window * len(names) + place_of(values), minlength=windows * len(names))
-    rows[:, 1:-1] = cells.reshape(windows, len(names))
-    rows[:, 0] = rows[:, 1:-1].sum(axis=1)
-    blocks = {"events": slice(0, 1), "x": slice(1, width)}
-    return Table(np.arange(windows) * _HOUR_US, rows, blocks, ("events", *names, f"x/{MISSING}"))
+    return _counted(cells.reshape(windows, len(names)).astype(float), names)
+
+
+def _counted(rows: Floats, names: list[str]) -> Table:
+    """Return the table of a feature "x" without missing values, and of its events."""
+    values = np.hstack((rows.sum(axis=1, keepdims=True), rows, np.zeros((len(rows), 1))))
+    blocks = {"events": slice(0, 1), "x": slice(1, values.shape[1])}
+    return Table(np.arange(len(rows)) * _HOUR_US, values, blocks, ("events", *names, f"x/{MISSING}"))

@@ -9,8 +9,12 @@ import pytest
 
 from benchmarks import drift
 from benchmarks.drift import OURS, Tally, is_beyond, main, misses, upper_bound
+from benchmarks.drifting.bounds import lower_bound
+from benchmarks.drifting.counted import SHAPES
+from benchmarks.drifting.naming import naming
 from benchmarks.drifting.ours import Shipped
-from benchmarks.drifting.samples import CATEGORIES, NUMERIC, categorical, sizes
+from benchmarks.drifting.samples import CATEGORIES, NUMERIC, Make, categorical, sizes
+from shipper.detect.bins import QUANTILES, edges_of
 from shipper.detect.rule_file import load_rules
 
 
@@ -68,4 +72,47 @@ def test_misses_are_told() -> None:
     assert any("power 0.800" in one for one in told)
     assert misses([Tally(OURS, "normal", 100, 100, 1000, 1)], []) == []
     assert not is_beyond(1, 100, 0.001)
-    assert upper_bound(0, 1000) == pytest.approx(0.0027, abs=3e-4)
+
+
+def test_bounds_are_exact() -> None:
+    """Clopper and Pearson's: none of n is at most 1 - 0.05 ** (1/n), whatever n; the bounds hold the share between them."""
+    assert upper_bound(0, 1000) == pytest.approx(1 - 0.05 ** (1 / 1000))
+    assert lower_bound(1000, 1000) == pytest.approx(0.05 ** (1 / 1000))
+    assert lower_bound(0, 10) == 0
+    assert upper_bound(10, 10) == 1
+    assert lower_bound(7, 1000) < 0.007 < upper_bound(7, 1000)
+
+
+@pytest.mark.parametrize(("shape", "values"), [
+    ("continuous, whatever shape", NUMERIC["uniform"]),
+    ("90 % zeros", NUMERIC["90 % zeros"]),
+    ("rounded (ties)", NUMERIC["rounded (ties)"]),
+])  # fmt: skip
+def test_drawn_counts_are_like_counts_of_drawn_values(shape: str, values: Make) -> None:
+    """Mean and spread of every bin are the same whether values are drawn and binned or counts are drawn."""
+    chance = np.random.default_rng(4)
+    drawn: dict[int, list[np.ndarray]] = {}
+    binned: dict[int, list[np.ndarray]] = {}
+    for _ in range(400):
+        counts = SHAPES[shape](chance, 2000, 500, 4)
+        assert counts.history.sum(axis=1).tolist() == [500] * 4
+        drawn.setdefault(len(counts.current), []).append(counts.current)
+        before, now = values(chance, 2000), values(chance, 500)
+        edges = np.array(edges_of(list(np.quantile(before, np.array(QUANTILES) / 100)), 2000))
+        row = np.bincount(np.searchsorted(edges, now, side="right"), minlength=len(edges) + 1)
+        binned.setdefault(len(row), []).append(row)
+    bins = max(drawn, key=lambda size: len(drawn[size]))
+    one, other = np.array(drawn[bins], dtype=float), np.array(binned[bins], dtype=float)
+    assert abs(len(one) - len(other)) <= 100
+    error = np.sqrt(one.var(axis=0) / len(one) + other.var(axis=0) / len(other)) + 1e-9
+    assert (np.abs(one.mean(axis=0) - other.mean(axis=0)) < 4.5 * error).all()
+    assert np.allclose(one.std(axis=0), other.std(axis=0), rtol=0.25, atol=0.3)
+
+
+@pytest.mark.slow
+def test_false_discoveries_are_counted() -> None:
+    """Of fifty features five drift: all five are named, hardly any other."""
+    table = naming(Shipped(), 1, 2)
+    named = {row[0]: row for row in table[1:] if row[1] != "0.05"}
+    assert named["5 of 50"][4] == "100.0%"
+    assert named["0 of 50"][3] == "0.0%"
