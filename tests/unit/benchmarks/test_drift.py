@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks import drift
-from benchmarks.drift import OURS, Tally, is_beyond, main, misses, upper_bound
-from benchmarks.drifting.bounds import lower_bound
+from benchmarks.drift import OURS, Tally, is_beyond, main, misses
+from benchmarks.drifting.bounds import lower_bound, upper_bound
 from benchmarks.drifting.counted import SHAPES
 from benchmarks.drifting.naming import naming
 from benchmarks.drifting.ours import Shipped
