@@ -1,4 +1,4 @@
-"""The pages on running it: every command is one that shipper takes, every variable a setting, every link leads somewhere."""
+"""The pages on running it and on who may do what: every command is one that shipper takes, every variable a setting, every link leads somewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,28 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     *(
         ROOT / "docs" / "how-to" / f"{name}.md"
-        for name in ("compose", "kubernetes", "systemd", "sizing", "watch")
+        for name in (
+            *(
+                "compose",
+                "kubernetes",
+                "systemd",
+                "sizing",
+                "watch",
+                "logstash",
+                "set-up",
+                "retention",
+                "erase",
+            ),
+            *(
+                "back-up",
+                "dead-letters",
+                "migrate",
+                "secure-elasticsearch",
+                "secure-kafka",
+                "ship",
+                "run-the-stack",
+            ),
+        )
     ),
     ROOT / "docs" / "explanation" / "scaling.md",
 ]
@@ -61,7 +82,8 @@ def test_every_variable_is_a_setting(page: Path) -> None:
         for name, field in Settings.model_fields.items()
         for key in getattr(field.annotation, "model_fields", {"": None})
     }
-    pipelines = "".join(path.read_text("utf-8") for path in (ROOT / "logstash" / "pipelines").glob("*.conf"))
+    files = [*ROOT.glob("logstash/pipelines/*.conf"), *ROOT.glob("logstash/config/*.yml")]
+    pipelines = "".join(path.read_text("utf-8") for path in files)
     known |= set(re.findall(r"\$\{(SHIPPER_\w+)", pipelines)) | _NOT_SETTINGS
     assert set(re.findall(r"\b(SHIPPER_[A-Z_]+[A-Z])\b(?!_\.)", page.read_text("utf-8"))) <= known
 
