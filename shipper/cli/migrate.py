@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,7 +70,7 @@ def apply(
     """Make these indices anew: every document copied under its id, then put in place of the old index at once.
 
     Records may be written meanwhile; they wait for the last moments of an index. May be killed and run again: it goes
-    on. Exit code 1 where the new mapping refuses a document, or the server an index: it then stays as it was.
+    on. Of two at once in a namespace, the second says so and ends. Exit code 1 where the new mapping refuses a document, or the server an index: it then stays as it was.
     """
     from shipper.config import load_settings
     from shipper.elastic.client import connect
@@ -89,8 +90,11 @@ def apply(
             act = act_of(
                 settings, "migrate-apply", f"{len(steps)} indices, namespace {namespace or '*'}", why
             )
-            with audited(settings, client, act, done.counts):
-                _carry_out_all(client, raw, steps, done, is_told=not as_json)
+            with _alone(client, steps) as keep, audited(settings, client, act, done.counts):
+                # Another run may have ended since the plan was made.
+                due = {step.index.name for step in _plan(client, index, namespace)}
+                steps = [step for step in steps if step.index.name in due]
+                _carry_out_all(client, raw, steps, done, keep, is_told=not as_json)
     if as_json:
         answer = {"dry_run": dry_run, "steps": [_row(step) for step in steps]}
         typer.echo(json.dumps(answer | done.as_json(), indent=2))
@@ -115,15 +119,58 @@ class _Done:
         return {"results": [_result(result) for result in self.results], "failed": self.failed}
 
 
+@contextmanager
+def _alone(client: ElasticClient, steps: list[Step]) -> Iterator[Callable[[], None]]:
+    """Hold the leases of the namespaces of these steps; yields what is to be called again and again meanwhile.
+
+    Raises:
+        LeaseHeld: another run is at work on one of them.
+    """
+    from shipper.clock import SystemClock
+    from shipper.datasets import namespace_of
+    from shipper.lease import Lease, new_holder
+    from shipper.state_index import ensure_state_index, state_index
+
+    holder, clock = new_holder(), SystemClock()
+    with ExitStack() as stack:
+        leases = []
+        for namespace in sorted({namespace_of(step.index.base) for step in steps} - {""}):
+            ensure_state_index(client, namespace)
+            lease = Lease(
+                client,
+                state_index(namespace),
+                "lease-migrate",
+                clock,
+                holder,
+                work="Another migration",
+                outlives_process=False,
+            )
+            lease.take()
+            stack.callback(lease.give_back)
+            leases.append(lease)
+
+        def keep() -> None:
+            for lease in leases:
+                lease.keep()
+
+        yield keep
+
+
 def _carry_out_all(
-    client: ElasticClient, raw: RawClient, steps: list[Step], done: _Done, *, is_told: bool
+    client: ElasticClient,
+    raw: RawClient,
+    steps: list[Step],
+    done: _Done,
+    keep: Callable[[], None],
+    *,
+    is_told: bool,
 ) -> None:
     from shipper.errors import RequestRefused
 
     templates = _templates()
     for step in steps:
         try:
-            result = _carry_out(client, raw, templates, step, is_told=is_told)
+            result = _carry_out(client, raw, templates, step, keep, is_told=is_told)
         except RequestRefused as error:  # of this index; the others may be allowed
             done.failed[step.index.name] = str(error)
             done.counts["failed"] += 1
@@ -158,22 +205,34 @@ def _plan(client: ElasticClient, also: list[str], namespace: str) -> list[Step]:
 
 
 def _carry_out(
-    client: ElasticClient, raw: RawClient, templates: Sequence[Template], step: Step, *, is_told: bool
+    client: ElasticClient,
+    raw: RawClient,
+    templates: Sequence[Template],
+    step: Step,
+    keep: Callable[[], None],
+    *,
+    is_told: bool,
 ) -> Result:
     import time
 
     from shipper.index.migrate import carry_out
 
     def progress(documents: int) -> None:
+        keep()
         if is_told and sys.stderr.isatty():
             typer.echo(f"\r{step.index.name}: {documents} of {step.size.documents} …", err=True, nl=False)
 
+    def pause(attempt: int) -> None:
+        keep()
+        time.sleep(min(10.0, 0.2 * 2**attempt))
+
+    keep()
     result = carry_out(
         client,
         raw,
         templates,
         step,
-        pause=lambda attempt: time.sleep(min(10.0, 0.2 * 2**attempt)),
+        pause=pause,
         progress=progress,
     )
     if is_told:

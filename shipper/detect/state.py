@@ -17,42 +17,12 @@ from shipper.detect.query import Group
 from shipper.detect.store import Store
 from shipper.detect.track import Track
 from shipper.detect.window import iso
-from shipper.errors import RequestRefused, StoreUnavailable
+from shipper.errors import StoreUnavailable
+from shipper.state_index import ensure_state_index, state_index
+
+__all__ = ["STATE_VERSION", "Loaded", "RuleState", "StateBook", "ensure_state_index", "state_index"]
 
 STATE_VERSION: Final = 2
-
-_DEFINITION: Final = {
-    "settings": {"index": {"number_of_shards": 1, "number_of_replicas": 0, "auto_expand_replicas": "0-1"}},
-    "mappings": {
-        "dynamic": False,
-        "properties": {
-            "kind": {"type": "keyword"},
-            "name": {"type": "keyword"},
-            "updated": {"type": "date"},
-            "expires": {"type": "date"},
-            "holder": {"type": "keyword"},
-            # Never searched: only stored and read back whole.
-            "body": {"type": "object", "enabled": False},
-        },
-    },
-}
-
-
-def state_index(namespace: str) -> str:
-    """Return the plain index of the job's state."""
-    return f"shipper-state-{namespace}"
-
-
-def ensure_state_index(store: Store, namespace: str) -> None:
-    """Create the state index where it is missing; a race for it is no error."""
-    index = state_index(namespace)
-    if store.index_definition(index) is not None:
-        return
-    try:
-        store.create_index(index, _DEFINITION)
-    except RequestRefused as error:
-        if error.status != 400:
-            raise
 
 
 @dataclass(frozen=True, slots=True)

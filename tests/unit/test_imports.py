@@ -14,7 +14,7 @@ import shipper
 ROOT = Path(shipper.__file__).parent
 
 ROOTS = {"errors", "record", "clock", "dataset_table", "loading", "own_thread", "treatment"}
-SECOND_ROOTS = ROOTS | {"datasets", "assets"}
+SECOND_ROOTS = ROOTS | {"datasets", "assets", "lease", "state_index"}
 APPLICATION = {"emit", "enrich", "ecs", "spool", "ship"}
 ELASTIC_SIDE = {"index", "detect", "alert"}
 
@@ -28,6 +28,8 @@ ALLOWED: dict[str, set[str]] = {
     "treatment": set(),
     "datasets": {"dataset_table"},
     "assets": {"errors"},
+    "lease": {"errors", "clock"},
+    "state_index": {"errors"},
     "config": SECOND_ROOTS
     | {
         "audit_settings",
