@@ -86,7 +86,7 @@ class Pipeline:
         self._spool: SpoolWriter | None = None
         self._worker: ShipWorker | None = None
         self._is_closed = False
-        self._heart = Heart(settings.health.heartbeat_s, _SYSTEM, self, self._tell)
+        self._heart = Heart(settings.health.heartbeat_s, _SYSTEM, self, self.tell)
         self.emitter = Emitter(
             self._facts,
             Model(**settings.model.model_dump()),
@@ -122,7 +122,8 @@ class Pipeline:
         directory = self.spool_directory
         return None if directory is None else folder_bytes(directory)
 
-    def _tell(self, pulse: Pulse) -> None:
+    def tell(self, pulse: Pulse) -> None:
+        """Make a record of a heartbeat; never raises."""
         level = logging.WARNING if pulse.is_news else logging.INFO
         event = Event(level, pulse.message, LOGGER, dict(pulse.fields.items()))
         try:

@@ -100,12 +100,14 @@ def _run(
     """Ship until told to end; with `once_s` until all is sent. Raises RecordsLeft."""
     stop = threading.Event()
     before = _stop_by_signals(stop)
+    from shipper.cli.heartbeats import agent_heartbeats
     from shipper.cli.metrics import agent_metrics_served
 
     try:
         if once_s is None:
             with agent_metrics_served(metrics, runner, settings):
-                runner.run(stop)
+                with agent_heartbeats(runner, settings):
+                    runner.run(stop)
                 if drain_s:
                     again = threading.Event()
                     _stop_by_signals(again)

@@ -37,6 +37,7 @@ def index(
     While Kafka or Elasticsearch is away the indexer waits and says so; nothing is lost. Several of them share the
     partitions of the topic. Ends cleanly on SIGTERM and Ctrl-C.
     """
+    from shipper.cli.heartbeats import Troubles, index_heartbeats
     from shipper.cli.metrics import index_metrics_served
     from shipper.clock import SystemClock
     from shipper.config import load_settings
@@ -45,11 +46,11 @@ def index(
 
     settings = load_settings()
     _check_store(settings, must_answer=once)
-    stop, clock = threading.Event(), SystemClock()
+    stop, clock, troubles = threading.Event(), SystemClock(), Troubles(_report)
 
     def open_it() -> AbstractContextManager[Indexer]:
         parts = (settings.kafka, settings.elasticsearch, settings.index, settings.namespace)
-        return open_indexer(*parts, clock=clock, report=_report)
+        return open_indexer(*parts, clock=clock, report=troubles)
 
     with ExitStack() as opened:
         opened.enter_context(_stopped_by_signals(stop))
@@ -63,6 +64,7 @@ def index(
         opened.enter_context(_progress(indexer, is_on=not quiet))
         opened.enter_context(_mirror(settings))
         opened.enter_context(index_metrics_served(metrics, indexer, settings))
+        opened.enter_context(index_heartbeats(indexer, settings, troubles))
         if once:
             indexer.run_until_idle(idle_s, stop)
         else:

@@ -252,7 +252,9 @@ def _drops(client: ElasticClient, namespace: str, producer_ids: Sequence[str]) -
                 "filter": [
                     {"terms": {"agent.ephemeral_id": list(producer_ids)}},
                     {"exists": {"field": "shipper.dropped"}},
-                ]
+                ],
+                # What an agent dropped was of others, in whose names it is told.
+                "must_not": [{"exists": {"field": "shipper.role"}}],
             }
         },
         sort=[{"event.sequence": "asc"}],

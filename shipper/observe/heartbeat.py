@@ -1,6 +1,7 @@
 """Heartbeats: now and then a record of a process's own counters, through the same spool as all its records.
 
-They say that a process lives though it has nothing to log, and carry what no other record can tell: how many records
+Those of an agent, an indexer and a detection job have the same shape and their `shipper.role`: what they count are the
+records of others. They say that a process lives though it has nothing to log, and carry what no other record can tell: how many records
 were dropped, and why. All counts are totals of one producer up to that moment, so a heartbeat that is lost or doubled
 does no harm.
 """
@@ -61,9 +62,18 @@ class Heart:
     Args:
         interval_s: seconds between heartbeats; 0: none, except at the end and for drops none either.
         send: makes a record; called outside of all locks of ours.
+        about: what else is told each time, by field.
     """
 
-    def __init__(self, interval_s: float, clock: Clock, vital: Vital, send: Callable[[Pulse], None]) -> None:
+    def __init__(
+        self,
+        interval_s: float,
+        clock: Clock,
+        vital: Vital,
+        send: Callable[[Pulse], None],
+        about: Callable[[], Mapping[str, object]] = dict,
+    ) -> None:
+        self._about = about
         self._interval_s = interval_s
         self._clock = clock
         self._vital = vital
@@ -119,7 +129,7 @@ class Heart:
         self._last_s = self._clock.monotonic_s()
         next_s = 0.0 if is_last else self._interval_s
         health = self._vital.health()
-        fields = _fields(now, before, dropped, health, size, next_s)
+        fields = _fields(now, before, dropped, health, size, next_s) | dict(self._about())
         return Pulse(fields, _message(fields, total), is_news, next_s)
 
 
