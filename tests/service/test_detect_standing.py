@@ -134,7 +134,7 @@ rules:
         message("api", END_US - 40 * MINUTE_US, 50, "memory is out of CUDA"),
         message("api", END_US - 33 * MINUTE_US, 51, "cannot go on", "critical"),
         message("trainer", END_US - 31 * MINUTE_US, 52, "disk /dev/sda1 is full"),
-        message("trainer", END_US - 31 * MINUTE_US, 53, "disk is full of life, it is not"),
+        message("trainer", END_US - 31 * MINUTE_US, 53, "is full of hope, the disk"),
         message("trainer", END_US - 70 * MINUTE_US, 54, "Watchdog restarted the worker"),
         message("trainer", begin + 2 * HOUR_US, 55, "Nightly training done in 12 min"),
     ]
