@@ -105,6 +105,39 @@ def balance(
     return result
 
 
+def drops_told(
+    accounts: Sequence[Account], torn_evictions: Mapping[str, int], dropped: int, told: Mapping[str, int]
+) -> list[str]:
+    """Return where the drops that `shipper reconcile` tells are not those of the ledgers.
+
+    Args:
+        torn_evictions: as in `balance`.
+        dropped: calls that are nowhere, which the processes' own counts explain.
+        told: by reason.
+    """
+    by_life: dict[str, list[Account]] = defaultdict(list)
+    for account in accounts:
+        by_life[account.life].append(account)
+    refused = sum(max(account.refused for account in own) for own in by_life.values())
+    evicted = sum(max(account.evicted for account in own) for own in by_life.values())
+    # Whoever gave up anything may have done so once more: in a call that was cut off, or with a record of its own.
+    later = sum(
+        len(own) + 1 for own in by_life.values() if any(account.refused or account.evicted for account in own)
+    )
+    told_evicted = told.get("evicted", 0)
+    told_refused = sum(told.values()) - told_evicted
+    words = f"the ledgers {refused} refused and {evicted} evicted, `shipper reconcile` {dict(told)}"
+    problems = []
+    if not refused <= told_refused <= refused + later:
+        problems.append(f"refused records: {words}")
+    # Of those that were evicted some had been delivered; those of the last instant are in no ledger.
+    if told_evicted > evicted + sum(torn_evictions.values()):
+        problems.append(f"evicted records: {words}")
+    if told_refused + told_evicted < dropped:
+        problems.append(f"{dropped} records are nowhere: {words}")
+    return problems
+
+
 def _is_true(found: Found, by_writer: Mapping[str, Account], result: Balance) -> bool:
     """Whether somebody logged this, just so; what is not true is noted."""
     account = by_writer.get(_writer(found.token))

@@ -13,7 +13,7 @@ from kafka import KafkaAdminClient
 from shipper.spool.directory import sweep
 from shipper.stack import EmbeddedStack
 from tests.chaos import evidence
-from tests.chaos.accounting import Balance, balance
+from tests.chaos.accounting import Balance, balance, drops_told
 from tests.chaos.conductor import Conductor
 from tests.chaos.ledger import read_ledgers, read_state
 from tests.chaos.report import Outcome
@@ -111,7 +111,7 @@ def _judge(
     )
     _count_children(stage, outcome)
     outcome.facts["records on the topic, doubles included"] = f"{evidence.records_on_topic(stage):,}"
-    _reconcile(stage, outcome, say)
+    _reconcile(stage, conductor.victims.torn_evictions, outcome, say)
     for name, group in (("the same group", stage.group), ("another group", f"{stage.group}-again")):
         if group == stage.group:
             _forget_group(stage)
@@ -138,8 +138,10 @@ def _balance(stage: Stage, torn_evictions: Mapping[str, int]) -> Balance:
     return balance(accounts, evidence.stored(stage), evidence.dead_letters(stage), torn_evictions)
 
 
-def _reconcile(stage: Stage, outcome: Outcome, say: Callable[[str], None]) -> None:
-    """Ask the command that a user would ask: it must name no record as missing or doubled that is not."""
+def _reconcile(
+    stage: Stage, torn_evictions: Mapping[str, int], outcome: Outcome, say: Callable[[str], None]
+) -> None:
+    """Ask the command that a user would ask: it must name none as missing or doubled that is not, and tell every drop."""
     answer = stage.command("reconcile", "--json", "--at-rest", timeout_s=_DRAIN_S * 2)
     try:
         totals = json.loads(answer.stdout)["totals"]
@@ -151,8 +153,13 @@ def _reconcile(stage: Stage, outcome: Outcome, say: Callable[[str], None]) -> No
     )
     say(f"shipper reconcile: {totals}")
     outcome.facts["`shipper reconcile` says"] = words
-    if totals["doubled"] or totals["missing"] > outcome.balance.dropped:
+    outcome.facts["dropped, as `shipper reconcile` says"] = ", ".join(
+        f"{reason} {count}" for reason, count in sorted(totals["dropped"].items())
+    )
+    if totals["doubled"] or totals["missing"] > len(outcome.balance.missing):
         outcome.problems.append(f"reconcile names what the ledgers do not: {words}")
+    accounts = list(read_ledgers(stage.ledgers))
+    outcome.problems += drops_told(accounts, torn_evictions, outcome.balance.dropped, totals["dropped"])
 
 
 def _count_children(stage: Stage, outcome: Outcome) -> None:

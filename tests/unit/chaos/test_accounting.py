@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.chaos.accounting import Balance, Found, balance
+from tests.chaos.accounting import Balance, Found, balance, drops_told
 from tests.chaos.ledger import Account, message_of
 
 WRITER = "steady-0001.main"
@@ -105,3 +105,15 @@ def test_drops_of_one_process_do_not_excuse_another() -> None:
     result = balance(accounts, stored, [], {})
     assert result.missing == [f"{WRITER}/1"]
     assert result.miscounted
+
+
+def test_drops_are_those_of_the_ledgers() -> None:
+    """What `shipper reconcile` tells of drops is what the processes counted: not one less, and not one more than a call
+    that was cut off and a record of shipper's own explain."""
+    accounts = [Account(WRITER, 9, refused=5, evicted=3), Account("small-0001.main", 4)]
+    assert drops_told(accounts, {}, 7, {"spool_full": 5, "evicted": 3}) == []
+    assert drops_told(accounts, {}, 7, {"spool_full": 4, "disk": 3, "evicted": 1}) == []
+    assert drops_told(accounts, {"small-0001": 2}, 5, {"spool_full": 5, "evicted": 5}) == []
+    for told in ({"spool_full": 4, "evicted": 3}, {"spool_full": 8}, {"spool_full": 5, "evicted": 4}, {}):
+        assert drops_told(accounts, {}, 4, told), told
+    assert drops_told(accounts, {}, 8, {"spool_full": 5, "evicted": 2})
