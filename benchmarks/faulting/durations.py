@@ -62,9 +62,13 @@ def latency(chance: Random, times: Ints, rule: LatencyRule, name: str, per_day: 
     """Make a service with a median of 3 to 800 ms."""
     traffic = Traffic.drawn(chance, 30, 3000)
     releases = deploys(chance, times)
-    shape = Shape(float(chance.uniform(0.25, 0.8)), float(chance.uniform(0, 0.02)), log_uniform(chance, 3, 20))
+    shape = Shape(
+        float(chance.uniform(0.25, 0.8)), float(chance.uniform(0, 0.02)), log_uniform(chance, 3, 20)
+    )
     course = Course.slight(chance, 0.12, releases)
-    noise = Noise(log_uniform(chance, 0.02, 0.12), float(chance.uniform(4, 10)), float(chance.uniform(0.3, 0.9)))
+    noise = Noise(
+        log_uniform(chance, 0.02, 0.12), float(chance.uniform(4, 10)), float(chance.uniform(0.3, 0.9))
+    )
     centre = math.log(log_uniform(chance, 3e6, 8e8))
     events = traffic.draw(chance, times)
     quiet = centre + course.at(times)
@@ -84,16 +88,20 @@ def latency(chance: Random, times: Ints, rule: LatencyRule, name: str, per_day: 
         found, visible = test.power(chance, slowness, level)
         kind = "slower" if part == 1.0 else "some slower"
         faults.append(
-            Planted(
-                rule.id, name, {"service.name": name}, kind, slowness.times, start, end, found, visible
-            )
+            Planted(rule.id, name, {"service.name": name}, kind, slowness.times, start, end, found, visible)
         )
     shares = -np.diff(np.column_stack([np.ones(len(times)), beyond, np.zeros(len(times))]), axis=1)
     shares = np.maximum(shares, 0)
     bins = chance.multinomial(events, shares / shares.sum(axis=1, keepdims=True)).astype(np.float64)
     made = table(times, [(f"duration/{place}", bins[:, place]) for place in range(bins.shape[1])])
     return Made(
-        rule.id, name, times, {(name,): made}, tuple(faults), _charted(bins, rule.percentile), events.astype(np.float64)
+        rule.id,
+        name,
+        times,
+        {(name,): made},
+        tuple(faults),
+        _charted(bins, rule.percentile),
+        events.astype(np.float64),
     )
 
 

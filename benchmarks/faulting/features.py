@@ -89,7 +89,9 @@ def drift(chance: Random, times: Ints, rule: DriftRule, name: str, per_day: floa
     for kind, moved, more in zip(categories, odds, extra, strict=True):
         columns += _categorical_columns(chance, kind, events, moved, more)
     tables = _versions(name, times, releases, columns)
-    return Made(rule.id, name, times, tables, tuple(faults), _charted(columns, numbers), events.astype(np.float64))
+    return Made(
+        rule.id, name, times, tables, tuple(faults), _charted(columns, numbers), events.astype(np.float64)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +139,18 @@ def _numeric(chance: Random, name: str) -> Numeric:
     return Numeric(
         name,
         Course.slight(chance, 0.05, ()),
-        Noise(log_uniform(chance, 0.005, 0.04), float(chance.uniform(4, 10)), float(chance.uniform(0.3, 0.9))),
+        Noise(
+            log_uniform(chance, 0.005, 0.04), float(chance.uniform(4, 10)), float(chance.uniform(0.3, 0.9))
+        ),
         0.0 if chance.random() < 0.5 else log_uniform(chance, 0.001, 0.05),
     )
 
 
 def _categorical(chance: Random, name: str) -> Categorical:
     weights = 1 / np.arange(1, int(chance.integers(3, 41)) + 1) ** chance.uniform(0.3, 1.5)
-    noise = Noise(log_uniform(chance, 0.01, 0.1), float(chance.uniform(4, 10)), float(chance.uniform(0.3, 0.9)))
+    noise = Noise(
+        log_uniform(chance, 0.01, 0.1), float(chance.uniform(4, 10)), float(chance.uniform(0.3, 0.9))
+    )
     return Categorical(name, weights / weights.sum(), noise)
 
 
@@ -200,7 +206,11 @@ def _versions(
     edges = [0, *(int(np.searchsorted(times, moment)) for moment in releases), len(times)]
     found: dict[Group, Table] = {}
     for place, (first, last) in enumerate(zip(edges, edges[1:], strict=False)):
-        made = table(times[first:last], [(column, values[first:last]) for column, values in columns]) if last > first else None
+        made = (
+            table(times[first:last], [(column, values[first:last]) for column, values in columns])
+            if last > first
+            else None
+        )
         if made is not None and len(made):
             found[(name, str(place + 1))] = made
     return found
@@ -208,7 +218,9 @@ def _versions(
 
 def _charted(columns: list[tuple[str, Floats]], numbers: list[Numeric]) -> Floats:
     """Return the mean rank of the first number, which a person would chart."""
-    bins = np.column_stack([values for column, values in columns if column.startswith(f"{numbers[0].name}/")])[:, :-1]
+    bins = np.column_stack(
+        [values for column, values in columns if column.startswith(f"{numbers[0].name}/")]
+    )[:, :-1]
     total = bins.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         found: Floats = bins @ np.arange(bins.shape[1]) / total

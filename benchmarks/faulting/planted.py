@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.faulting.course import BUCKET_US, Random
 from shipper.detect.query import Group
-from shipper.detect.table import Floats, Ints, Table
+from shipper.detect.table import Flags, Floats, Ints, Table
 from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US
 
 SHORTEST_US: Final = 30 * MINUTE_US
@@ -112,9 +112,10 @@ def table(times: Ints, columns: Sequence[tuple[str, Floats]], *, is_dense: bool 
     for place, name in enumerate(names):
         block = name.rpartition("/")[0] or name
         blocks[block] = slice(blocks[block].start if block in blocks else place, place + 1)
-    kept = np.ones(len(times), dtype=np.bool_) if is_dense else values.any(axis=1)
+    some = values.sum(axis=1) > 0
+    kept: Flags = np.ones(len(times), dtype=np.bool_) if is_dense else some
     if is_dense and len(times):
-        kept[: int(np.argmax(values.any(axis=1)))] = False
+        kept[: int(np.argmax(some))] = False
     return Table(times[kept], values[kept], blocks, names)
 
 

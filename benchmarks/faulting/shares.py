@@ -41,7 +41,13 @@ class Share:
         return expit(self.log_odds(times) + self.noise.draw(chance, len(times)))
 
     def detectable(
-        self, chance: Random, log_odds: float, trials: int, added: float, level: float, least: tuple[float, float]
+        self,
+        chance: Random,
+        log_odds: float,
+        trials: int,
+        added: float,
+        level: float,
+        least: tuple[float, float],
     ) -> tuple[float, bool]:
         """Return the power of the exact test for a share that grows by `added` of the rest, and whether it matters.
 
@@ -81,9 +87,7 @@ def errors(chance: Random, times: Ints, rule: ErrorRateRule, name: str, per_day:
             chance, float(share.log_odds(times)[row]), int(events[row]), size, level, effect
         )
         faults.append(
-            Planted(
-                rule.id, name, {"service.name": name}, "more failures", size, start, end, found, visible
-            )
+            Planted(rule.id, name, {"service.name": name}, "more failures", size, start, end, found, visible)
         )
     bad = chance.binomial(events, rates).astype(np.float64)
     made = table(times, [("events", events.astype(np.float64)), ("bad", bad)])
@@ -102,7 +106,9 @@ def accuracy(chance: Random, times: Ints, rule: MetricRule, name: str, per_day: 
         Noise(log_uniform(chance, 0.02, 0.12), float(chance.uniform(4, 10)), float(chance.uniform(0.3, 0.9))),
     )
     coming = _Coming(
-        log_uniform(chance, 5, 60) * MINUTE_US, float(chance.uniform(0.3, 0.8)), float(chance.uniform(0.6, 0.95))
+        log_uniform(chance, 5, 60) * MINUTE_US,
+        float(chance.uniform(0.3, 0.8)),
+        float(chance.uniform(0.6, 0.95)),
     )
     predictions, rates = traffic.draw(chance, times), share.draw(chance, times)
     labelled = chance.binomial(predictions, coming.share)
@@ -112,7 +118,12 @@ def accuracy(chance: Random, times: Ints, rule: MetricRule, name: str, per_day: 
         rates = rates + overlap(times, start, end) * (1 - rates) * size
         row = first_whole(times, start)
         found, visible = share.detectable(
-            chance, float(share.log_odds(times)[row]), int(labelled[row]), size, level, (1.0, rule.effect.change)
+            chance,
+            float(share.log_odds(times)[row]),
+            int(labelled[row]),
+            size,
+            level,
+            (1.0, rule.effect.change),
         )
         faults.append(
             Planted(
@@ -171,7 +182,9 @@ class _Coming:
         inside = (np.arange(12) + 0.5) / 12  # predictions are spread over their bucket
         ages = (np.arange(_MOST_LATE)[:, None] + inside[None, :]) * BUCKET_US
         z = (np.log(ages) - math.log(self.median_us)) / self.spread
-        parts = np.array([[0.5 * math.erfc(-value / math.sqrt(2)) for value in row] for row in z]).mean(axis=1)
+        parts: Floats = np.array(
+            [[0.5 * math.erfc(-value / math.sqrt(2)) for value in row] for row in z]
+        ).mean(axis=1)
         parts[-1] = 1.0
         return parts
 

@@ -49,7 +49,8 @@ def outcomes(faults: Sequence[Planted], alerts: Sequence[Alert]) -> tuple[list[O
     by_series: dict[tuple[str, str], list[Alert]] = {}
     for alert in alerts:
         by_series.setdefault(_of(alert.rule_id, alert.group), []).append(alert)
-    found, right = [], set()
+    found: list[Outcome] = []
+    right: set[int] = set()
     for fault in faults:
         about = [
             alert for alert in by_series.get(_of(fault.rule_id, fault.group), ()) if _is_right(alert, fault)

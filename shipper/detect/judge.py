@@ -24,13 +24,22 @@ from shipper.detect.table import Flags, Table
 from shipper.detect.threshold import Verdict, verdict_of
 from shipper.detect.track import Entry
 
-LOOKS: Final = (4, 12)
+LOOKS: Final = (4, 12, 48)
 """Windows of each longer look, the judged one included."""
+
+LAST_LOOK: Final = 144
+"""Windows that are looked at together where all fewer are too small to be judged."""
+
+NEWEST_WINDOWS: Final = 36
+"""Windows before the judged one that are left out of a long baseline."""
 
 PLENTY_WINDOWS: Final = 48
 """With so many older windows the newest are left out of the baseline."""
 
-POOLED_FACTOR: Final = 100.0
+BASELINE_STEP: Final = 12
+"""Windows by which the far end of a long baseline moves at a time."""
+
+POOLED_FACTOR: Final = 3.0
 """How far past the level the evidence of a longer look must be."""
 
 
@@ -102,7 +111,7 @@ class Judge:
             score = self.detector.score(table.take(slice(row, row + 1)), reference, level)
             since = moment - score.reach * self.window_us
             return Judgement(moment, verdict_of(score, level), score, level, since)
-        level /= 1 + len(LOOKS)
+        level /= 2 + len(LOOKS)
         score = self.detector.score(table.take(slice(row, row + 1)), reference, level)
         alone = Judgement(moment, verdict_of(score, level), score, level, moment)
         is_too_small = score.value is None and score.missing.endswith(FEW_EVENTS)
@@ -110,11 +119,11 @@ class Judge:
             return alone
         if not (score.is_effective or is_too_small):
             return self._cleared(table, usable, row, previous, alone)
-        for look in LOOKS:
+        for look in (*LOOKS, LAST_LOOK):
             pooled = self._pooled(table, usable, row, previous, look, alone)
             if pooled is not None and pooled.verdict is not Verdict.UNCLEAR:
                 return pooled
-            if pooled is None:
+            if pooled is None or (look == LOOKS[-1] and pooled.score.value is not None):
                 break
         return alone
 
@@ -174,14 +183,20 @@ class Judge:
             since = int(table.times[earlier])
         return since
 
+    def _begin(self, moment: int) -> int:
+        """Return where the baseline begins: in steps of some windows, so that what is learnt of it can be kept a while."""
+        step = BASELINE_STEP * self.window_us
+        begin = moment - self.baseline_us
+        return begin + -begin % step if self.baseline_us >= PLENTY_WINDOWS * self.window_us else begin
+
     def _baseline(self, table: Table, usable: Flags, end_row: int, moment: int) -> Table:
         """Return the ordinary windows before `end_row`, less the newest where there are plenty.
 
         A fault that creeps in is not flagged at first; it must not teach the baseline meanwhile.
         """
-        first = int(np.searchsorted(table.times, moment - self.baseline_us))
+        first = int(np.searchsorted(table.times, self._begin(moment)))
         if self.detector.can_pool:
-            older = int(np.searchsorted(table.times, moment - (LOOKS[-1] - 1) * self.window_us))
+            older = int(np.searchsorted(table.times, moment - NEWEST_WINDOWS * self.window_us))
             if usable[first:older].sum() >= PLENTY_WINDOWS:
                 end_row = min(end_row, older)
         rows = np.zeros(len(table), dtype=np.bool_)

@@ -12,10 +12,14 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
 
 _TINY: Final = 1e-300
 _EPSILON: Final = 1e-14
 _MAX_TERMS: Final = 100_000
+_SQRT2: Final = math.sqrt(2)
 MAX_SCORE: Final = 300.0
 """Largest significance: beyond it a probability is zero in floating point."""
 
@@ -59,6 +63,35 @@ def binomial_tail(count: int, trials: int, rate: float) -> float:
     if rate >= 1:
         return 1.0
     return beta_below(rate, count, trials - count + 1)
+
+
+def binomial_tails(count: int, trials: int, rates: Floats) -> Floats:
+    """Return P(K >= count) of `trials` events for each of many rates, to about 1 % of itself.
+
+    Source: Lugannani and Rice, Saddle point approximation for the distribution of the sum of independent
+    random variables (1980), with the second continuity correction of Daniels (1987).
+    """
+    if count <= 0:
+        return np.ones_like(rates)
+    if count > trials:
+        return np.zeros_like(rates)
+    p = np.clip(rates, 1e-300, 1 - 1e-12)
+    x = min((count - 0.5) / trials, 1 - 1e-9)
+    theta = np.log(x / p) - np.log((1 - x) / (1 - p))
+    divergence = np.maximum(x * np.log(x / p) + (1 - x) * np.log((1 - x) / (1 - p)), 0.0)
+    w = np.sign(theta) * np.sqrt(2 * trials * divergence)
+    u = 2 * np.sinh(theta / 2) * math.sqrt(trials * x * (1 - x))
+    near = np.abs(w) < 1e-3
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+        correction = np.where(near, 0.0, np.exp(-w * w / 2) / math.sqrt(2 * math.pi) * (1 / u - 1 / w))
+    found: Floats = np.clip(normal_tails(w) + correction, 0.0, 1.0)
+    return found
+
+
+def normal_tails(deviations: Floats) -> Floats:
+    """Return P(Z >= deviations) of each."""
+    flat = [0.5 * math.erfc(z / _SQRT2) for z in deviations.ravel().tolist()]
+    return np.array(flat).reshape(deviations.shape)
 
 
 def beta_binomial_tail(count: int, trials: int, a: float, b: float) -> float:

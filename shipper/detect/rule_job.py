@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -221,6 +222,7 @@ def _levels(rule: Rule, tables: Mapping[Group, Table], budget: tuple[float, int]
     """Return the level by moment: the budget divided by the groups that had events within the baseline."""
     busy = [table.times[table.values.any(axis=1)] for table in tables.values()]
 
+    @cache
     def level_at(moment: int) -> float:
         since = moment - rule.baseline.preceding
         groups = sum(

@@ -19,9 +19,13 @@ import numpy as np
 
 from shipper.detect.probability import beta_binomial_tail
 from shipper.detect.table import Floats
+from shipper.detect.wandering import Wandering
 
 _PRIOR = 0.5
 """Jeffreys' prior for a share: half an event bad, half an event good."""
+
+_PLAIN = 1e-3
+"""Probabilities above this are not looked at closer."""
 
 _MOST_RELATIVE_VARIANCE = 2.0
 """Variance of the share from window to window, in units of the squared share, that is believed at most."""
@@ -39,12 +43,14 @@ class ShareModel:
         total: all its events.
         windows: windows with at least one event.
         wander: correlation of two events of the same window, 0 (plain binomial) .. 1.
+        history: bad and all events per window, in order of time.
     """
 
     bad: float
     total: float
     windows: int
     wander: float
+    history: tuple[Floats, Floats] | None = None
 
     @classmethod
     def of(cls, bad: Floats, total: Floats) -> Self:
@@ -52,7 +58,7 @@ class ShareModel:
         some = total > 0
         bad, total = bad[some], total[some]
         k, n = float(bad.sum()), float(total.sum())
-        return cls(k, n, len(total), _wander(bad, total))
+        return cls(k, n, len(total), _wander(bad, total), (bad, total))
 
     @property
     def rate(self) -> float:
@@ -60,7 +66,18 @@ class ShareModel:
         return (self.bad + _PRIOR) / (self.total + 2 * _PRIOR)
 
     def tail(self, bad: float, total: float) -> float:
-        """Return the probability that a window of `total` events has `bad` or more bad ones."""
+        """Return the probability that a window of `total` events has `bad` or more bad ones.
+
+        Where the rough answer is improbable the whole distribution of the wandering is looked at, which takes
+        some 10 ms for a day of windows.
+        """
+        rough = self.rough_tail(bad, total)
+        if rough > _PLAIN or self.history is None:
+            return rough
+        return max(rough, Wandering.of(*self.history).tail(math.ceil(bad), math.ceil(total)))
+
+    def rough_tail(self, bad: float, total: float) -> float:
+        """Return about what `tail` does, by moments alone: too small far out, but quick."""
         spread = 1 / (self.total + 2 * _PRIOR + 1) + self.wander
         concentration = max(1e-3, 1 / spread - 1)
         rate = self.rate
@@ -70,10 +87,14 @@ class ShareModel:
 
     def limit(self, total: float, level: float) -> float:
         """Return the largest share of a window of `total` events that is still ordinary at this level."""
+        wandering = Wandering.of(*self.history) if self.history is not None else None
         low, high = math.floor(self.rate * total), math.ceil(total)
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (low, middle) if self.tail(middle, total) <= level else (middle, high)
+            found = self.rough_tail(middle, total)
+            if found <= level and wandering is not None:
+                found = max(found, wandering.tail(middle, math.ceil(total)))
+            low, high = (low, middle) if found <= level else (middle, high)
         return low / total if total else 0.0
 
 

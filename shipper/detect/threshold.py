@@ -22,7 +22,7 @@ from shipper.detect.detectors.base import Score
 from shipper.detect.probability import significance
 from shipper.detect.window import DAY_US
 
-STRONG_FACTOR: Final = 1000.0
+STRONG_FACTOR: Final = 3.0
 """How far past the level evidence must be to open an alert at once."""
 
 

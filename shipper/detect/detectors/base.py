@@ -19,7 +19,8 @@ Fact = str | int | float | bool | tuple[str, ...]
 """What may stand in the further facts of a score."""
 
 FEW_EVENTS = "events in the window"
-"""What is missing where the window itself is too small; more windows may help at once."""
+FEW_LABELS = "labels in the window"
+"""What is missing where the window itself is too small; together with those before it, it may be large enough."""
 
 _NO_FACTS: Mapping[str, Fact] = MappingProxyType({})
 

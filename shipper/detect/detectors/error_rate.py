@@ -41,14 +41,15 @@ class ErrorRate:
             return lacking
         observed, expected = bad / total, model.rate
         ratio = observed / expected
+        is_effective = ratio >= self.minimum_ratio and observed - expected >= self.minimum_difference
         return Score(
-            value=significance(model.tail(bad, total)),
+            value=significance(model.tail(bad, total) if is_effective else model.rough_tail(bad, total)),
             effect=ratio,
-            is_effective=ratio >= self.minimum_ratio and observed - expected >= self.minimum_difference,
+            is_effective=is_effective,
             observed=observed,
             expected=expected,
             threshold=max(
-                model.limit(total, level),
+                model.limit(total, level) if is_effective else 0.0,
                 expected * self.minimum_ratio,
                 expected + self.minimum_difference,
             ),

@@ -67,10 +67,11 @@ class Latency:
         slow = float(bins[cut:].sum())
         observed, expected = quantile(bins, self.percentile), quantile(pooled, self.percentile)
         ratio = observed / expected
+        is_effective = ratio >= self.minimum_ratio and observed - expected >= self.minimum_difference_ns
         return Score(
-            value=significance(model.tail(slow, total)),
+            value=significance(model.tail(slow, total) if is_effective else model.rough_tail(slow, total)),
             effect=ratio,
-            is_effective=ratio >= self.minimum_ratio and observed - expected >= self.minimum_difference_ns,
+            is_effective=is_effective,
             observed=observed,
             expected=expected,
             threshold=max(expected * self.minimum_ratio, expected + self.minimum_difference_ns),
@@ -81,7 +82,7 @@ class Latency:
                 "percentile": self.percentile,
                 "slow_share": round(slow / total, 6),
                 "slow_share_expected": round(model.rate, 6),
-                "slow_share_limit": round(model.limit(total, level), 6),
+                **({"slow_share_limit": round(model.limit(total, level), 6)} if is_effective else {}),
                 "slow_from_ns": float(edges_ns()[cut - 1]),
             },
         )

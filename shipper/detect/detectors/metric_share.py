@@ -9,7 +9,7 @@ from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
 
-from shipper.detect.detectors.base import Enough, Reference, Score, not_enough
+from shipper.detect.detectors.base import FEW_LABELS, Enough, Reference, Score, not_enough
 from shipper.detect.probability import binomial_tail, significance
 from shipper.detect.share import ShareModel
 from shipper.detect.table import Floats, Table
@@ -63,7 +63,7 @@ class MetricShare:
         del level  # the reported threshold is that of the effect
         total = current.column("labels")[0]
         if total < self.enough.samples:
-            return not_enough(total, self.enough.samples, "labels in the window")
+            return not_enough(total, self.enough.samples, FEW_LABELS)
         covered = self._lacking_coverage(current, reference.baseline)
         if covered is not None:
             return covered
@@ -134,7 +134,9 @@ class MetricShare:
                 continue
             worse = share - model.rate
             expected = 1 - model.rate if self.higher_is_better else model.rate
-            yield Comparison(against, model.tail(bad, total), expected, worse, worse >= self.minimum_change)
+            is_effective = worse >= self.minimum_change
+            tail = model.tail(bad, total) if is_effective else model.rough_tail(bad, total)
+            yield Comparison(against, tail, expected, worse, is_effective)
 
 
 def wilson(share: float, total: float) -> tuple[float, float]:
