@@ -6,7 +6,7 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shipper.detect.job import RunOptions
     from shipper.detect.report import RunReport
     from shipper.detect.rules import RuleSet
+    from shipper.errors import ShipperError
 
 app = typer.Typer(no_args_is_help=True, help="Find what is unusual, window by window, and write alerts.")
 
@@ -53,8 +54,9 @@ def run_command(
     from shipper.clock import SystemClock
     from shipper.config import load_settings
     from shipper.detect.job import run
+    from shipper.detect.pulse import OwnPulse
     from shipper.elastic.client import connect
-    from shipper.errors import ConfigurationError
+    from shipper.errors import ConfigurationError, ShipperError
 
     settings = load_settings()
     loaded = load(rules, settings)
@@ -63,7 +65,16 @@ def run_command(
         raise ConfigurationError(f"--to {end} does not lie after --from {start}.")
     with connect(settings.elasticsearch) as client:
         tell_changed_rules(settings, client, loaded, rules or settings.detect.rules)
-        report = run(loaded, client, SystemClock(), start_us, end_us, options=options_of(settings))
+        options, pulse = options_of(settings), OwnPulse(client, settings.namespace, SystemClock())
+        try:
+            report = run(loaded, client, SystemClock(), start_us, end_us, options=options)
+        except ShipperError as error:
+            pulse.failed(error)
+            raise
+        if (
+            start_us is None and end_us is None
+        ):  # else what was judged says nothing of how far behind the job is
+            pulse.succeeded(report)
     if as_json:
         typer.echo(json.dumps(as_document(report), ensure_ascii=False))
     else:
@@ -76,13 +87,18 @@ def schedule(
         str, typer.Option("--every", help="From start to start, for example 60s or 5m.")
     ] = "60s",
     rules: RulesOption = None,
+    metrics: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Serve metrics for Prometheus there, at /metrics.")
+    ] = "",
 ) -> None:
     """Judge again and again until stopped; of several such jobs one works and the others stand by."""
     from shipper.cli.detect_output import one_line
+    from shipper.cli.metrics import detect_metrics_served
     from shipper.cli.rules_trail import tell_changed_rules
     from shipper.clock import SystemClock
     from shipper.config import load_settings
     from shipper.detect.job import run
+    from shipper.detect.pulse import OwnPulse
     from shipper.detect.schedule import keep_running
     from shipper.detect.window import SECOND_US, parse_duration
     from shipper.elastic.client import connect
@@ -95,7 +111,17 @@ def schedule(
     except ValueError as error:
         raise ConfigurationError(f"--every: {error}.") from error
     options, clock, stop = options_of(settings), SystemClock(), threading.Event()
-    with _stopped_by_signals(stop), connect(settings.elasticsearch) as client:
+    with _stopped_by_signals(stop), connect(settings.elasticsearch) as client, ExitStack() as served:
+        pulse = OwnPulse(client, settings.namespace, clock, every_s)
+        served.enter_context(detect_metrics_served(metrics, pulse.status))
+
+        def on_report(report: RunReport) -> None:
+            pulse.succeeded(report)
+            typer.echo(one_line(report))
+
+        def on_trouble(error: ShipperError) -> None:
+            pulse.failed(error)
+            typer.echo(f"shipper: {error}", err=True)
 
         def judge() -> RunReport:
             tell_changed_rules(settings, client, loaded, rules or settings.detect.rules)
@@ -106,8 +132,8 @@ def schedule(
             clock,
             stop,
             every_s=every_s,
-            on_report=lambda report: typer.echo(one_line(report)),
-            on_trouble=lambda error: typer.echo(f"shipper: {error}", err=True),
+            on_report=on_report,
+            on_trouble=on_trouble,
         )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from shipper.assets import asset
 from shipper.cli.doctor_checks import Check, said_age
+from shipper.cli.doctor_roles import role_checks
 from shipper.clock import Clock
 from shipper.config import ElasticsearchSettings
 from shipper.datasets import DEFAULT_DATASET, index_pattern
@@ -48,6 +49,7 @@ def elasticsearch_checks(settings: ElasticsearchSettings, namespace: str, clock:
         yield from _guarded(
             "dead letters", lambda: letters_check(open_letters(client, namespace), clock.now_us())
         )
+        yield from _guarded_all("heartbeats", lambda: role_checks(client, namespace, clock.now_us()))
 
 
 def _clock(ahead_s: float) -> Check:
@@ -62,8 +64,12 @@ def _clock(ahead_s: float) -> Check:
 
 def _guarded(name: str, check: Callable[[], Check]) -> Iterator[Check]:
     """A refusal is one failed check, not the end of all."""
+    yield from _guarded_all(name, lambda: [check()])
+
+
+def _guarded_all(name: str, checks: Callable[[], Iterable[Check]]) -> Iterator[Check]:
     try:
-        yield check()
+        yield from checks()
     except RequestRefused as error:
         if error.status in (401, 403):
             yield Check(name, "warn", str(error), "this user may not look; ask one that may")

@@ -1,4 +1,4 @@
-"""`--metrics` of `shipper agent` and `shipper index`: where their numbers come from when somebody looks."""
+"""`--metrics` of `shipper agent`, `shipper index` and `shipper detect schedule`: where their numbers come from when somebody looks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from shipper.config import Settings
+    from shipper.detect.pulse import DetectStatus
     from shipper.index.indexer import Indexer
     from shipper.index.letter_watch import OpenLetters
     from shipper.ship.agent import Agent
@@ -90,4 +91,17 @@ def index_metrics_served(address: str, indexer: Indexer, settings: Settings) -> 
 
     lag, letters = Remembered(ask_lag, clock), Remembered(ask_letters, clock)
     with served(address, lambda: indexer_metrics(indexer.counts(), lag(), letters(), clock.now_us())):
+        yield
+
+
+@contextmanager
+def detect_metrics_served(address: str, status: DetectStatus) -> Iterator[None]:
+    """Serve a detection job's numbers while the block runs; nothing without an address. Raises ConfigurationError."""
+    if not address:
+        yield
+        return
+    from shipper.integrations.prometheus import detect_metrics, served
+
+    clock = SystemClock()
+    with served(address, lambda: detect_metrics(status, clock.now_us())):
         yield

@@ -18,6 +18,7 @@ from shipper.detect.query import Condition, aggregate, between, terms_conditions
 from shipper.detect.rules import MetricRule, Rule
 from shipper.detect.store import Query
 from shipper.detect.window import MINUTE_US, iso, parse_iso
+from shipper.observe.own_heartbeat import DIRECT, ROLE
 
 OVERLAP_US: Final = 2 * MINUTE_US
 """`event.ingested` is set before an event is visible: the refresh interval and the longest retry lie between.
@@ -54,19 +55,26 @@ class Arrivals:
 
 
 def arrivals(store: DocumentStore, namespace: str, since_us: int, now_us: int) -> Arrivals:
-    """Ask what has arrived with event times from `since_us` up to now; our own alerts do not count."""
+    """Ask what has arrived with event times from `since_us` up to now; our own alerts do not count.
+
+    Heartbeats that processes store themselves come while all else is behind: they say nothing of how far.
+    """
     conditions = [
         between("@timestamp", since_us, now_us + 1000),
         {"bool": {"must_not": [{"terms": {"event.dataset": ["ml.alert", "ml.audit"]}}]}},
     ]
-    parts = {
-        "oldest": {"min": {"field": "@timestamp"}},
+    arrived = {
         "newest": {"max": {"field": "@timestamp"}},
         "ingested": {"max": {"field": "event.ingested"}},
     }
+    parts = {
+        "oldest": {"min": {"field": "@timestamp"}},
+        "arrived": {"filter": {"bool": {"must_not": [{"terms": {ROLE: list(DIRECT)}}]}}, "aggs": arrived},
+    }
     answer = store.search(index_pattern("*", namespace), aggregate(conditions, parts))
     found = answer.get("aggregations", {})
-    oldest, newest, ingested = (_moment(found.get(name, {})) for name in ("oldest", "newest", "ingested"))
+    oldest = _moment(found.get("oldest", {}))
+    newest, ingested = (_moment(found.get("arrived", {}).get(name, {})) for name in ("newest", "ingested"))
     # Aggregations answer in whole milliseconds; the last one has been seen to its end.
     return Arrivals(oldest, newest, None if ingested is None else ingested + _MILLISECOND_US - 1)
 

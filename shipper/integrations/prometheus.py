@@ -1,4 +1,4 @@
-"""Prometheus: the numbers of a process that logs, of `shipper agent` and of `shipper index`.
+"""Prometheus: the numbers of a process that logs, of `shipper agent`, `index` and `detect schedule`.
 
 In an application: `shipper.integrations.prometheus.register()`, and its own `/metrics` shows them too. The commands
 serve them themselves (`--metrics 127.0.0.1:9110`). Needs the extra `[metrics]`. Nothing is counted here: each look
@@ -20,6 +20,7 @@ from shipper.observe.counters import Snapshot
 from shipper.observe.health import HealthReport
 
 if TYPE_CHECKING:  # an application needs neither of them, nor what they need
+    from shipper.detect.pulse import DetectStatus
     from shipper.index.letter_watch import OpenLetters
     from shipper.index.tally import IndexCounts
     from shipper.ship.agent import AgentStatus
@@ -167,6 +168,25 @@ def agent_metrics(status: AgentStatus, spool_bytes: int, oldest_age_s: float) ->
     yield _gauge("shipper_spool_folders", "Spool folders in hand.", status.folders)
     yield _gauge("shipper_spool_folders_foreign", "Folders meant for elsewhere.", status.foreign_folders)
     yield _counter("shipper_spool_folders_finished", "Folders shipped whole.", status.finished_folders)
+
+
+def detect_metrics(status: DetectStatus, now_us: int) -> Metrics:
+    """Yield the numbers of a detection job; how far behind it is only once it has judged something."""
+    runs = {"success": status.succeeded, "failure": status.failed, "standby": status.stood_by}
+    yield _by("shipper_detect_runs", "Runs by how they ended.", "outcome", [runs])
+    yield _counter("shipper_detect_windows_judged", "Windows judged.", status.windows)
+    yield _counter("shipper_detect_alerts_changed", "Alerts opened, changed or ended.", status.changed)
+    if status.ended_us is None:
+        return
+    yield _gauge(
+        "shipper_detect_lag_seconds",
+        "How far the event time that has been judged is behind the present.",
+        max(0.0, (now_us - status.watermark_us) / 1e6),
+    )
+    yield _gauge(
+        "shipper_detect_last_success_timestamp_seconds", "When a run last succeeded.", status.ended_us / 1e6
+    )
+    yield _gauge("shipper_detect_last_duration_seconds", "How long that run took.", status.duration_s)
 
 
 def indexer_metrics(

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
+from shipper.detect.pulse import DetectStatus
 from shipper.index.letter_watch import OpenLetters
 from shipper.index.tally import IndexCounts
-from shipper.integrations.prometheus import agent_metrics, indexer_metrics
+from shipper.integrations.prometheus import agent_metrics, detect_metrics, indexer_metrics
 from shipper.observe.counters import Snapshot
 from shipper.observe.health import HealthReport
 from shipper.ship.agent import AgentStatus
@@ -55,7 +56,8 @@ def served() -> dict[str, set[str]]:
     letters = OpenLetters({("index", "json"): 1}, 1, 0)
     counts = IndexCounts(dead_lettered={"json": 1})
     found: dict[str, set[str]] = {}
-    for family in [*agent_metrics(status, 0, 0.0), *indexer_metrics(counts, 0, letters, 0)]:
+    job = detect_metrics(DetectStatus(ended_us=0), 0)
+    for family in [*agent_metrics(status, 0, 0.0), *indexer_metrics(counts, 0, letters, 0), *job]:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         found[name] = {label for sample in family.samples for label in sample.labels}
     return found
