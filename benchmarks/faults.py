@@ -1,44 +1,135 @@
 #!/usr/bin/env python3
-"""Faults planted in made-up series, and what the shipped default rules make of them."""
+"""Faults planted in made-up series, and which of them the shipped default rules find, how soon, and what else they tell.
+
+    benchmarks/faults.py --seed 7
+    benchmarks/faults.py --seed 7 --series 300 --days 7 --check
+
+Every series is one group of one shipped default rule, with the rule's own defaults and the shipped budget of false
+alarms; nothing is fitted to a seed. docs/explanation/planted-faults.md says what the world is like and what is counted.
+"""
 
 from __future__ import annotations
 
-import argparse, sys, time, collections
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-import numpy as np
-from benchmarks.faulting import ours, tally, world
-from shipper.detect.rule_file import load_rules
 
-def main():
-    p=argparse.ArgumentParser()
-    p.add_argument("--seed",type=int,default=1);p.add_argument("--series",type=int,default=300);p.add_argument("--days",type=int,default=7)
-    p.add_argument("--per-day",type=float,default=.2);p.add_argument("--rules",type=Path);p.add_argument("--only",default="")
-    p.add_argument("-v",action="store_true")
-    a=p.parse_args()
-    rules=load_rules(a.rules)
-    false_all=0
-    for rule,count in world.allotted(rules,a.series):
-        if a.only and a.only not in rule.id: continue
-        t0=time.time()
-        made=list(world.make(rules,rule,count,a.seed,a.days,a.per_day))
-        t1=time.time()
-        alerts=list(ours.alerts(rules,rule,made))
-        t2=time.time()
-        faults=[f for m in made for f in m.faults]
-        out,false=tally.outcomes(faults,alerts)
-        print(f"{rule.id} series {count} faults {len(faults)} made {t1-t0:.0f}s judged {t2-t1:.0f}s alerts {len(alerts)} false {len(false)} ({len(false)/a.days:.2f}/day)")
-        false_all+=len(false)
-        for name,lo,hi in tally.CLASSES:
-            for vis in (True,False):
-                c=[o for o in out if lo<=o.fault.power<hi and o.fault.is_visible==vis]
-                if not c: continue
-                d=[o.delay for o in c if o.delay is not None]; dl=[o.delay_since_labels for o in c if o.delay is not None]
-                print(f"   {name} visible={vis}: {len(d)}/{len(c)} = {len(d)/len(c):.3f}; delay {tally.quantile(d,.5):.2f} p95 {tally.quantile(d,.95):.2f}; labels {tally.quantile(dl,.5):.2f} {tally.quantile(dl,.95):.2f}")
-                if a.v and lo>.9:
-                    for o in c:
-                        if o.delay is None or o.delay_since_labels>4: print("      ",o.fault.series,o.fault.kind,round(o.fault.size,3),f"{(o.fault.end_us-o.fault.start_us)/3e8:.0f} buckets", o.delay, [ (x.start_us-o.fault.start_us)/3e8 for x in alerts if next(iter(x.group.values()))==o.fault.series])
-        if a.v:
-            for x in false: print("   FALSE", x.group, (x.raised_us-world.times(a.days,a.seed)[0])/3e8/288, [((f.start_us-world.times(a.days,a.seed)[0])/3e8/288,(f.end_us-world.times(a.days,a.seed)[0])/3e8/288,f.kind) for f in faults if f.series==next(iter(x.group.values()))])
-    print("false per day", false_all/a.days)
-main()
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.command import positive
+from benchmarks.faulting import ours, peers, world
+from benchmarks.faulting.planted import Made
+from benchmarks.faulting.report import Run, Tally, missed, shown
+from benchmarks.faulting.tally import outcomes
+from shipper.detect.detectors_for import detector_for
+from shipper.detect.rule_file import load_rules
+from shipper.detect.rules import Rule, RuleSet
+from shipper.errors import ConfigurationError
+
+_ELASTALERT = {"error_rate": "count", "latency": "number", "metric": "number", "silence": "arrivals"}
+
+
+def run(rules: RuleSet, given: argparse.Namespace, per_day: float, seed: int, word: str) -> Run:
+    """Make all series, judge them, and count.
+
+    Args:
+        per_day: faults per series and day.
+        word: what the progress calls this run.
+    """
+    tallies: list[Tally] = []
+    others: dict[str, list[Tally]] = {}
+    notes: list[str] = []
+    for rule, count in _allotted(rules, given):
+        began = time.monotonic()
+        made = list(world.make(rules, rule, count, seed, given.days, per_day))
+        faults = [fault for one in made for fault in one.faults]
+        found, false = outcomes(faults, list(ours.alerts(rules, rule, made)))
+        tallies.append(Tally(rule.id, count, tuple(found), len(false)))
+        for name, alerts in _peers(rule, made, given, notes).items():
+            found, false = outcomes(faults, alerts)
+            others.setdefault(name, []).append(Tally(rule.id, count, tuple(found), len(false)))
+        took = time.monotonic() - began
+        print(f"{word}: {rule.id}, {count} series, {took:.0f} s", file=sys.stderr, flush=True)
+    return Run(given.days, tuple(tallies), {name: tuple(some) for name, some in others.items()}, tuple(notes))
+
+
+def _peers(
+    rule: Rule, made: Sequence[Made], given: argparse.Namespace, notes: list[str]
+) -> dict[str, list[ours.Alert]]:
+    found = {"fixed |z| > 4": list(peers.fixed_z(made))}
+    kind = _ELASTALERT.get(rule.kind)
+    if given.elastalert is None or kind is None:
+        return found
+    try:
+        found["ElastAlert 2"] = peers.elastalert(given.elastalert, kind, made)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        notes.append(f"ElastAlert 2 skipped for {rule.id}: {type(error).__name__}: {str(error)[:120]}")
+    return found
+
+
+def _allotted(rules: RuleSet, given: argparse.Namespace) -> list[tuple[Rule, int]]:
+    return [(rule, n) for rule, n in world.allotted(rules, given.series) if n and given.only in rule.id]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seed", type=int, default=1, help="of everything that is drawn (default: 1)")
+    parser.add_argument("--series", type=positive, default=300, help="groups of rules (default: 300)")
+    parser.add_argument("--days", type=positive, default=7, help="length of each run (default: 7)")
+    parser.add_argument(
+        "--faults-per-day",
+        type=float,
+        default=0.15,
+        metavar="N",
+        help="per series, after its first day (default: 0.15)",
+    )
+    parser.add_argument("--rules", type=Path, metavar="FILE", help="rules instead of the shipped ones")
+    parser.add_argument("--only", default="", metavar="ID", help="only rules whose id contains this")
+    parser.add_argument(
+        "--elastalert",
+        type=Path,
+        metavar="PYTHON",
+        help="Python of an environment that has ElastAlert 2, for comparison",
+    )
+    parser.add_argument("--json", action="store_true", help="print every fault and count as JSON")
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a promise is not kept")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 1 where `--check` finds a promise that is not kept."""
+    given = _parser().parse_args(arguments)
+    try:
+        rules = load_rules(given.rules)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if not _allotted(rules, given):
+        print("None of these rules has series here; shipper rules list shows them.", file=sys.stderr)
+        return 2
+    for rule in rules.active:
+        detector_for(rule)
+    began = time.monotonic()
+    faulty = run(rules, given, given.faults_per_day, given.seed, "with faults")
+    quiet = run(rules, given, 0.0, given.seed + 1_000_003, "without faults")
+    normal = peers.on_normal_noise(given.series, given.days, given.seed) / given.days
+    told = missed(faulty, quiet, rules.false_alarms)
+    if given.json:
+        print(json.dumps({"with_faults": asdict(faulty), "without_faults": asdict(quiet),
+                          "fixed_z_on_normal_noise_per_day": normal, "missed": told}))  # fmt: skip
+    else:
+        print(shown(faulty, quiet, normal, rules))
+        print(
+            f"\nseed {given.seed}, {given.series} series, {given.days} days, {time.monotonic() - began:.0f} s"
+        )
+        print("\n".join(["", *(f"MISSED: {one}" for one in told)] if told else ["", "all promises kept"]))
+    return 1 if told and given.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -59,7 +59,7 @@ def power(counts: Floats, critical: int, is_effective: Flags) -> float:
 
 def expit(values: Floats) -> Floats:
     """Return the shares with these log odds."""
-    found: Floats = 1 / (1 + np.exp(-values))
+    found: Floats = 1 / (1 + np.exp(-np.clip(values, -700, 700)))
     return found
 
 

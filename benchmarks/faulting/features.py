@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -205,7 +206,7 @@ def _versions(
 ) -> dict[Group, Table]:
     edges = [0, *(int(np.searchsorted(times, moment)) for moment in releases), len(times)]
     found: dict[Group, Table] = {}
-    for place, (first, last) in enumerate(zip(edges, edges[1:], strict=False)):
+    for place, (first, last) in enumerate(pairwise(edges)):
         made = (
             table(times[first:last], [(column, values[first:last]) for column, values in columns])
             if last > first

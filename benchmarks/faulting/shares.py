@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,8 +12,15 @@ from benchmarks.faulting.course import BUCKET_US, Course, Random, deploys
 from benchmarks.faulting.exact import DRAWS, binomials, critical_count, expit, power
 from benchmarks.faulting.noise import Noise
 from benchmarks.faulting.planted import (
-    Labels, Made, Planted, first_whole, log_uniform, moments, overlap, table,
-)  # fmt: skip
+    Labels,
+    Made,
+    Planted,
+    first_whole,
+    log_uniform,
+    moments,
+    overlap,
+    table,
+)
 from benchmarks.faulting.traffic import Traffic
 from shipper.detect.query import Group
 from shipper.detect.rules import ErrorRateRule, MetricRule
@@ -196,6 +204,6 @@ def _versions(name: str, times: Ints, releases: tuple[int, ...], late: Labels) -
         (name, str(place + 1)): Labels(
             times[first:last], late.predictions[first:last], late.good[first:last], late.bad[first:last]
         )
-        for place, (first, last) in enumerate(zip(edges, edges[1:], strict=False))
+        for place, (first, last) in enumerate(pairwise(edges))
         if last > first
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,8 +60,7 @@ def outcomes(faults: Sequence[Planted], alerts: Sequence[Alert]) -> tuple[list[O
     return found, [alert for alert in alerts if id(alert) not in right]
 
 
-def _of(rule_id: str, group: dict[str, str] | object) -> tuple[str, str]:
-    assert isinstance(group, dict)
+def _of(rule_id: str, group: Mapping[str, str]) -> tuple[str, str]:
     return rule_id, str(next(iter(group.values())))
 
 

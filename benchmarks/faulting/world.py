@@ -13,11 +13,16 @@ from benchmarks.faulting.durations import latency
 from benchmarks.faulting.features import drift
 from benchmarks.faulting.planted import Made
 from benchmarks.faulting.shares import accuracy, errors
-from shipper.detect.data_rule import DataRule
 from shipper.detect.measures import is_share
 from shipper.detect.rules import (
-    DriftRule, ErrorRateRule, LatencyRule, MetricRule, Rule, RuleSet, SilenceRule,
-)  # fmt: skip
+    DriftRule,
+    ErrorRateRule,
+    LatencyRule,
+    MetricRule,
+    Rule,
+    RuleSet,
+    SilenceRule,
+)
 from shipper.detect.series_rule import SeriesRule
 from shipper.detect.table import Ints
 from shipper.detect.threshold import level_of
@@ -28,6 +33,17 @@ BEGIN_US: Final = 1_790_000_000_000_000 // DAY_US * DAY_US
 Make = Callable[..., Made]
 
 
+_MAKERS: Final[dict[type[Rule], tuple[Make, float]]] = {
+    ErrorRateRule: (errors, 0.2),
+    LatencyRule: (latency, 0.25),
+    MetricRule: (accuracy, 0.15),
+    DriftRule: (drift, 0.06),
+    SilenceRule: (silence, 0.14),
+    SeriesRule: (volume, 0.1),
+}
+"""By kind of rule: what makes its series, and its part of all series, before all parts are scaled to 1."""
+
+
 def times(days: int, seed: int) -> Ints:
     """Return the starts of all buckets; the day of the week on which they begin follows from the seed."""
     begin = BEGIN_US + seed % 7 * DAY_US
@@ -36,21 +52,11 @@ def times(days: int, seed: int) -> Ints:
 
 def maker(rule: Rule) -> tuple[Make, float] | None:
     """Return what makes a rule's series, and its part of all series; None where nothing here does."""
-    if isinstance(rule, ErrorRateRule):
-        return errors, 0.2
-    if isinstance(rule, LatencyRule):
-        return latency, 0.25
-    if isinstance(rule, MetricRule) and is_share(rule):
-        return accuracy, 0.15
-    if isinstance(rule, DriftRule):
-        return drift, 0.06
-    if isinstance(rule, SilenceRule):
-        return silence, 0.14
-    if isinstance(rule, SeriesRule) and rule.statistic == "events":
-        return volume, 0.1
-    if isinstance(rule, DataRule):
+    if isinstance(rule, MetricRule) and not is_share(rule):
         return None
-    return None
+    if isinstance(rule, SeriesRule) and rule.statistic != "events":
+        return None
+    return next((made for kind, made in _MAKERS.items() if isinstance(rule, kind)), None)
 
 
 def allotted(rules: RuleSet, series: int) -> list[tuple[Rule, int]]:
