@@ -10,6 +10,7 @@ from shipper.detect.error_rule import NewErrorRule
 from shipper.detect.message_rule import MessageRule
 from shipper.detect.quality_rule import QualityRule
 from shipper.detect.regression_rule import RegressionRule
+from shipper.detect.resource_rule import ResourceRule
 from shipper.detect.rules import DriftRule, ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
 from shipper.detect.slo_rule import SloRule
@@ -29,5 +30,6 @@ KINDS: Final[Mapping[str, type[Rule]]] = {
     "series": SeriesRule,
     "data": DataRule,
     "training": TrainingRule,
+    "resource": ResourceRule,
 }
 """Rule models by kind."""

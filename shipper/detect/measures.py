@@ -12,6 +12,7 @@ from shipper.detect.detectors.latency import edges_ns
 from shipper.detect.error_cells import error_query
 from shipper.detect.error_rule import NewErrorRule
 from shipper.detect.query import CellQuery, Cells, Condition, cells, terms_conditions
+from shipper.detect.resource_rule import ResourceRule
 from shipper.detect.rules import ErrorRateRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
 from shipper.detect.standing import StandingRule, standing_cells
@@ -54,7 +55,7 @@ def cell_query(rule: Rule, namespace: str) -> CellQuery:
         return _query(rule, namespace, {}, 0, lambda bucket: {"events": float(bucket["doc_count"])})
     if isinstance(rule, NewErrorRule):
         return error_query(rule, namespace)
-    if isinstance(rule, SeriesRule):
+    if isinstance(rule, SeriesRule | ResourceRule):
         return _query(rule, namespace, rule.parts(), 0, _read_series, rule.field)
     raise TypeError(f"a rule of kind {rule.kind} is not measured here")
 

@@ -18,6 +18,7 @@ from shipper.detect.measures import is_share
 from shipper.detect.quality_cells import bad_condition as quality_condition
 from shipper.detect.quality_rule import LABEL, QualityRule
 from shipper.detect.query import Condition, Group, terms_conditions
+from shipper.detect.resource_rule import ResourceRule
 from shipper.detect.rules import ErrorRateRule, FeatureRule, LatencyRule, MetricRule, Rule, SilenceRule
 from shipper.detect.series_rule import SeriesRule
 from shipper.detect.standing import StandingRule, group_of, standing_bad
@@ -72,7 +73,7 @@ def _bad(
 
 
 def _outermost(rule: Rule, finding: Finding) -> tuple[str, str] | None:
-    if not isinstance(rule, SeriesRule) or not rule.field or finding.measured is None:
+    if not isinstance(rule, SeriesRule | ResourceRule) or not rule.field or finding.measured is None:
         return None
     return rule.field, "desc" if finding.measured.observed >= finding.measured.expected else "asc"
 

@@ -1,4 +1,4 @@
-"""From a rule about training runs to the detector that judges it."""
+"""From a rule about training runs, or about a resource, to the detector that judges it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 from shipper.detect.curves.watched import Watched
-from shipper.detect.detectors.base import Detector
+from shipper.detect.detectors.base import Detector, Enough
+from shipper.detect.detectors.capacity import Capacity
 from shipper.detect.detectors.divergence import Divergence
 from shipper.detect.detectors.fitting import Fitting
 from shipper.detect.detectors.loss_spike import LossSpike
@@ -15,6 +16,7 @@ from shipper.detect.detectors.nonfinite import NonFinite
 from shipper.detect.detectors.plateau import Plateau
 from shipper.detect.detectors.stalled import Stalled
 from shipper.detect.detectors.step_time import StepTime
+from shipper.detect.resource_rule import ResourceRule
 from shipper.detect.rules import Rule
 from shipper.detect.training_rule import TrainingRule
 from shipper.detect.window import SECOND_US
@@ -23,7 +25,10 @@ _METRICS: Final = "ml.metrics."
 
 
 def training_detector(rule: Rule) -> Detector | None:
-    """Return the detector of a check, None for a rule of another kind."""
+    """Return the detector of a check on runs or of a resource, None for a rule of another kind."""
+    if isinstance(rule, ResourceRule):
+        enough = Enough(rule.minimum_samples, rule.baseline.minimum_samples, rule.baseline.minimum_windows)
+        return Capacity(rule.band, rule.full, rule.horizon, rule.window, enough)
     if not isinstance(rule, TrainingRule):
         return None
     watched = Watched(

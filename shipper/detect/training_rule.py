@@ -31,7 +31,7 @@ PARTS: Final = 20
 _OF_CHECK: Final[Mapping[str, tuple[int, int, float]]] = {
     "loss_spike": (5 * MINUTE_US, 6 * HOUR_US, 0.5),
     "nonfinite": (5 * MINUTE_US, 6 * HOUR_US, 0.0),
-    "plateau": (15 * MINUTE_US, 7 * DAY_US, 0.01),
+    "plateau": (15 * MINUTE_US, 7 * DAY_US, 0.02),
     "divergence": (15 * MINUTE_US, 7 * DAY_US, 0.2),
     "overfitting": (15 * MINUTE_US, 7 * DAY_US, 0.1),
     "underfitting": (15 * MINUTE_US, 30 * DAY_US, 0.1),

@@ -17,6 +17,12 @@ from shipper.detect.probability import student_tail
 from shipper.detect.table import Floats
 
 _OUTLIER: Final = 5.0
+_ENOUGH: Final = 12
+_USUALLY_TIED: Final = 0.2
+"""Correlation of neighbouring blocks that is believed where there are too few to tell."""
+_TIED: Final = np.linspace(0.0, 0.8, 81)
+_RATIOS: Final = (1 + _TIED) * (3 - _TIED**2) / (3 - _TIED)
+"""Mean square of bends at twice the distance over that at one, by the correlation of neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,7 @@ class Blocks:
 
     Attributes:
         means: of the points of each block.
-        spread: standard deviation of a block's mean; what is correlated within a block is in it.
+        spread: standard deviation of a block's mean, as it counts in a mean over many: correlation is in it.
         degrees: degrees of freedom of the spread.
     """
 
@@ -46,13 +52,33 @@ def blocks_of(values: Floats, most: int) -> Blocks:
     size = max(1, len(values) // most)
     count = len(values) // size
     means = values[len(values) - count * size :].reshape(count, size).mean(axis=1)
-    bends = means[:-2] - 2 * means[1:-1] + means[2:]
-    usual = 1.4826 * float(np.median(np.abs(bends)))
+    near = _bends(means, 1)
+    tied = _tied(near, _bends(means, 2)) if count >= _ENOUGH else _USUALLY_TIED
+    usual = 1.4826 * float(np.median(np.abs(near)))
     # One spike bends three times; it is not the noise, but neither is noise without any outlier.
-    kept = np.clip(bends, -_OUTLIER * usual, _OUTLIER * usual) if usual > 0 else bends
-    spread = math.sqrt(float((kept**2).mean()) / 6)
+    kept = np.clip(near, -_OUTLIER * usual, _OUTLIER * usual) if usual > 0 else near
+    # The standard deviation that a mean over many blocks tells: neighbours that go together count less than one each.
+    single = float((kept**2).mean()) / (6 - 8 * tied + 2 * tied**2)
+    spread = math.sqrt(single * (1 + tied) / (1 - tied))
     # Neighbouring bends share two blocks, so they say about half as much as as many that are independent.
-    return Blocks(means, spread, max(1.0, (count - 2) / 2))
+    return Blocks(means, spread, max(2.0, (count - 2) / 2))
+
+
+def _bends(means: Floats, apart: int) -> Floats:
+    """Return the second differences of blocks so far apart; a straight line has none."""
+    bends: Floats = means[: -2 * apart] - 2 * means[apart:-apart] + means[2 * apart :]
+    return bends
+
+
+def _tied(near: Floats, far: Floats) -> float:
+    """Return the correlation of neighbouring blocks, as an autoregression of first order, by how bends grow with distance.
+
+    By medians, so that a few places where the curve itself bends do not count.
+    """
+    size = float(np.median(np.abs(near)))
+    ratio = (float(np.median(np.abs(far))) / size) ** 2 if size > 0 else 1.0
+    # Few blocks cannot show that they are independent, so they are not quite believed to be.
+    return float(np.interp(ratio * (1 + 1 / math.sqrt(len(near))), _RATIOS, _TIED))
 
 
 def beyond(number: float, past: Floats, share: float = 0.1, least: int = 10, prior: float = 0.0) -> float:

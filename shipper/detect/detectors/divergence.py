@@ -18,7 +18,10 @@ BLOCKS: Final = 40
 AT_ONCE: Final = 3
 """Blocks that are taken together: the newest, and the best so far."""
 
-_RISING: Final = 0.05
+_RISING: Final = 0.01
+_FEWEST_RAISED: Final = 2
+_FAR: Final = 1.0
+"""Relative progress from the beginning to the best below which nothing much can be lost."""
 _FIRST: Final = 3
 _USUAL: Final = Watched(change=0.2)
 
@@ -55,9 +58,9 @@ class Divergence(FixedStandard):
     """The newest points are worse than the best so far, surely and by much, and still on their way up.
 
     Idea: up to 40 blocks of points since the run last began; the newest three against the best three, with the noise that
-    neighbouring blocks show. What has been worse for a while and is falling again (a curriculum, a warm restart whose rate is
-    not logged) is no divergence: the last third since the best has to lie above the middle one, or at the
-    level of the run's beginning.
+    neighbouring blocks show. What leapt to another level and goes on from there (a curriculum, a warm restart whose rate is
+    not logged) is no divergence: of the part that lies above half of the rise the second half has to be above the
+    first, or the newest at the level of the beginning, from which the run had come down to half.
     Fails: the first 20 points; a rise that came at once and stays below the beginning's level; slow worsening by less than the
     effect.
     Cost: one pass over the points.
@@ -85,7 +88,8 @@ class Divergence(FixedStandard):
         return Score(
             value=significance(found.probability),
             effect=float(np.expm1(min(height, 700.0))) if scale.is_log else height,
-            is_effective=height >= scale.least(watched.change) and is_rising(blocks, found),
+            is_effective=height >= scale.least(watched.change)
+            and is_rising(blocks, found, scale.least(_FAR)),
             observed=watched.shown(scale.back(found.newest)),
             expected=watched.shown(scale.back(found.best)),
             threshold=watched.shown(scale.back(found.best + scale.least(watched.change))),
@@ -96,14 +100,20 @@ class Divergence(FixedStandard):
         )
 
 
-def is_rising(blocks: Blocks, found: Worsening) -> bool:
-    """Return whether the curve goes on upwards since its best, or has reached the level of its beginning."""
-    if found.newest >= float(np.median(blocks.means[:_FIRST])) and found.place >= _FIRST:
+def is_rising(blocks: Blocks, found: Worsening, far: float) -> bool:
+    """Return whether the curve goes on upwards after it has risen, or has lost all of what was `far` to go."""
+    beginning = float(np.median(blocks.means[:_FIRST]))
+    if found.place >= _FIRST and found.newest >= beginning >= found.best + far:
         return True
-    since = blocks.means[found.place :]
-    third = max(1, len(since) // 3)
-    middle, last = since[-2 * third : -third], since[-third:]
-    return blocks.sureness(float(last.mean() - middle.mean()), third, third) <= _RISING
+    # What leapt to another level is flat or falls from there; only that part is looked at.
+    above = blocks.means >= (found.best + found.newest) / 2
+    # The first block above may hold some of what was before.
+    first = int(np.argmax(above[found.place + 1 :])) + found.place + 2
+    half = (len(above) - first) // 2
+    if half < _FEWEST_RAISED:
+        return False
+    before, after = blocks.means[-2 * half : -half], blocks.means[-half:]
+    return blocks.sureness(float(after.mean() - before.mean()), half, half) <= _RISING
 
 
 def told(

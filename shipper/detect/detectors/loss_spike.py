@@ -7,20 +7,27 @@ from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
 
+from shipper.detect.curves import layout
 from shipper.detect.curves.noise import beyond
 from shipper.detect.curves.points import Points, Scale, chosen_points, since_begun
 from shipper.detect.curves.watched import Watched, early, step_of
 from shipper.detect.detectors.base import Reference, Score, not_enough
 from shipper.detect.probability import significance
+from shipper.detect.series.tail import tail_probability
 from shipper.detect.table import Floats, Table
 
 _BEFORE: Final = 32
 """Points before one whose median says what it should be."""
 _FEWEST_BEFORE: Final = 5
-_BACK_WITHIN: Final = 10
-"""A spike is back within so many points; what stays up is another level, which divergence judges."""
+_BACK_WITHIN: Final = (3, 40)
+_BACK_SHARE: Final = 0.03
+"""A spike is back within this part of the points so far (3 to 40); what stays up is another level: `divergence`."""
+_PLENTY: Final = 200
+"""With so many points the shape of their tail can be seen, too."""
 _PRIOR: Final = 0.02
 _FIRST: Final = 5
+_FAR: Final = 1.0
+"""Relative progress since the beginning below which nothing much can be lost."""
 
 
 class _Candidate(NamedTuple):
@@ -39,13 +46,14 @@ class LossSpike:
 
     Idea: each point (the highest value of a part of a window) is compared, on a logarithmic scale, with the median of the 32
     before it. How far above that a point may lie is learnt from the same run: the largest tenth of its own past
-    excesses has an exponential tail, whose mean is known from so many only. A spike has to come back half of the way within 10 points:
-    curricula and warm restarts raise the level, and that is none. Two points in a row at the level of the run's
-    beginning (or above) need not come back: the run has collapsed. A start, an earlier step or a raised learning rate begins anew.
+    excesses has an exponential tail, whose mean is known from so many only; from 200 points on it may be heavier. A spike has to
+    come back half of the way soon: curricula and warm restarts raise the level, and that is none. Two points in a row at the level
+    of the run's beginning, from which it had come down to half, need not come back: the run has collapsed. A
+    start, an earlier step or a raised learning rate begins anew.
     Fails: a spike in the first 20 points; a run that spikes all the time, where it is ordinary; a rise that stays and
     does not reach the beginning's level (`divergence`); the last point of a run.
     Cost: one pass over the points with a running median of 32.
-    Source: Lomax (1954), see `shipper.detect.curves.noise`; one-sided, since falling is what a loss is for.
+    Source: Lomax (1954), see `shipper.detect.curves.noise`; Pickands (1975), see `shipper.detect.series.tail`; one-sided, since falling is what a loss is for.
     """
 
     watched: Watched = _USUAL
@@ -63,7 +71,9 @@ class LossSpike:
         if len(points) <= watched.points or not points.is_now.any():
             return not_enough(len(points), watched.points + 1, "points of the run")
         scale = Scale.of(points)
-        found, tested = self._candidates(points, scale, watched.points)
+        has_begun = bool((reference.baseline.column(layout.STARTS) > 0).any())
+        beginning = float(np.median(scale.to(points.means[:_FIRST]))) if has_begun else np.inf
+        found, tested = self._candidates(points, scale, watched.points, beginning)
         middle = float(np.median(scale.to(points.means)[:-1][-_BEFORE:]))
         worst = min(found, key=lambda one: (one.probability, one.place), default=None)
         if worst is None:
@@ -98,35 +108,37 @@ class LossSpike:
         )
 
     @staticmethod
-    def _candidates(points: Points, scale: Scale, fewest: int) -> tuple[list[_Candidate], int]:
+    def _candidates(
+        points: Points, scale: Scale, fewest: int, beginning: float
+    ) -> tuple[list[_Candidate], int]:
         means, highs = scale.to(points.means), scale.to(points.highs)
         medians = _medians(means)
         excess = highs - medians
         now = np.flatnonzero(points.is_now)
         first = int(now[0])
-        past = excess[_FEWEST_BEFORE:first]
         found: list[_Candidate] = []
-        beginning = float(np.median(means[:_FIRST]))
-        for place in range(max(fewest, first - _BACK_WITHIN), len(points)):
+        for place in range(max(fewest, first - _BACK_WITHIN[1]), len(points)):
             height = float(excess[place])
             if height <= 0:
                 continue
-            after = means[place + 1 : place + 1 + _BACK_WITHIN]
+            within = min(max(_BACK_WITHIN[0], int(_BACK_SHARE * place)), _BACK_WITHIN[1])
+            after = means[place + 1 : place + 1 + within]
             back = np.flatnonzero(after <= medians[place] + height / 2)
             is_back = len(back) > 0 and bool(points.is_now[place + 1 + int(back[0])])
-            # Two points in a row as bad as the beginning, after the run had come further than the effect.
+            # Two points in a row as bad as the beginning, from which the run had come far.
             is_collapse = (
                 len(back) == 0
                 and place + 1 < len(points)
                 and bool(points.is_now[place + 1])
-                and min(means[place], means[place + 1]) >= max(beginning, medians[place] + scale.least(0.5))
+                and min(means[place], means[place + 1]) >= beginning >= medians[place] + scale.least(_FAR)
             )
             if not (is_back or is_collapse):
                 continue
-            usual = past if place >= first else excess[_FEWEST_BEFORE:place]
-            if len(usual) >= fewest - _FEWEST_BEFORE:
-                probability = beyond(height, usual, prior=_PRIOR)
-                found.append(_Candidate(place, height, probability, is_collapse))
+            usual = excess[_FEWEST_BEFORE:place]
+            probability = beyond(height, usual, prior=_PRIOR)
+            if len(usual) >= _PLENTY:
+                probability = max(probability, tail_probability(height, usual))
+            found.append(_Candidate(place, height, probability, is_collapse))
         return found, max(1, len(now))
 
 

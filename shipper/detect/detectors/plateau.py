@@ -15,16 +15,16 @@ from shipper.detect.table import Table
 _BLOCKS: Final = 60
 _STRETCH: Final = 0.5
 """Part of the run, by steps, in which nothing may have improved."""
-_USUAL: Final = Watched(change=0.01)
+_USUAL: Final = Watched(change=0.02)
 
 
 @dataclass(frozen=True, slots=True)
 class Plateau(FixedStandard):
     """The second half of all steps so far brought no improvement that is worth it.
 
-    Idea: the last half is cut into up to 60 blocks. Its first third and its last differ by what was gained;
-    noise is what neighbouring blocks differ by. The test is one of equivalence: it is improbable that as much as the
-    least effect (1 %) was gained and noise hides it. So too much noise is "unclear", and never "plateau". Half of the run,
+    Idea: the last half is cut into up to 60 blocks, and these into thirds, of which none may differ from another; noise is what
+    neighbouring blocks differ by. The test is one of equivalence: it is improbable that they differ by as much as the
+    least effect (2 %) and noise hides it. So too much noise is "unclear", and never "plateau". Half of the run,
     because a curve that falls ever more slowly (a power law) still gains in each doubling.
     Fails: a run that converged early and goes on is one, healthy or not; what only a later drop of the learning rate would cure; a
     run whose steps do not advance (`stalled`); cycles longer than half of the run.
@@ -53,13 +53,19 @@ class Plateau(FixedStandard):
         scale = Scale.of(points)
         blocks = blocks_of(scale.to(half.means), _BLOCKS)
         third = max(1, len(blocks.means) // 3)
-        before, after = float(blocks.means[:third].mean()), float(blocks.means[-third:].mean())
+        thirds = [
+            float(one.mean())
+            for one in (blocks.means[:third], blocks.means[third:-third], blocks.means[-third:])
+        ]
+        before, after = thirds[0], thirds[-1]
         gained, least = before - after, scale.least(watched.change)
+        # What goes up is no plateau, and neither is what went up on the way and comes down again.
+        width = max(thirds) - min(thirds)
         since = int(half.at[0])
         return Score(
-            value=significance(blocks.sureness(least - gained, third, third)),
+            value=significance(blocks.sureness(least - width, third, third)),
             effect=gained,
-            is_effective=gained < least,
+            is_effective=width < least,
             observed=watched.shown(scale.back(after)),
             expected=watched.shown(scale.back(before - least)),
             threshold=watched.shown(scale.back(before - least)),

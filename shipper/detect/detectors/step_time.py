@@ -16,7 +16,7 @@ from shipper.detect.probability import significance, student_tail
 from shipper.detect.table import Floats, Table
 
 _LEAST_SPREAD: Final = 0.03
-_FEWEST_WINDOWS: Final = 8
+_FEWEST_WINDOWS: Final = 6
 _LOOKS: Final = 20.0
 """A run's pace is looked at in many windows, which all say nearly the same: like this many that do not."""
 _USUAL: Final = Watched(change=0.3)
@@ -29,7 +29,7 @@ class StepTime:
     Idea: of each earlier run that finished, one number: the median over its windows of the mean step. Where their
     logarithms leave the judged run's newest window is the prediction interval of a sample of so many, to which the wandering
     of this run's own windows is added. Runs differ more than the steps of a run do, so millions of steps prove nothing.
-    Fewer than 5 runs: the same with this run's own windows, from 8 on.
+    Fewer than 5 runs: the same with this run's own windows, from 6 on.
     Fails: a run of another size in the same experiment (name what runs must share in `same`); durations that are not logged.
     Cost: two columns, one row per earlier run.
     Source: Student's prediction interval; Fisher, Statistical methods for research workers (1925).

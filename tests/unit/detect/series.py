@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from shipper.detect.confusion import column
 from shipper.detect.detectors.base import Detector, Enough
+from shipper.detect.detectors.capacity import Capacity
 from shipper.detect.detectors.divergence import Divergence
 from shipper.detect.detectors.drift import Drift
 from shipper.detect.detectors.error_rate import ErrorRate
@@ -24,6 +26,9 @@ from shipper.detect.detectors.new_values import NewValues
 from shipper.detect.detectors.nonfinite import NonFinite
 from shipper.detect.detectors.occurrences import Occurrences
 from shipper.detect.detectors.plateau import Plateau
+from shipper.detect.detectors.quality_area import QualityArea
+from shipper.detect.detectors.quality_mean import QualityMean
+from shipper.detect.detectors.quality_share import QualityShare
 from shipper.detect.detectors.regression import Regression
 from shipper.detect.detectors.series import SeriesChange
 from shipper.detect.detectors.silence import Silence
@@ -31,6 +36,7 @@ from shipper.detect.detectors.slo_burn import Pair, SloBurn
 from shipper.detect.detectors.stalled import Stalled
 from shipper.detect.detectors.step_time import StepTime
 from shipper.detect.judge import Judge, Judgement
+from shipper.detect.score_bins import BINS, EDGES
 from shipper.detect.table import from_frame
 from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US
 from tests.unit.detect import standing_cases as standing
@@ -98,6 +104,40 @@ def _numbers(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
     return pd.DataFrame({"count": count, "sum": count * mean, "size": 0})
 
 
+def _matrix(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
+    rows = []
+    for is_bad in _is_faulty(faulty):
+        shares = [0.05, 0.25, 0.15, 0.55] if is_bad else [0.18, 0.02, 0.02, 0.78]
+        hit, wrong, missed, other = chance.multinomial(250, shares)
+        labels = {"ill": hit + wrong, "well": missed + other}
+        rows.append(
+            {
+                column("cells", "ill", "ill"): hit,
+                column("cells", "well", "ill"): wrong,
+                column("cells", "ill", "well"): missed,
+                column("cells", "well", "well"): other,
+                "labels": 250,
+                "predictions": 260,
+                **{column("labelled", name): count for name, count in labels.items()},
+                **{column("asked", name): count + 5 for name, count in labels.items()},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _scored(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
+    rows = []
+    for is_bad in _is_faulty(faulty):
+        yes = chance.beta(1.2 if is_bad else 6, 2, 40)
+        no = chance.beta(1, 6, 160)
+        row = {}
+        for name, values in (("yes", yes), ("no", no)):
+            counts = np.bincount(np.searchsorted(EDGES, values, side="right"), minlength=BINS)
+            row |= {f"{name}/{place}": count for place, count in enumerate(counts)}
+        rows.append({"labels": 200, "predictions": 210, **row})
+    return pd.DataFrame(rows)
+
+
 def _readings(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
     mean = chance.normal(np.where(_is_faulty(faulty), 300, 20), 2)
     return pd.DataFrame({"count": 4, "sum": 4 * mean})
@@ -152,6 +192,9 @@ CASES = (
     Case("latency", Latency(), _durations),
     Case("metric_share", MetricShare(), _labels),
     Case("metric_mean", MetricMean(enough=Enough(1, 8, 8)), _numbers),
+    Case("quality_share", QualityShare("f1", "ill"), _matrix),
+    Case("quality_mean", QualityMean("cost", {"ill": {"well": 10}, "well": {"ill": 2}}), _matrix),
+    Case("quality_area", QualityArea("ill"), _scored),
     Case("drift", Drift(), _features),
     Case("series", SeriesChange(), _readings),
     Case("silence", Silence(), _arrivals),
@@ -168,5 +211,6 @@ CASES = (
     Case("fitting", Fitting(), training.overfitted),
     Case("stalled", Stalled(), training.silent),
     Case("step_time", StepTime(), training.slow),
+    Case("capacity", Capacity(band=(None, 100.0), full=1000.0, enough=Enough(1, 1, 3)), _readings),
     Case("metric_band", MetricBand(band=(None, 5.0)), training.out_of_band),
 )

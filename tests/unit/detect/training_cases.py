@@ -72,19 +72,19 @@ def flat(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
     """A loss that stands still from the middle on, so that the last half of the run is flat when the fault begins."""
     loss = falling(chance, noise=0.002)
     if faulty:
-        begin = FAULT_FROM * PER_WINDOW // 2 + 12
+        begin = FAULT_FROM * PER_WINDOW // 2 + 16
         loss[begin:] = loss[begin] * np.exp(chance.normal(0, 0.002, POINTS - begin))
     return windows_of({layout.STEP: loss})
 
 
 def diverging(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
-    """From the fault on the loss grows by a third with each point."""
-    return windows_of({layout.STEP: falling(chance) * np.exp(0.3 * _late(faulty))})
+    """From the fault on the loss nearly doubles with each point."""
+    return windows_of({layout.STEP: falling(chance) * np.exp(0.6 * _late(faulty))})
 
 
 def overfitted(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
     """From the fault on the loss on validation data grows while that on training data goes on falling."""
-    train, valid = falling(chance), 1.1 * falling(chance)
+    train, valid = falling(chance, noise=0.01), 1.1 * falling(chance)
     return windows_of({layout.STEP: train, layout.VALIDATION: valid * np.exp(0.2 * _late(faulty))})
 
 
