@@ -86,8 +86,8 @@ class Fresh:
 
     def here(self, text: str) -> str:
         """The same with the paths of this machine."""
-        text = text.replace(_HOME, f"{self.environment['LOGSTASH']}/")
         text = re.sub(r"(?<![\w.])/(etc|opt|var)/", rf"{self.root}/\1/", text)
+        text = text.replace(_HOME, f"{self.environment['LOGSTASH']}/")
         return text.replace(
             "shipper logstash status", f"shipper logstash status --url http://localhost:{self.api_port}"
         )
