@@ -7,8 +7,8 @@ from typing import Final
 
 AGAINST: Final[Mapping[str, str]] = {
     "goal": "the goal is {}",
-    "previous_version": "the previous version had {}",
-    "baseline": "it was {} before",
+    "previous_version": "the previous version had {} (cohorts of predictions)",
+    "baseline": "it was {} before (cohorts of predictions)",
 }
 """What the second number is."""
 

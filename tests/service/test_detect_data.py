@@ -141,6 +141,41 @@ def test_too_little_data_is_an_answer(place: Place) -> None:
     assert not waiting or (waiting[0].have, waiting[0].need) == (12, 30)
 
 
+def test_what_sampling_left_out_is_counted(place: Place) -> None:
+    """Of complete events with ordinary ages one in five is kept: no share has grown but for who does not weigh them."""
+
+    def one_of_ten_missing(made: random.Random, _: bool) -> Row:
+        numeric, categorical, prediction = patient(made, False)
+        if made.random() < 0.1:
+            numeric.pop("age", None)
+        return numeric, categorical, prediction
+
+    chance, kept = random.Random(5), []
+    for one in documents(one_of_ten_missing, 5):
+        is_late = parse_iso(one["@timestamp"]) >= FAULT_US
+        if is_late and one["ml"]["features"]["numeric"].get("age", 99) <= 60:
+            if chance.random() >= 0.2:
+                continue
+            one["ml"]["sample"] = {"weight": 5}
+        kept.append(one)
+    rules = parse_rules(
+        "rules:\n"
+        "  - {id: missing, kind: data, check: missing, features: [age]}\n"
+        "  - {id: imbalance, kind: data, check: imbalance, of: predictions}\n"
+        "  - {id: range, kind: data, check: out_of_range, ranges: {age: [0, 60]}}\n"
+        "  - {id: schema, kind: data, check: schema}\n"
+        "  - {id: duplicate, kind: data, check: duplicate}\n"
+    )
+    place.store(kept)
+    assert place.run(rules).alerts == ()
+    for one in kept:
+        one["ml"].pop("sample", None)
+    with empty_place(place.client) as other:
+        other.store(kept)
+        other.run(rules)
+        assert {rule for rule, _ in other.alerts()} >= {"missing", "range"}
+
+
 def test_the_examples_of_the_page_are_accepted() -> None:
     """Every rule that the page shows is valid."""
     text = PAGE.read_text("utf-8").split("```yaml\n")[1].split("```")[0]
