@@ -22,7 +22,7 @@ from shipper.index.retention import trusted_now_us
 from tests.service.kafka_stage import KafkaStage
 from tests.service.running_stack import RunningStack
 
-TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+_TEST_LASTS_S = 90.0
 BARE = {"settings": {"number_of_replicas": 0, "refresh_interval": "-1"}}
 
 
@@ -30,6 +30,7 @@ class Kept:
     """Indices of one namespace."""
 
     def __init__(self, stage: KafkaStage) -> None:
+        self.today = _today()
         self.stage = stage
         self.client = stage.client
 
@@ -39,6 +40,10 @@ class Kept:
         self.client.create_index(name, BARE)
         self.client.create(name, "1", {"@timestamp": event or "2001-01-01T00:00:00.000000Z"}, refresh=True)
         return name
+
+    def day(self, dataset: str, more: int) -> str:
+        """Return the day whose index went at the beginning of today (0), or so many days ago."""
+        return f"{self.today - timedelta(days=DATASETS[dataset].retention_days + 1 + more):%Y.%m.%d}"
 
     def names(self) -> set[str]:
         """Return the indices that are there, without the audit trail."""
@@ -65,29 +70,35 @@ def kept(stack: RunningStack) -> Iterator[Kept]:
                 client.delete_index(name)
 
 
-def day(dataset: str, more: int) -> str:
-    """Return the day whose index went at the beginning of today (0), or so many days ago."""
-    return f"{TODAY - timedelta(days=DATASETS[dataset].retention_days + 1 + more):%Y.%m.%d}"
+def _today() -> datetime:
+    """Return the day's beginning; shortly before midnight wait for the next day, for what goes changes with it."""
+    while True:
+        now = datetime.now(UTC)
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        left_s = (midnight + timedelta(days=1) - now).total_seconds()
+        if left_s > _TEST_LASTS_S:
+            return midnight
+        time.sleep(left_s)
 
 
 def test_what_goes_and_what_stays(kept: Kept) -> None:
     """Exactly the indices whose last moment is older than their dataset is kept go; everything uncertain stays."""
     gone = {
-        kept.make("ml.app", day("ml.app", 0)),
-        kept.make("ml.app", day("ml.app", 400)),
-        kept.make("ml.app", day("ml.app", 1), end="-000002"),
+        kept.make("ml.app", kept.day("ml.app", 0)),
+        kept.make("ml.app", kept.day("ml.app", 400)),
+        kept.make("ml.app", kept.day("ml.app", 1), end="-000002"),
         kept.make("ml.training", "2001.02.01"),
     }
     stays = {
-        kept.make("ml.app", day("ml.app", -1)),
-        kept.make("ml.app", f"{TODAY:%Y.%m.%d}"),
-        kept.make("ml.feedback", day("ml.app", 0)),  # is kept for longer
-        kept.make("ml.training", f"{TODAY - timedelta(days=700):%Y.%m}.01"),
+        kept.make("ml.app", kept.day("ml.app", -1)),
+        kept.make("ml.app", f"{kept.today:%Y.%m.%d}"),
+        kept.make("ml.feedback", kept.day("ml.app", 0)),  # is kept for longer
+        kept.make("ml.training", f"{kept.today - timedelta(days=700):%Y.%m}.01"),
         kept.make("ml.training", "2001.02.02"),  # no month begins so
         kept.make("ml.app", "2001.2.3"),
         kept.make("ml.app", "2001.02.30"),
         kept.make("ml.unknown", "2001.02.03"),
-        kept.make("ml.app", day("ml.app", 2), event=f"{TODAY:%Y-%m-%d}T00:00:00Z"),
+        kept.make("ml.app", kept.day("ml.app", 2), event=f"{kept.today:%Y-%m-%d}T00:00:00Z"),
     }
     shown = kept.apply("--dry-run")
     assert kept.names() == gone | stays
@@ -96,8 +107,8 @@ def test_what_goes_and_what_stays(kept: Kept) -> None:
     assert kept.names() == stays
     assert (done["deleted"], done["documents"]) == (4, 4)
     assert {row["index"] for row in done["left_alone"]} >= stays - {  # type: ignore[attr-defined]
-        name for name in stays if "feedback" in name or name.endswith(".01") or day("ml.app", -1) in name
-        or f"{TODAY:%Y.%m.%d}" in name
+        name for name in stays if "feedback" in name or name.endswith(".01") or kept.day("ml.app", -1) in name
+        or f"{kept.today:%Y.%m.%d}" in name
     }  # fmt: skip
     again = kept.apply("--yes")
     assert (again["deleted"], again["due"]) == (0, [])
@@ -105,8 +116,8 @@ def test_what_goes_and_what_stays(kept: Kept) -> None:
 
 def test_a_month_is_kept_until_its_last_day_is_old_enough(kept: Kept) -> None:
     """A monthly index goes with its last day, never with its first: setting by setting, around the day."""
-    first = (TODAY.replace(day=1) - timedelta(days=1)).replace(day=1)
-    days_since_its_end = (TODAY - TODAY.replace(day=1)).days
+    first = (kept.today.replace(day=1) - timedelta(days=1)).replace(day=1)
+    days_since_its_end = (kept.today - kept.today.replace(day=1)).days
     name = kept.make("ml.data", f"{first:%Y.%m}.01")
     for days in (days_since_its_end + 1, days_since_its_end):
         variable = {"SHIPPER_RETENTION_DAYS": json.dumps({"ml.data": max(1, days)})}
@@ -137,8 +148,8 @@ def test_other_namespaces_are_left_alone(kept: Kept) -> None:
 
 def test_the_report(kept: Kept) -> None:
     """What is kept, how long, how big, from when, and when the next index goes; in words and for scripts."""
-    kept.make("ml.app", f"{TODAY:%Y.%m.%d}")
-    kept.make("ml.app", f"{TODAY - timedelta(days=1):%Y.%m.%d}")
+    kept.make("ml.app", f"{kept.today:%Y.%m.%d}")
+    kept.make("ml.app", f"{kept.today - timedelta(days=1):%Y.%m.%d}")
     kept.make("ml.inference", "2001.01.01")
     odd = kept.make("ml.app", "someday")
     done = kept.stage.command("retention", "report", "--json", "--indices")
@@ -148,7 +159,7 @@ def test_the_report(kept: Kept) -> None:
         "ml.app", 30, 2, 2, 0,
     )  # fmt: skip
     assert app["bytes"] > 0
-    assert app["next_expiry"] == f"{TODAY + timedelta(days=30):%Y-%m-%d}"
+    assert app["next_expiry"] == f"{kept.today + timedelta(days=30):%Y-%m-%d}"
     assert (inference["due"], inference["oldest"]) == (1, "2001-01-01")
     assert [row["index"] for row in report["left_alone"]] == [odd]
     assert len(report["indices"]) == 4
@@ -161,7 +172,7 @@ def test_killed_in_the_middle(kept: Kept) -> None:
     """`kill -9` while indices go: none is half gone, and the next run does the rest and nothing else."""
     for number in range(6):
         kept.make("ml.app", f"2001.01.{number + 1:02}")
-    stays = kept.make("ml.app", f"{TODAY:%Y.%m.%d}")
+    stays = kept.make("ml.app", f"{kept.today:%Y.%m.%d}")
     process = subprocess.Popen(
         [sys.executable, "-m", "shipper", "retention", "apply", "--yes"],
         env=kept.stage.environment,
