@@ -226,7 +226,9 @@ def test_mapped_files_are_not_read(tmp_path: Any) -> None:
     del mapped
 
 
-@pytest.mark.parametrize("missing", [None, math.nan, np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT", "us")])
+@pytest.mark.parametrize(
+    "missing", [None, math.nan, np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT", "us")]
+)
 def test_every_kind_of_missing_is_known(missing: Any) -> None:
     """U41: None, NaN, and NA and NaT of pandas and numpy are all missing."""
     assert is_missing(missing)
