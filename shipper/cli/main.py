@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, str]] = {
     "detect": "app",
     "rules": "app",
     "alerts": "app",
+    "errors": "app",
     "logs": "app",
     "level": "app",
     "dlq": "app",

@@ -161,7 +161,11 @@ rules:
     assert "did not come within 6h" in str(nightly.measured.facts["words"])
     # Once it comes the alert ends, and a second look at the same windows changes nothing.
     place.clock.advance((20 * MINUTE_US) / SECOND_US)
-    place.store([message("trainer", END_US + MINUTE_US, 1, "nightly training done")])
+    later = [
+        message("api", END_US + 20 * MINUTE_US, 1, "ok"),
+        message("api", END_US + 16 * MINUTE_US, 1, "ok"),
+    ]
+    place.store([message("trainer", END_US + MINUTE_US, 1, "nightly training done"), *later])
     place.run(rules)
     assert place.alerts()["nightly", ""].ended_us == END_US
     before = place.snapshot()
