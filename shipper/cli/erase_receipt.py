@@ -58,6 +58,7 @@ def receipt_document(receipt: Receipt) -> dict[str, Any]:
             "topic": held.topic,
             "records": held.count,
             "retention_ms": held.retention_ms,
+            "read_by_logstash": held.is_by_logstash,
         },
     }
 
@@ -117,5 +118,10 @@ def _kafka_lines(receipt: Receipt) -> Iterator[str]:
         days = held.retention_ms / _DAY_MS
         yield (
             f"The topic {held.topic} still holds {held.count} records until its retention of {days:.3g} days is over; "
-            "they are not stored again."
+            "indexers do not store them again."
+        )
+    if held.count and held.is_by_logstash:
+        yield (
+            "Logstash reads this topic and does not know the list of erasures: let `shipper erase --sweep --yes` run once "
+            "a day until that time is over, and after each replay."
         )

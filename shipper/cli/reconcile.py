@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from shipper.index.ledger import Flow, KafkaLook
 
 _RANGES_SHOWN = 20
-_LOGSTASH_GROUP = "shipper-logstash"
 _RECORDS_MAX = 5_000_000
 _WIDTH = 240
 _COLUMNS = (
@@ -83,13 +82,14 @@ class _Looked:
 
 def _look(settings: Settings) -> _Looked:
     """Look in the direction in which records flow: so none is missed that moves on meanwhile."""
+    from shipper.index.held import LOGSTASH_GROUP
     from shipper.index.ledger import Flow, dead_by_producer, look_at_kafka
     from shipper.index.letters import read_if_topic_exists
 
     notes: list[str] = []
     spools = _spools(settings, notes)
     kafka = look_at_kafka(
-        settings.kafka, (settings.index.group, _LOGSTASH_GROUP), settings.namespace, records_max=_RECORDS_MAX
+        settings.kafka, (settings.index.group, LOGSTASH_GROUP), settings.namespace, records_max=_RECORDS_MAX
     )
     if kafka.count and not kafka.readers:
         notes.append("No indexer has ever committed an offset, so everything on the topic counts as waiting.")

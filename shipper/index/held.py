@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from shipper.config import KafkaSettings
 from shipper.errors import TopicMissing
 from shipper.index.erasures import Erased
 from shipper.kafka.admin import Admin
 from shipper.kafka.reading import read_range
+
+LOGSTASH_GROUP: Final = "shipper-logstash"
+"""Under this name Logstash reads the topic, if nothing else was set for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +24,14 @@ class Held:
         count: how many of them the topic holds; None where it was not read.
         looked_at: how many records it holds in all.
         retention_ms: how long it keeps a record, by its time of arrival; -1: for ever.
+        is_by_logstash: Logstash has read from it, which does not know the list of erasures.
     """
 
     topic: str
     count: int | None
     looked_at: int
     retention_ms: int
+    is_by_logstash: bool
 
 
 def held_on_topic(
@@ -48,6 +54,7 @@ def held_on_topic(
         with Admin(kafka) as admin:
             starts, ends = admin.start_offsets(kafka.topic), admin.end_offsets(kafka.topic)
             config = admin.describe(kafka.topic).config
+            is_by_logstash = bool(admin.committed(LOGSTASH_GROUP, kafka.topic))
     except TopicMissing:
         return None
     present = sum(end - starts.get(part, 0) for part, end in ends.items())
@@ -58,4 +65,4 @@ def held_on_topic(
             if number % 10_000 == 0:
                 on_records(number)
     retention_ms = int(config.get("retention.ms", "-1"))
-    return Held(kafka.topic, count if is_read else None, present, retention_ms)
+    return Held(kafka.topic, count if is_read else None, present, retention_ms, is_by_logstash)

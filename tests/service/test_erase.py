@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
+from kafka.structs import OffsetAndMetadata, TopicPartition
 from typer.testing import CliRunner, Result
 
 from shipper.cli.main import app
@@ -25,8 +26,10 @@ from shipper.detect.state import ensure_state_index
 from shipper.enrich.redact import Keyring
 from shipper.errors import ConfigurationError, StoreUnavailable
 from shipper.index.erasures import LIST_INDEX, erasure_index
+from shipper.index.held import LOGSTASH_GROUP
 from shipper.index.letters import read_dead_letters
 from shipper.index.search import read_all
+from shipper.kafka.admin import Admin
 from shipper.kafka.dead_letters import DeadLetter, DeadLetterTopic
 from tests.service.kafka_stage import KafkaStage
 
@@ -164,6 +167,11 @@ class TestErase:
         said = run(stage, "erase", "--subject", person.name)
         assert f"still holds {len(mine)} records until its retention of 3 days is over" in said.stdout
         assert person.name not in said.stdout
+        assert (receipt["kafka"]["read_by_logstash"], "Logstash" in said.stdout) == (False, False)
+        with Admin(stage.kafka) as admin:  # as if Logstash had read the first record
+            read = {TopicPartition(stage.kafka.topic, 0): OffsetAndMetadata(1, "", -1)}
+            admin._client.alter_group_offsets(LOGSTASH_GROUP, read)
+        assert "--sweep --yes` run once a day" in run(stage, "erase", "--subject", person.name).stdout
 
     def test_a_replay_does_not_bring_them_back(self, stage: KafkaStage) -> None:
         """The topic is read again from its beginning: nothing is stored that was erased, and the books balance."""
