@@ -27,7 +27,7 @@ _MODEL: Final = ConfigDict(frozen=True, extra="forbid")
 def _class_name(value: object) -> object:
     """Return a class as labels are stored: as text, whole numbers without a point."""
     if isinstance(value, bool):
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004 - pydantic reports this kind only
             'YAML reads this class as a truth value; write it in quotes, such as "yes" or "true"'
         )
     if isinstance(value, float) and value.is_integer():

@@ -141,6 +141,33 @@ def test_predictions_and_labels_drift_too(place: Place) -> None:
     assert alert.measured.features == ("ml.prediction.label",)
 
 
+def labelled(seed: int, *, ill: float, taller: float) -> list[Json]:
+    """Labels in the order of their arrival; of late ones `ill` are ill, and values are `taller`."""
+    chance, found = random.Random(seed), []
+    for one in documents(ordinary, seed, dataset="ml.feedback"):
+        is_late = one["@timestamp"] >= iso(FAULT_US)
+        says = "ill" if chance.random() < (ill if is_late else 0.2) else "well"
+        value = chance.gauss(170 + taller * is_late, 10)
+        one["ml"] = {**one["ml"], "features": {}, "feedback": {"label": says, "value": value}}
+        found.append(one)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ill", "taller", "moved"),
+    [(0.45, 0.0, ("ml.feedback.label",)), (0.2, 10.0, ("ml.feedback.value",)), (0.2, 0.0, ())],
+    ids=["classes", "values", "nothing"],
+)
+def test_labels_drift_too(place: Place, ill: float, taller: float, moved: tuple[str, ...]) -> None:
+    """True classes and true values that shift are found and named; labels that do not are quiet."""
+    place.store(labelled(12, ill=ill, taller=taller))
+    report = place.run(rule(of="labels", dataset="ml.feedback"))
+    alerts = place.alerts().values()
+    assert [alert.measured.features for alert in alerts] == ([moved] if moved else [])
+    assert all(FAULT_US - HOUR_US <= alert.start_us <= FAULT_US + HOUR_US for alert in alerts)
+    assert sum(one.windows - one.unknown for one in report.rules) >= 8
+
+
 def test_a_category_never_seen_before_is_found_whatever_its_name(place: Place) -> None:
     """Events of one new category stand out among hundreds of rare ones."""
 
