@@ -17,6 +17,7 @@ BINS: Final = 20
 
 _LAST: Final = 5
 _UNKNOWN: Final = math.nan
+_SAME_S: Final = 0.01
 
 BEGAN, LENGTH, STEP_TIME, LONGEST_GAP = "began", "length", "step_time", "longest_gap"
 FINAL_TRAIN, FINAL_VALIDATION, BAND = "final.train", "final.validation", "band"
@@ -86,7 +87,11 @@ def gaps(table: Table, window_us: int) -> tuple[Floats, Floats]:
     begin = table.times[rows] / 1e6 + np.clip(first[rows, places], 0, window_us / 1e6)
     end = np.maximum(begin, table.times[rows] / 1e6 + np.clip(last[rows, places], 0, window_us / 1e6))
     inner = np.where(n > 1, (end - begin) / np.maximum(1, n - 1), 0.0)
-    outer = np.maximum(0.0, begin[1:] - end[:-1])
+    # Before it was started again a run was not silent, it was not there.
+    started = table.column(layout.STARTS) > 0
+    starts = table.times[started] / 1e6 + table.column(layout.START_AT)[started]
+    goes_on = np.abs(begin[1:, None] - starts[None, :]).min(axis=1, initial=np.inf) > _SAME_S
+    outer = np.maximum(0.0, begin[1:] - end[:-1])[goes_on]
     return (
         np.concatenate([outer, inner[n > 1]]),
         np.concatenate([np.ones(len(outer)), (n - 1)[n > 1]]),
