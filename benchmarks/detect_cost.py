@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.command import positive, show
 from benchmarks.detecting.ground import Ground, filled, server
 from benchmarks.detecting.history import FEATURES, SERVICES, VERSIONS, end_of_day
-from benchmarks.detecting.measured import CommandFailed, Cost, detect, plain_aggregation, pull
+from benchmarks.detecting.measured import CommandFailed, Cost, detect, plain_aggregation, prepare, pull
 from benchmarks.promises import Promise, judge
 from benchmarks.result import Result
 from benchmarks.table import machine_lines, verdict_rows_of
@@ -126,6 +126,7 @@ def _of_size(result: Result, plan: Plan, url: str, size: int) -> dict[str, int]:
     now_us = time.time_ns() // 1000
     with filled(url, size, end_of_day(now_us), plan.seed, _say) as ground:
         pulled = None
+        prepare(ground)
         for repeat in range(plan.repeats):
             _say(f"{size:,} documents: repeat {repeat + 1} of {plan.repeats}")
             costs = dict(_once(ground, shape))

@@ -25,6 +25,9 @@ MOST_BUCKETS: Final = 60_000
 MOST_GROUPS: Final = 500
 """More groups than that are not judged; the rule is too fine."""
 
+_WIDE: Final = 32
+"""Columns from which on a row is stored without its zeros."""
+
 
 @dataclass(frozen=True, slots=True)
 class CellQuery:
@@ -129,7 +132,8 @@ class _CellQuestion:
                 start_us = int(key["window"]) * 1000
                 for cells_, numbers in zip(found, shared.read(bucket), strict=True):
                     if numbers is not None:
-                        cells_.setdefault(group, []).append((start_us, _compact(numbers, names)))
+                        rows = cells_.setdefault(group, [])
+                        rows.append((start_us, _compact(numbers, rows, names)))
             after = page.get("after_key")
             if after is None or len(page["buckets"]) < shared.size:
                 return found
@@ -203,9 +207,26 @@ def _shared(queries: Sequence[CellQuery]) -> _Shared:
     return _Shared(queries, conditions, own, parts, max(10, MOST_BUCKETS // (1 + buckets)))
 
 
-def _compact(numbers: Mapping[str, float], names: dict[str, str]) -> dict[str, float]:
-    """Return the same with names and zeros that all rows share: most of a histogram is zeros."""
-    return {names.setdefault(name, name): value or 0.0 for name, value in numbers.items()}
+class _Row(dict[str, float]):
+    """Numbers by column; those that are not stored are zero."""
+
+    def __missing__(self, _: str) -> float:
+        return 0.0
+
+
+def _compact(
+    numbers: Mapping[str, float], rows: Sequence[tuple[int, Mapping[str, float]]], names: dict[str, str]
+) -> dict[str, float]:
+    """Return the numbers of a group's next row with little memory: a histogram is mostly zeros.
+
+    The group's first row has all columns, in their order; wide ones after it leave out zeros of columns that it has.
+    """
+    if len(numbers) < _WIDE or not rows:
+        return {names.setdefault(name, name): value or 0.0 for name, value in numbers.items()}
+    first = rows[0][1]
+    return _Row(
+        (names.setdefault(name, name), value) for name, value in numbers.items() if value or name not in first
+    )
 
 
 def _text(value: object) -> str | None:

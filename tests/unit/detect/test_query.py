@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from shipper.detect.query import MOST_BUCKETS, cells, group_conditions, terms_co
 from shipper.detect.rule_file import load_rules, parse_rules
 from shipper.detect.rules import DriftRule
 from shipper.detect.store import Fetch, drive
+from shipper.detect.table import from_rows
 from shipper.detect.window import HOUR_US, MINUTE_US, iso
 from tests.unit.detect.memory_store import MemoryStore
 
@@ -94,6 +96,34 @@ def test_rules_about_the_same_windows_are_one_search() -> None:
     )
     ((_, body),) = store.asked
     assert (body["size"], body["track_total_hits"]) == (0, False)
+
+
+def test_a_wide_row_is_stored_without_its_zeros() -> None:
+    """What a histogram leaves empty takes no memory; the series is the same, and a number that is not stored reads 0."""
+    chance = random.Random(3)
+    rows = [
+        [float(chance.choice([0, 0, 0, 1, 7])) if chance.random() < 0.9 else None for _ in range(60)]
+        for _ in range(20)
+    ]
+    numbers = [{f"h/{place}": value for place, value in enumerate(row) if value is not None} for row in rows]
+    store = MemoryStore()
+    store.answers = [page(*((15 * number, "a", number + 1, 0) for number in range(20)))]
+    query = replace(
+        cell_query(RULES["inference-errors"], "test"),
+        read=lambda bucket: dict(numbers[bucket["doc_count"] - 1]),
+    )
+    (found,) = drive(store, [cells(query, 0, 5 * HOUR_US)])
+    kept = found[("a",)]
+    whole = from_rows([(15 * MINUTE_US * number, row) for number, row in enumerate(numbers)])
+    table = from_rows(kept)
+    assert (table.names, table.blocks) == (whole.names, whole.blocks)
+    assert (table.values == whole.values).all()
+    assert sum(len(row) for _, row in kept) < sum(len(row) for row in numbers) / 2
+    assert all(
+        row[name] == value
+        for (_, row), all_ in zip(kept, numbers, strict=True)
+        for name, value in all_.items()
+    )
 
 
 def test_the_next_page_looks_at_no_earlier_window() -> None:
