@@ -15,15 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shipper.assets import asset
-from shipper.config import ElasticsearchSettings, StackSettings, load_settings, state_directory
-from shipper.datasets import alert_index, dead_letter_index
-from shipper.elastic.client import connect
+from shipper.config import StackSettings, load_settings, state_directory
 from shipper.errors import StackError
-from shipper.index.erasures import erasure_index
-from shipper.index.templates import install, packaged_templates
 from shipper.stack import EmbeddedStack
-from tests.service.kafka_stage import KafkaStage
+from tests.service.kafka_stage import KafkaStage, open_stage
 from tests.service.running_stack import RunningStack, free_ports
 
 _TEST_LIMIT_S = 180
@@ -85,12 +80,5 @@ def _remove(own: EmbeddedStack) -> None:
 @pytest.fixture
 def stage(stack: RunningStack) -> Iterator[KafkaStage]:
     """Topics and a namespace for one test, with the templates as packaged; nothing of it is left behind."""
-    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
-        install(client, packaged_templates(asset("es_templates")))
-        stage = KafkaStage(stack, client)
-        stage.make_topics()
+    with open_stage(stack) as stage:
         yield stage
-        stage.remove()
-        for index in (alert_index, dead_letter_index, erasure_index):
-            client.delete_index(index(stage.namespace))
-        client.delete_index(f"shipper-state-{stage.namespace}")

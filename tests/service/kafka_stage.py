@@ -13,12 +13,15 @@ from typing import Any
 
 import orjson
 
+from shipper.assets import asset
 from shipper.clock import SystemClock
 from shipper.config import ElasticsearchSettings, IndexSettings, KafkaSettings
-from shipper.datasets import index_name
-from shipper.elastic.client import ElasticClient
+from shipper.datasets import alert_index, dead_letter_index, index_name
+from shipper.elastic.client import ElasticClient, connect
 from shipper.index.assemble import open_indexer
+from shipper.index.erasures import erasure_index
 from shipper.index.indexer import Indexer
+from shipper.index.templates import install, packaged_templates
 from shipper.kafka.admin import Admin
 from shipper.kafka.consumer import Consumer
 from shipper.kafka.dead_letters import DeadLetter, decode, topic_config
@@ -176,3 +179,24 @@ class KafkaStage:
     def today(self, dataset: str = "ml.app") -> str:
         """Return the index of today."""
         return index_name(dataset, self.namespace, SystemClock().now_us())
+
+
+@contextmanager
+def open_stage(stack: RunningStack, *, has_topics: bool = True) -> Iterator[KafkaStage]:
+    """Topics and a namespace of one's own, with the templates as packaged; nothing of it is left behind.
+
+    Args:
+        has_topics: make them; else only their names are given.
+    """
+    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
+        install(client, packaged_templates(asset("es_templates")))
+        stage = KafkaStage(stack, client)
+        try:
+            if has_topics:
+                stage.make_topics()
+            yield stage
+        finally:
+            stage.remove()
+            for index in (alert_index, dead_letter_index, erasure_index):
+                client.delete_index(index(stage.namespace))
+            client.delete_index(f"shipper-state-{stage.namespace}")

@@ -6,43 +6,26 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shipper.assets import asset
 from shipper.clock import SystemClock
-from shipper.config import ElasticsearchSettings
 from shipper.elastic.bulk import connect_bulk
-from shipper.elastic.client import connect
 from shipper.index.bulk import create_documents
 from shipper.index.document import Document, Limits, read_document
 from shipper.index.find import Search, newest
 from shipper.index.follow import Follower
 from shipper.index.moment import rfc3339
 from shipper.index.search import read_all
-from shipper.index.templates import install, packaged_templates
-from tests.service.kafka_stage import KafkaStage
+from tests.service.kafka_stage import KafkaStage, open_stage
 from tests.service.running_stack import RunningStack
-
-
-@contextmanager
-def open_stage(stack: RunningStack) -> Iterator[KafkaStage]:
-    """A namespace of its own; documents are stored without Kafka."""
-    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
-        install(client, packaged_templates(asset("es_templates")))
-        stage = KafkaStage(stack, client)
-        try:
-            yield stage
-        finally:
-            stage.remove()
 
 
 @pytest.fixture
 def stage(stack: RunningStack) -> Iterator[KafkaStage]:
     """An empty namespace for one test."""
-    with open_stage(stack) as stage:
+    with open_stage(stack, has_topics=False) as stage:
         yield stage
 
 
@@ -78,7 +61,7 @@ def messages(stage: KafkaStage, search: Search, size: int = 100) -> list[str]:
 @pytest.fixture(scope="module")
 def story(stack: RunningStack) -> Iterator[KafkaStage]:
     """A handful of documents that differ in everything that can be searched; nobody adds to them."""
-    with open_stage(stack) as stage:
+    with open_stage(stack, has_topics=False) as stage:
         tell_story(stage)
         yield stage
 

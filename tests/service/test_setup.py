@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 
 from shipper.assets import asset
-from shipper.config import ElasticsearchSettings
-from shipper.elastic.client import connect
 from shipper.index.templates import install, packaged_templates
 from shipper.kafka.admin import Admin
-from tests.service.kafka_stage import KafkaStage
+from tests.service.kafka_stage import KafkaStage, open_stage
 from tests.service.running_stack import RunningStack
 
 AWAY = {
@@ -28,10 +26,8 @@ AWAY = {
 @pytest.fixture
 def stage(stack: RunningStack) -> Iterator[KafkaStage]:
     """A namespace and names of topics that do not exist yet."""
-    with connect(ElasticsearchSettings(url=stack.elasticsearch_url)) as client:
-        stage = KafkaStage(stack, client)
+    with open_stage(stack, has_topics=False) as stage:
         yield stage
-        stage.remove()
 
 
 class TestSetup:
