@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Final
 
 from shipper.alert.alert import Alert
 from shipper.alert.finding import Measured, RuleFacts
 
+_FORMATS: Final[Mapping[str, str]] = {
+    "share": "{:.1%}",
+    "events": "{:.0f} events",
+    "burn": "{:.1f} times",
+    "moved": "{:.1%} of its values elsewhere",
+}
+
 
 def number(value: float, unit: str) -> str:
     """Return a number as a person reads it: shares in percent, nanoseconds in the unit that fits."""
-    if unit == "share":
-        return f"{value:.1%}"
     if unit == "ns":
         for factor, name in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
             if abs(value) >= factor:
                 return f"{value / factor:.3g} {name}"
         return f"{value:.0f} ns"
-    if unit == "events":
-        return f"{value:.0f} events"
-    if unit == "moved":
-        return f"{value:.1%} of its values elsewhere"
-    return f"{value:.4g}"
+    return _FORMATS.get(unit, "{:.4g}").format(value)
 
 
 def group_text(group: Mapping[str, str]) -> str:

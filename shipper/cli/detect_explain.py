@@ -48,7 +48,7 @@ def explain(
 
     settings = load_settings()
     loaded = load(rules, settings)
-    chosen = [rule_named(loaded, name) for name in rule] if rule else list(loaded.active)
+    chosen = [one for name in rule for one in rules_named(loaded, name)] if rule else list(loaded.active)
     moment = moment_of("WINDOW", window)
     if moment is None:
         raise ConfigurationError("WINDOW is empty; write a moment such as 2026-11-21T10:00:00Z.")
@@ -73,8 +73,8 @@ def explain(
         typer.echo(json.dumps(documents, ensure_ascii=False))
 
 
-def rule_named(rules: RuleSet, name: str) -> Rule:
-    """Return the active rule with this id.
+def rules_named(rules: RuleSet, name: str) -> list[Rule]:
+    """Return the active rule with this id, or those that one of the file is judged as.
 
     Raises:
         ConfigurationError: there is none; the sentence has a guess.
@@ -83,8 +83,9 @@ def rule_named(rules: RuleSet, name: str) -> Rule:
 
     from shipper.errors import ConfigurationError
 
-    found = next((one for one in rules.active if one.id == name), None)
-    if found is not None:
+    written = {part.id for one in rules.rules if one.id == name for part in one.judged_as()}
+    found = [one for one in rules.active if one.id == name or one.id in written]
+    if found:
         return found
     near = difflib.get_close_matches(name, [one.id for one in rules.active], n=1)
     hint = f"did you mean {near[0]}?" if near else "see `shipper rules list`."
@@ -141,11 +142,11 @@ def lines(found: Explanation, about: str = "") -> Iterator[str]:
     if not groups:
         yield "  result     no events in the window or in the baseline before it"
     for one in groups:
-        for name, value in _rows(one):
+        for name, value in _rows(one, is_test=rule.is_test):
             yield f"  {name:<10} {value}"
 
 
-def _rows(one: GroupExplanation) -> Iterator[tuple[str, str]]:
+def _rows(one: GroupExplanation, *, is_test: bool) -> Iterator[tuple[str, str]]:
     from shipper.alert.wording import group_text, number
     from shipper.detect.probability import significance
 
@@ -159,7 +160,7 @@ def _rows(one: GroupExplanation) -> Iterator[tuple[str, str]]:
         ):
             if value is not None:
                 yield f"  {name}", number(value, one.unit)
-        if score.value is not None:
+        if score.value is not None and is_test:
             needed = significance(one.judgement.level)
             yield "  chance", f"10^-{score.value:.1f} if nothing were wrong; below 10^-{needed:.1f} counts"
         yield "  data", f"{score.have} of {score.need} {score.missing or 'needed'}"

@@ -11,6 +11,7 @@ import typer
 from shipper.alert.alert import Alert, State
 from shipper.alert.document import to_document
 from shipper.alert.wording import group_text, moment_text, number, suspects_text
+from shipper.detect.kinds import KINDS
 from shipper.detect.probability import MAX_SCORE
 from shipper.detect.window import iso
 
@@ -110,6 +111,7 @@ def print_alert(alert: Alert) -> None:
     """Print everything that is known of one alert."""
     document = to_document(alert)
     unit, measured = alert.measured.unit, alert.measured
+    is_test = alert.rule.category not in KINDS or KINDS[alert.rule.category].is_test
     rows = [
         ("alert", alert.id),
         ("state", alert.state.value + (f" ({alert.reason})" if alert.reason else "")),
@@ -129,7 +131,7 @@ def print_alert(alert: Alert) -> None:
         ("expected", number(measured.expected, unit)),
         ("ordinary up to", number(measured.threshold, unit)),
         ("windows", str(alert.windows)),
-        ("probability", f"{_probability(measured.score)} if nothing were wrong"),
+        ("probability", f"{_probability(measured.score)} if nothing were wrong" if is_test else ""),
         *(
             (f"suspect {place}", f"{one.kind} {one.value}: {one.reason}")
             for place, one in enumerate(alert.evidence.suspects, 1)

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Check, list and show the rules of detection.")
 
+_LENGTHS = frozenset({"period", "long", "short", "within", "labels_within"})
+"""Further keys whose values are lengths of time."""
+
+_HOLD_LENGTHS = frozenset({"burn"})
+
 File = Annotated[
     Path | None, typer.Argument(metavar="[FILE]", help="Rules file; default: as `detect` reads it.")
 ]
@@ -22,7 +27,7 @@ File = Annotated[
 def check(file: File = None) -> None:
     """Check a rules file; all problems are named, each with its line and rule."""
     rules = _load(file)
-    count = len(rules.active)
+    count = sum(rule.enabled for rule in rules.rules)
     off = len(rules.rules) - count
     typer.echo(f"{count} rules are right" + (f", {off} more are switched off" if off else "") + ".")
 
@@ -47,7 +52,9 @@ def list_command(
     for heading in ("kind", "by", "window", "baseline", "severity", "level"):
         table.add_column(heading, overflow="fold")
     for rule in rules.rules:
-        level = level_of(rules.false_alarms, len(rules.active), rule.window, 1)
+        level = (
+            f"{level_of(rules.false_alarms, rules.tests, rule.window, 1):.1e}" if rule.is_test else "no test"
+        )
         table.add_row(
             rule.id,
             rule.kind,
@@ -55,7 +62,7 @@ def list_command(
             format_duration(rule.window),
             format_duration(rule.baseline.preceding),
             rule.severity if rule.enabled else "off",
-            f"{level:.1e}",
+            level,
         )
     Console().print(table)
 
@@ -88,12 +95,24 @@ def _readable(rule: Rule) -> dict[str, object]:
     baseline = dict(content["baseline"]) if isinstance(content["baseline"], dict) else {}
     baseline["preceding"] = format_duration(baseline["preceding"])
     window, warm_up = content["window"], content["warm_up"]
-    return content | {
+    written = {
         "window": format_duration(window) if isinstance(window, int) else window,
         "baseline": baseline,
         "maintenance": [one.as_written() for one in rule.maintenance],
         "warm_up": format_duration(warm_up) if isinstance(warm_up, int) else None,
     }
+    return {name: _lengths(name, value) for name, value in (content | written).items()}
+
+
+def _lengths(name: str, value: object) -> object:
+    """Return a value with the lengths of time in it as they are written."""
+    from shipper.detect.window import format_duration
+
+    if isinstance(value, list):
+        return [_lengths(name, one) for one in value]
+    if isinstance(value, dict) and name in _HOLD_LENGTHS:
+        return {key: _lengths(key, one) for key, one in value.items()}
+    return format_duration(value) if name in _LENGTHS and isinstance(value, int) else value
 
 
 def _load(file: Path | None) -> RuleSet:

@@ -157,13 +157,15 @@ def why(rule: Rule, judgement: Judgement, progress: Progress) -> str:
         return f"Not enough data: {score.have} of {score.need} {score.missing}. This neither opens nor ends an alert."
     if judgement.verdict is Verdict.ORDINARY:
         text = "Ordinary: the change does not reach the rule's minimum effect in the bad direction."
+        text = text if rule.is_test else "Ordinary: what the rule says is kept."
         if progress.episode is not None:
             text += f" It is ordinary window {progress.ordinary} of {hysteresis.recover} in a row that end the alert."
         return text
     if judgement.verdict is Verdict.UNCLEAR:
         return _unclear(judgement)
     if judgement.verdict is Verdict.STRONG:
-        return "Anomalous beyond doubt: this alone opens an alert, or keeps it open."
+        beyond = "Anomalous beyond doubt" if rule.is_test else "It is as the rule says it must not be"
+        return f"{beyond}: this alone opens an alert, or keeps it open."
     if progress.episode is not None:
         return "Anomalous: it opens an alert together with those just before it, or keeps it open."
     seen = sum(entry.verdict.is_anomalous for entry in progress.recent)

@@ -17,11 +17,11 @@ def _share(value: object) -> object:
     """Return the share of `99.9%`, 99.9 or 0.999."""
     if isinstance(value, str) and value.strip().endswith("%"):
         try:
-            return float(value.strip().removesuffix("%")) / 100
+            return round(float(value.strip().removesuffix("%")) / 100, 12)
         except ValueError:
             return value
     if isinstance(value, int | float) and not isinstance(value, bool) and 1 < value < 100:
-        return value / 100
+        return round(value / 100, 12)
     return value
 
 

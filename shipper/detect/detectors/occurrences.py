@@ -66,7 +66,8 @@ class Occurrences(FixedStandard):
             expected=0.0 if self.most is not None else limit,
             threshold=limit,
             count=int(events[first:].sum()),
-            have=int(events[first:].sum()),
+            have=1,
+            need=1,
             reach=self._reach(times, meant, first) if is_much else 0,
             facts=facts,
         )

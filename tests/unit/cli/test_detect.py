@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shipper.cli.detect import moment_of
-from shipper.cli.detect_explain import rule_named
+from shipper.cli.detect_explain import rules_named
 from shipper.detect.rule_file import load_rules
 from shipper.errors import ConfigurationError
 
@@ -26,6 +26,6 @@ def test_a_moment_without_a_zone_is_utc() -> None:
 def test_a_misspelt_rule_gets_a_guess() -> None:
     """The sentence says which rule was probably meant."""
     rules = load_rules(None)
-    assert rule_named(rules, "inference-errors").id == "inference-errors"
+    assert [one.id for one in rules_named(rules, "inference-errors")] == ["inference-errors"]
     with pytest.raises(ConfigurationError, match=r"did you mean inference-errors\?"):
-        rule_named(rules, "inference-error")
+        rules_named(rules, "inference-error")
