@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -117,8 +117,10 @@ def _group_document(one: GroupExplanation) -> dict[str, Any]:
     }
     if one.judgement is None:
         return document | {"verdict": None}
-    score = asdict(one.judgement.score)
-    score["score"] = score.pop("value")
+    found = one.judgement.score
+    # Facts may be a mapping that cannot be copied by `asdict`.
+    score = {field.name: getattr(found, field.name) for field in fields(found)}
+    score |= {"score": score.pop("value"), "facts": dict(found.facts)}
     return document | {
         "verdict": one.judgement.verdict.name.lower(),
         "unit": one.unit,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from shipper.cli.detect import moment_of
-from shipper.cli.detect_explain import rules_named
+from shipper.cli.detect_explain import as_document, rules_named
+from shipper.detect.detectors.base import not_enough
+from shipper.detect.explain import Explanation, GroupExplanation
+from shipper.detect.judge import Judgement
 from shipper.detect.rule_file import load_rules
+from shipper.detect.threshold import Verdict
+from shipper.detect.window import Window
 from shipper.errors import ConfigurationError
 
 
@@ -29,3 +36,14 @@ def test_a_misspelt_rule_gets_a_guess() -> None:
     assert [one.id for one in rules_named(rules, "inference-errors")] == ["inference-errors"]
     with pytest.raises(ConfigurationError, match=r"did you mean inference-errors\?"):
         rules_named(rules, "inference-error")
+
+
+def test_a_window_without_enough_data_is_explained_as_json() -> None:
+    """U64: a score that has no facts to tell is a document as any other."""
+    judgement = Judgement(0, Verdict.UNKNOWN, not_enough(3, 20, "events in the window"), 0.01, 0)
+    group = GroupExplanation({"service.name": "api"}, judgement, "share", "Not enough data.")
+    (rule,) = [one for one in load_rules(None).active if one.id == "inference-errors"]
+    found = Explanation(rule, Window(0, rule.window), (), (group,))
+    (document,) = json.loads(json.dumps(as_document(found)))["groups"]
+    assert (document["verdict"], document["score"], document["facts"]) == ("unknown", None, {})
+    assert (document["have"], document["need"]) == (3, 20)
