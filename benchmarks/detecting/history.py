@@ -55,7 +55,9 @@ class History:
         """Give bulk bodies of create actions with their numbers of documents, in order of event time."""
         chance, draw = random.Random(self.seed), np.random.default_rng(self.seed)
         tails = {
-            dataset: [_tail(make(chance), dataset, self.namespace) for _ in range(_TAILS)]
+            dataset: [
+                _tail(make(chance), dataset, self.namespace) for _ in range(min(_TAILS, self.documents))
+            ]
             for dataset, make in _MAKE.items()
         }
         slots = max(1, self.documents // BATCH)
