@@ -101,15 +101,17 @@ def test_without_any_event_the_watermark_is_the_clock() -> None:
 
 
 def test_late_labels_and_late_predictions_both_count() -> None:
-    """A rule with label coverage asks for late events of both datasets."""
+    """A rule with label coverage asks for late events of both datasets, and for labels of cohorts out of reach."""
     queries = late_queries(RULES["model-accuracy"], "test", NOW_US, 0, NOW_US)
-    assert [index for index, _ in queries] == ["logs-ml.feedback-test-*", "logs-ml.inference-test-*"]
+    labels = "logs-ml.feedback-test-*"
+    assert [index for index, _ in queries] == [labels, labels, "logs-ml.inference-test-*"]
     answers = [
+        {"aggregations": {"missed": {"value": 7}}},
         {"aggregations": {"earliest": {"value_as_string": iso(5_000_000)}, "later": {"doc_count": 2}}},
         {"aggregations": {"earliest": {"value": None}, "later": {"doc_count": 0}}},
         {},
     ]
-    assert read_late(answers) == Late(2, 5_000_000)
+    assert read_late(answers) == Late(2, 5_000_000, 7)
 
 
 def test_a_stretch_from_long_ago_begins_with_the_events() -> None:
