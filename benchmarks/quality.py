@@ -245,8 +245,13 @@ def late(seed: int, repeats: int) -> Iterator[tuple[str, ...]]:
             for _ in range(repeats):
                 events = _events(chance, model, delay, hours=120, per_hour=150)
                 for now_h in range(72, 120, 6):
-                    table = from_frame(_seen(events, now_h))
-                    for found, is_careful in ((careful, True), (careless, False)):
+                    seen = _seen(events, now_h)
+                    # What `coverage: null` asks Elasticsearch for: labels alone.
+                    bare = seen[[name for name in seen if not name.startswith(("predictions", "asked"))]]
+                    for found, table, is_careful in (
+                        (careful, from_frame(seen), True),
+                        (careless, from_frame(bare), False),
+                    ):
                         walker = Judge(found, HOUR_US, 168 * HOUR_US, lambda _: 0.001)
                         for one in walker.windows(table, (now_h - 48) * HOUR_US, now_h * HOUR_US):
                             judged += is_careful
