@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from shipper.cli.rules_trial import try_rules
+
 if TYPE_CHECKING:
     from shipper.detect.rules import Rule, RuleSet
 
-app = typer.Typer(no_args_is_help=True, help="Check, list and show the rules of detection.")
+app = typer.Typer(no_args_is_help=True, help="Check, list, show and try the rules of detection.")
+
+app.command("test")(try_rules)
 
 _LENGTHS = frozenset({"period", "long", "short", "within", "labels_within"})
 """Further keys whose values are lengths of time."""

@@ -107,7 +107,7 @@ def backtest(
         StoreError: Elasticsearch did not answer or refused.
     """
     states = {rule.id: RuleState() for rule in rules.active}
-    due = {rule.id: _chunks(rule, span) for rule in rules.active}
+    due = {rule.id: parts_of(rule, span) for rule in rules.active}
     raised: dict[tuple[str, Group, int], Raised] = {}
     budget = (rules.false_alarms, rules.tests)
     turns = max((len(chunks) for chunks in due.values()), default=0)
@@ -176,7 +176,8 @@ def _is_right(alert: Raised, fault: Fault, price: Price) -> bool:
     return inside and fault.concerns(alert.group)
 
 
-def _chunks(rule: Rule, span: tuple[int, int]) -> list[tuple[int, int]]:
+def parts_of(rule: Rule, span: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the parts in which a stretch is judged from an empty state, a baseline before it first."""
     begin, end = ceil_to(span[0], rule.window), floor_to(span[1], rule.window)
     if begin >= end:
         return []

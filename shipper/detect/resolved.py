@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Final, Literal
@@ -136,8 +137,12 @@ def resolved_queries(namespace: str) -> list[Query]:
 
 def read_resolved(answer: JsonObject) -> list[ResolvedError]:
     """Return what the answer to `resolved_queries` says."""
-    hits = answer.get("hits", {}).get("hits", ())
-    return [ResolvedError.from_json(hit["_source"]["name"], hit["_source"]["body"]) for hit in hits]
+    found = []
+    for hit in answer.get("hits", {}).get("hits", ()):
+        # One that a later version wrote otherwise must not stop the others from being watched.
+        with suppress(KeyError, TypeError, AttributeError):
+            found.append(ResolvedError.from_json(hit["_source"]["name"], hit["_source"]["body"]))
+    return found
 
 
 def is_older(version: str, than: str) -> bool:

@@ -17,6 +17,7 @@ from shipper.detect.store import Fetch
 from shipper.detect.window import HOUR_US, floor_to
 
 _NS_PER_MS: Final = 1e6
+_NOTHING: Final[Mapping[str, float]] = {"events": 0.0, "bad": 0.0}
 
 
 def slo_detector(rule: SloRule) -> SloBurn:
@@ -53,6 +54,8 @@ def slo_cells(rule: SloRule, namespace: str, start_us: int, end_us: int) -> Fetc
     """
     found = yield from cells(_query(rule, namespace, rule.window), start_us, end_us)
     judged_from = start_us + rule.baseline.preceding
+    for group, rows in found.items():
+        found[group] = _filled(rows, range(judged_from, end_us, rule.window))
     burning = {group for group, rows in found.items() if _burns(rule, rows, judged_from)}
     if not burning:
         return found
@@ -81,6 +84,13 @@ def _query(rule: SloRule, namespace: str, window_us: int) -> CellQuery:
 
 def _read(bucket: JsonObject) -> dict[str, float]:
     return {"events": float(bucket["doc_count"]), "bad": float(bucket["bad"]["doc_count"])}
+
+
+def _filled(rows: list[tuple[int, dict[str, float]]], due: range) -> list[tuple[int, dict[str, float]]]:
+    """Return the rows with one for each judged window after the first: an empty one may burn by what came before."""
+    known = dict(rows)
+    since = rows[0][0]
+    return sorted((known | {at: {**_NOTHING, **known.get(at, {})} for at in due if at > since}).items())
 
 
 def _burns(rule: SloRule, rows: list[tuple[int, dict[str, float]]], judged_from: int) -> bool:

@@ -91,6 +91,12 @@ class SloRule(Rule):
                     raise ValueError(
                         f"burn: {text} is no multiple of the window {format_duration(self.window)}"
                     )
+        most = 1 / (1 - self.objective)
+        for one in self.burn:
+            if one.rate >= most:
+                raise ValueError(
+                    f"burn: a rate of {one.rate:g} is never reached; if all events are bad it is {most:.4g}"
+                )
         if max(one.long for one in self.burn) > self.period:
             raise ValueError("burn: a window is longer than period")
         # Frozen for others: how far back is looked follows from the longest window alone.

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from shipper.alert.alert import State
+from shipper.detect.backtest import backtest
+from shipper.detect.explain import explain
 from shipper.detect.resolved import Act, ResolvedBook, ResolvedError
 from shipper.detect.rule_file import parse_rules
 from shipper.detect.templates.forms import fingerprint, form_of
+from shipper.detect.trial import tried
 from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US, SECOND_US, iso
 from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import Json
@@ -139,6 +142,10 @@ rules:
         message("trainer", begin + 2 * HOUR_US, 55, "Nightly training done in 12 min"),
     ]
     place.store([*ordinary, *oom, *others])
+    span = (END_US - 6 * HOUR_US, END_US)
+    trials = {one.id: tried(one, (1.0, 1), place.client, place.namespace, span) for one in rules.active}
+    assert {name: len(trial.findings) for name, trial in trials.items()} == dict.fromkeys(trials, 1)
+    assert place.snapshot() == []
     place.run(rules)
     alerts = place.alerts()
     assert set(alerts) == {
@@ -156,6 +163,22 @@ rules:
     assert list(alerts["form", "trainer"].evidence.samples) == [others[2]["event"]["id"]]
     assert list(alerts["begins", "trainer"].evidence.samples) == [others[4]["event"]["id"]]
     assert alerts["begins", "trainer"].state is State.RECOVERED
+    raised = backtest(rules, place.client, place.namespace, span)
+    assert {(one.rule_id, one.start_us) for one in raised} == {
+        (name, alert.start_us) for (name, _), alert in alerts.items()
+    }
+    asked = explain(
+        rules,
+        rules.active[0],
+        place.client,
+        place.clock,
+        END_US - 30 * MINUTE_US,
+        namespace=place.namespace,
+        lateness_us=0,
+    )
+    why = {one.group["service.name"]: one.why for one in asked.groups}
+    assert why["api"].startswith("It is as the rule says it must not be")
+    assert why["trainer"] == "Ordinary: what the rule says is kept."
     nightly = alerts["nightly", ""]
     assert nightly.state is State.OPEN
     assert "did not come within 6h" in str(nightly.measured.facts["words"])

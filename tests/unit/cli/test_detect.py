@@ -8,6 +8,7 @@ import pytest
 
 from shipper.cli.detect import moment_of
 from shipper.cli.detect_explain import as_document, rules_named
+from shipper.cli.rules_trial import chosen
 from shipper.detect.detectors.base import not_enough
 from shipper.detect.explain import Explanation, GroupExplanation
 from shipper.detect.judge import Judgement
@@ -47,3 +48,14 @@ def test_a_window_without_enough_data_is_explained_as_json() -> None:
     (document,) = json.loads(json.dumps(as_document(found)))["groups"]
     assert (document["verdict"], document["score"], document["facts"]) == ("unknown", None, {})
     assert (document["have"], document["need"]) == (3, 20)
+
+
+def test_rules_are_tried_by_name_switched_on_or_not() -> None:
+    """All that are on by default; a rule that is off when named, in the parts that it is judged as; a guess where none is."""
+    rules = load_rules(None)
+    assert chosen(rules, []) == list(rules.active)
+    both = [one.id for one in chosen(rules, ["inference-objective"])]
+    assert both == ["inference-objective.critical", "inference-objective.warning"]
+    assert [one.id for one in chosen(rules, both[:1])] == both[:1]
+    with pytest.raises(ConfigurationError, match="did you mean inference-objective"):
+        chosen(rules, ["inference-objectiv"])

@@ -193,7 +193,7 @@ def test_the_period_is_asked_for_only_where_the_budget_burns() -> None:
 
     def ask(bad: int) -> tuple[int, dict[int, dict[str, float]]]:
         store = MemoryStore()
-        rows = [(BEGIN_US + place * STEP_US, 100, bad) for place in range(-12, 12)]
+        rows = [(BEGIN_US + place * STEP_US, 100, bad) for place in range(-12, 12) if place != 10]
         hours = [(BEGIN_US - place * HOUR_US, 1200, 1) for place in range(800, -1, -1)]
         store.answers = [answer(rows), answer(hours)]
         (found,) = drive(store, [slo_cells(rule, "default", start, BEGIN_US + HOUR_US)])
@@ -203,9 +203,13 @@ def test_the_period_is_asked_for_only_where_the_budget_burns() -> None:
     count, rows = ask(10)
     assert count == 2
     assert PERIOD_BAD not in rows[BEGIN_US - STEP_US]
+    assert rows[BEGIN_US + HOUR_US - STEP_US]["events"] == 100
     # 720 whole hours before, and four windows of this one.
     assert rows[BEGIN_US + 3 * STEP_US][PERIOD_EVENTS] == 720 * 1200 + 4 * 100
     assert rows[BEGIN_US + 3 * STEP_US][PERIOD_BAD] == 720 + 4 * 10
+    # A window without events has them too: it may burn by what came before.
+    assert rows[BEGIN_US + 10 * STEP_US]["events"] == 0
+    assert rows[BEGIN_US + 10 * STEP_US][PERIOD_BAD] == 720 + 10 * 10
 
 
 @pytest.mark.parametrize(
@@ -236,6 +240,7 @@ def test_an_objective_is_a_share_or_a_percentage(said: str) -> None:
     [
         ("objective: 100%", "objective: Input should be less than 1"),
         ("objective: most", "objective: Input should be a valid number"),
+        ("objective: 90", "a rate of 14.4 is never reached; if all events are bad it is 10"),
         ("period: 1d, objective: 99", "a window is longer than period"),
         ("objective: 99, bad: {a: b}, good: {a: c}", "bad and good exclude each other"),
         ("objective: 99, burn: [{rate: 2, long: 1h, short: 1h}]", "is not shorter than long"),
