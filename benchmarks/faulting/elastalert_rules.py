@@ -26,7 +26,9 @@ RULES: "dict[str, tuple[str, dict[str, object]]]" = {
 def matched(kind: "str", values: "list[float | None]", step_s: int) -> "list[int]":
     """Return the rows after which the rule matched; None stands for a bucket without a value."""
     name, options = RULES[kind]
-    rule = getattr(importlib.import_module("elastalert.ruletypes"), name)({"timeframe": QUARTER, "timestamp_field": "@timestamp", **options})
+    rule = getattr(importlib.import_module("elastalert.ruletypes"), name)(
+        {"timeframe": QUARTER, "timestamp_field": "@timestamp", **options}
+    )
     begin = dt.datetime(2026, 1, 5, tzinfo=dt.timezone.utc)  # noqa: UP017 - older Pythons
     rows = []
     for row, value in enumerate(values):

@@ -80,7 +80,7 @@ def alerts(rules: RuleSet, rule: Rule, made: Sequence[Made]) -> Iterator[Alert]:
         begin, end = int(made[0].times[0]), int(made[0].times[-1]) + BUCKET_US
         for start in range(begin, end, DAY_US):
             span = (start, min(end, start + DAY_US))
-            book.run(_cut(tables, span[0] - rule.baseline.preceding, span[1]), span)
+            book.run(cut(tables, span[0] - rule.baseline.preceding, span[1]), span)
     yield from book.raised.values()
 
 
@@ -149,7 +149,8 @@ def _between(labels: Labels, start_us: int, end_us: int) -> Labels:
     return Labels(labels.times[rows], labels.predictions[rows], labels.good[rows], labels.bad[rows])
 
 
-def _cut(tables: Mapping[Group, Table], start_us: int, end_us: int) -> dict[Group, Table]:
+def cut(tables: Mapping[Group, Table], start_us: int, end_us: int) -> dict[Group, Table]:
+    """Return the rows of [start, end) of the groups that have any."""
     found = {}
     for group, table in tables.items():
         first, last = np.searchsorted(table.times, [start_us, end_us])

@@ -19,28 +19,20 @@ from typing import Final
 
 import numpy as np
 
-from shipper.detect.detectors.base import FEW_EVENTS, Detector, FixedStandard, Reference, Score
+from shipper.detect.caution import APPROXIMATE, Caution, caution_of
+from shipper.detect.detectors.base import FEW_EVENTS, FEW_LABELS, Detector, FixedStandard, Reference, Score
 from shipper.detect.table import Flags, Table
 from shipper.detect.threshold import Verdict, verdict_of
 from shipper.detect.track import Entry
 
-LOOKS: Final = (4, 12, 48)
-"""Windows of each longer look, the judged one included."""
-
-LAST_LOOK: Final = 144
-"""Windows that are looked at together where all fewer are too small to be judged."""
-
-NEWEST_WINDOWS: Final = 36
-"""Windows before the judged one that are left out of a long baseline."""
+LOOKS: Final = APPROXIMATE.looks
+"""Windows of each longer look of a detector whose tails are not calibrated."""
 
 PLENTY_WINDOWS: Final = 48
 """With so many older windows the newest are left out of the baseline."""
 
 BASELINE_STEP: Final = 12
 """Windows by which the far end of a long baseline moves at a time."""
-
-POOLED_FACTOR: Final = 3.0
-"""How far past the level the evidence of a longer look must be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +66,11 @@ class Judge:
     baseline_us: int
     level_at: Callable[[int], float]
 
+    @property
+    def caution(self) -> Caution:
+        """How the detector's evidence is taken."""
+        return caution_of(self.detector)
+
     def windows(
         self,
         table: Table,
@@ -105,25 +102,25 @@ class Judge:
 
     def _judge(self, table: Table, usable: Flags, row: int, previous: Table | None) -> Judgement:
         moment = int(table.times[row])
-        level = self.level_at(moment)
+        level, caution = self.level_at(moment), self.caution
         reference = Reference(self._baseline(table, usable, row, moment), previous)
         if not self.detector.can_pool:
             score = self.detector.score(table.take(slice(row, row + 1)), reference, level)
             since = moment - score.reach * self.window_us
-            return Judgement(moment, verdict_of(score, level), score, level, since)
-        level /= 2 + len(LOOKS)
+            return Judgement(moment, verdict_of(score, level, caution.strong), score, level, since)
+        level /= caution.share
         score = self.detector.score(table.take(slice(row, row + 1)), reference, level)
-        alone = Judgement(moment, verdict_of(score, level), score, level, moment)
-        is_too_small = score.value is None and score.missing.endswith(FEW_EVENTS)
+        alone = Judgement(moment, verdict_of(score, level, caution.strong), score, level, moment)
+        is_too_small = score.value is None and score.missing.endswith((FEW_EVENTS, FEW_LABELS))
         if alone.verdict is Verdict.STRONG:
             return alone
         if not (score.is_effective or is_too_small):
             return self._cleared(table, usable, row, previous, alone)
-        for look in (*LOOKS, LAST_LOOK):
+        for look in (*caution.looks, caution.last_look or caution.looks[-1]):
             pooled = self._pooled(table, usable, row, previous, look, alone)
             if pooled is not None and pooled.verdict is not Verdict.UNCLEAR:
                 return pooled
-            if pooled is None or (look == LOOKS[-1] and pooled.score.value is not None):
+            if pooled is None or (look == caution.looks[-1] and pooled.score.value is not None):
                 break
         return alone
 
@@ -135,7 +132,9 @@ class Judge:
         A few requests that happen to go well say little; without this a fault of a quiet service would
         recover and come back again and again.
         """
-        first = int(np.searchsorted(table.times, alone.start_us - (LOOKS[0] - 1) * self.window_us))
+        first = int(
+            np.searchsorted(table.times, alone.start_us - (self.caution.looks[0] - 1) * self.window_us)
+        )
         if usable[first:row].all():
             return alone
         reference = Reference(self._baseline(table, usable, first, alone.start_us), previous)
@@ -155,10 +154,10 @@ class Judge:
 
         UNCLEAR: they do, but it could still be chance; a longer look may tell.
         """
-        moment, level = alone.start_us, alone.level / POOLED_FACTOR
+        moment, level = alone.start_us, alone.level / self.caution.pooled
         first = int(np.searchsorted(table.times, moment - (look - 1) * self.window_us))
         flagged = np.flatnonzero(~usable[first:row])
-        if len(flagged) and row - (first + int(flagged[-1])) >= LOOKS[0]:
+        if len(flagged) and row - (first + int(flagged[-1])) >= self.caution.looks[0]:
             # What was over before the shortest look is a closed chapter, no evidence for this window.
             first += int(flagged[-1]) + 1
         reference = Reference(self._baseline(table, usable, first, moment), previous)
@@ -196,7 +195,7 @@ class Judge:
         """
         first = int(np.searchsorted(table.times, self._begin(moment)))
         if self.detector.can_pool:
-            older = int(np.searchsorted(table.times, moment - NEWEST_WINDOWS * self.window_us))
+            older = int(np.searchsorted(table.times, moment - self.caution.newest * self.window_us))
             if usable[first:older].sum() >= PLENTY_WINDOWS:
                 end_row = min(end_row, older)
         rows = np.zeros(len(table), dtype=np.bool_)

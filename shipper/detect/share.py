@@ -18,7 +18,7 @@ from typing import Self
 import numpy as np
 
 from shipper.detect.probability import beta_binomial_tail
-from shipper.detect.table import Floats
+from shipper.detect.table import Floats, Table
 from shipper.detect.wandering import Wandering
 
 _PRIOR = 0.5
@@ -27,6 +27,7 @@ _PRIOR = 0.5
 _PLAIN = 1e-3
 """Probabilities above this are not looked at closer."""
 
+_MOST_LAG = 24
 _MOST_RELATIVE_VARIANCE = 2.0
 """Variance of the share from window to window, in units of the squared share, that is believed at most."""
 
@@ -44,6 +45,7 @@ class ShareModel:
         windows: windows with at least one event.
         wander: correlation of two events of the same window, 0 (plain binomial) .. 1.
         history: bad and all events per window, in order of time.
+        link, lag: see `Wandering.of`.
     """
 
     bad: float
@@ -51,14 +53,16 @@ class ShareModel:
     windows: int
     wander: float
     history: tuple[Floats, Floats] | None = None
+    link: Floats | None = None
+    lag: int = 0
 
     @classmethod
-    def of(cls, bad: Floats, total: Floats) -> Self:
-        """Learn from one pair of counts per window."""
+    def of(cls, bad: Floats, total: Floats, link: Floats | None = None, lag: int = 0) -> Self:
+        """Learn from one pair of counts per window; `link` and `lag` as in `Wandering.of`."""
         some = total > 0
         bad, total = bad[some], total[some]
         k, n = float(bad.sum()), float(total.sum())
-        return cls(k, n, len(total), _wander(bad, total), (bad, total))
+        return cls(k, n, len(total), _wander(bad, total), (bad, total), link, lag)
 
     @property
     def rate(self) -> float:
@@ -72,9 +76,19 @@ class ShareModel:
         some 10 ms for a day of windows.
         """
         rough = self.rough_tail(bad, total)
-        if rough > _PLAIN or self.history is None:
+        if self.history is None or (rough > _PLAIN and self.link is None):
             return rough
-        return max(rough, Wandering.of(*self.history).tail(math.ceil(bad), math.ceil(total)))
+        found = self._precise(math.ceil(bad), math.ceil(total))
+        return found if self.link is not None else min(_PLAIN, max(rough, found))
+
+    def _precise(self, bad: int, total: int) -> float:
+        """Return what the wandering around the mean says, or that around the last hour, which sees no seasons; both were tried."""
+        if self.history is None:
+            return 1.0
+        found = Wandering.of(*self.history, self.link).tail(bad, total)
+        if self.lag < 1:
+            return found
+        return min(1.0, 2 * min(found, Wandering.of(*self.history, self.link, self.lag).tail(bad, total)))
 
     def rough_tail(self, bad: float, total: float) -> float:
         """Return about what `tail` does, by moments alone: too small far out, but quick."""
@@ -87,15 +101,21 @@ class ShareModel:
 
     def limit(self, total: float, level: float) -> float:
         """Return the largest share of a window of `total` events that is still ordinary at this level."""
-        wandering = Wandering.of(*self.history) if self.history is not None else None
         low, high = math.floor(self.rate * total), math.ceil(total)
         while high - low > 1:
             middle = (low + high) // 2
-            found = self.rough_tail(middle, total)
-            if found <= level and wandering is not None:
-                found = max(found, wandering.tail(middle, math.ceil(total)))
+            found = self.tail(middle, total)
             low, high = (low, middle) if found <= level else (middle, high)
         return low / total if total else 0.0
+
+
+def windows_since(current: Table, baseline: Table) -> int:
+    """Return how many windows after the baseline's last the judged one lies; 0 where that is more than two hours of them."""
+    if len(baseline) < 2:
+        return 0
+    length = int(np.diff(baseline.times).min())
+    lag = int(current.times[0] - baseline.times[-1]) // length
+    return lag if 1 <= lag <= _MOST_LAG else 0
 
 
 def _wander(bad: Floats, total: Floats) -> float:

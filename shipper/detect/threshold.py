@@ -16,14 +16,11 @@ before it, all its looks share the level (`shipper.detect.judge`).
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
 
+from shipper.detect.caution import APPROXIMATE
 from shipper.detect.detectors.base import Score
 from shipper.detect.probability import significance
 from shipper.detect.window import DAY_US
-
-STRONG_FACTOR: Final = 3.0
-"""How far past the level evidence must be to open an alert at once."""
 
 
 class Verdict(Enum):
@@ -51,7 +48,7 @@ def level_of(false_alarms_per_day: float, rules: int, window_us: int, groups: in
     return min(0.05, share * window_us / DAY_US / max(1, groups))
 
 
-def verdict_of(score: Score, level: float) -> Verdict:
+def verdict_of(score: Score, level: float, strong_factor: float = APPROXIMATE.strong) -> Verdict:
     """Return what the score means at this level."""
     if score.value is None:
         return Verdict.UNKNOWN
@@ -59,4 +56,4 @@ def verdict_of(score: Score, level: float) -> Verdict:
         return Verdict.ORDINARY
     if score.value < significance(level):
         return Verdict.UNCLEAR
-    return Verdict.STRONG if score.value >= significance(level / STRONG_FACTOR) else Verdict.WEAK
+    return Verdict.STRONG if score.value >= significance(level / strong_factor) else Verdict.WEAK

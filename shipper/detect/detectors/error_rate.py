@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from shipper.detect.detectors.base import Enough, Reference, Score
 from shipper.detect.probability import significance
-from shipper.detect.share import ShareModel
+from shipper.detect.share import ShareModel, windows_since
 from shipper.detect.table import Table
 
 _ENOUGH: Final = Enough()
@@ -31,11 +31,16 @@ class ErrorRate:
     enough: Enough = _ENOUGH
     unit: ClassVar[str] = "share"
     can_pool: ClassVar[bool] = True
+    is_calibrated: ClassVar[bool] = True
 
     def score(self, current: Table, reference: Reference, level: float) -> Score:
         """See `Detector.score`; observed, expected and threshold are shares of bad events."""
         total, bad = current.column("events")[0], current.column("bad")[0]
-        model = ShareModel.of(reference.baseline.column("bad"), reference.baseline.column("events"))
+        model = ShareModel.of(
+            reference.baseline.column("bad"),
+            reference.baseline.column("events"),
+            lag=windows_since(current, reference.baseline),
+        )
         lacking = self.enough.lacking(total, model.total, model.windows)
         if lacking is not None:
             return lacking

@@ -11,8 +11,9 @@ import numpy as np
 
 from shipper.detect.detectors.base import Enough, Reference, Score
 from shipper.detect.probability import significance
-from shipper.detect.share import ShareModel
+from shipper.detect.share import ShareModel, windows_since
 from shipper.detect.table import Floats, Table
+from shipper.detect.wandering import SHIFTS
 
 STEPS_PER_DECADE: Final = 16
 LOWEST_NS: Final = 1e4
@@ -41,6 +42,8 @@ class Latency:
     Idea: if nothing changed, 5 % of the requests are slower than the baseline's p95, whatever the
     distribution looks like: a test of a share (see `shipper.detect.share`) needs no assumption about
     it. The effect is the ratio of the percentile itself, read from bins of 15 % width, by interpolation.
+    All requests together are taken to wander from window to window (`shipper.detect.wandering`): by how much the
+    whole distribution shifts says how many are beyond the limit.
     Fails: latency that follows load closely within the baseline (its wandering widens what is
     ordinary); durations outside 10 µs .. 1000 s are only known to be outside.
     Cost: one pass over the baseline's windows times 130 bins; columns `duration/<bin>`.
@@ -53,6 +56,7 @@ class Latency:
     enough: Enough = _ENOUGH
     unit: ClassVar[str] = "ns"
     can_pool: ClassVar[bool] = True
+    is_calibrated: ClassVar[bool] = True
 
     def score(self, current: Table, reference: Reference, level: float) -> Score:
         """See `Detector.score`; observed, expected and threshold are percentiles in nanoseconds."""
@@ -63,7 +67,12 @@ class Latency:
             return lacking
         pooled = history.sum(axis=0)
         cut = _cut(pooled, self.percentile)
-        model = ShareModel.of(history[:, cut:].sum(axis=1), per_window)
+        model = ShareModel.of(
+            history[:, cut:].sum(axis=1),
+            per_window,
+            _beyond(pooled, cut),
+            windows_since(current, reference.baseline),
+        )
         slow = float(bins[cut:].sum())
         observed, expected = quantile(bins, self.percentile), quantile(pooled, self.percentile)
         ratio = observed / expected
@@ -101,6 +110,16 @@ def quantile(bins: Floats, percentile: float) -> float:
         return float(edges[-1])
     inside = (target - below[position]) / bins[position] if bins[position] else 0.0
     return float(edges[position - 1] * (edges[position] / edges[position - 1]) ** inside)
+
+
+def _beyond(pooled: Floats, cut: int) -> Floats:
+    """Return the share of events beyond a cut if all durations were `exp(shift)` times as long, for each of `SHIFTS`."""
+    edges = np.log(edges_ns())
+    # Half an event in all, so that neither end is certain.
+    share = (np.cumsum(pooled[::-1])[::-1][1:] + 0.25) / (pooled.sum() + 0.5)
+    odds = np.interp(edges[cut - 1] - SHIFTS, edges, np.log(share / (1 - share)))
+    found: Floats = 1 / (1 + np.exp(-odds))
+    return found
 
 
 def _cut(pooled: Floats, percentile: float) -> int:

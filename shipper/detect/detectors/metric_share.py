@@ -11,7 +11,7 @@ import numpy as np
 
 from shipper.detect.detectors.base import FEW_LABELS, Enough, Reference, Score, not_enough
 from shipper.detect.probability import binomial_tail, significance
-from shipper.detect.share import ShareModel
+from shipper.detect.share import ShareModel, windows_since
 from shipper.detect.table import Floats, Table
 
 _WILSON_Z = 1.959963984540054
@@ -57,6 +57,7 @@ class MetricShare:
     enough: Enough = _ENOUGH
     unit: ClassVar[str] = "share"
     can_pool: ClassVar[bool] = True
+    is_calibrated: ClassVar[bool] = True
 
     def score(self, current: Table, reference: Reference, level: float) -> Score:
         """See `Detector.score`; observed, expected and threshold are shares of good outcomes."""
@@ -68,7 +69,7 @@ class MetricShare:
         if covered is not None:
             return covered
         bad = float(self._bad(current)[0])
-        results = list(self._compare(bad, total, reference))
+        results = list(self._compare(current, bad, reference))
         if not results:
             windows = int((reference.baseline.column("labels") > 0).sum())
             if windows < self.enough.baseline_windows:
@@ -120,7 +121,8 @@ class MetricShare:
         labels = current.column("labels")[0]
         return not_enough(labels, need, "labels of the window's predictions") if labels < need else None
 
-    def _compare(self, bad: float, total: float, reference: Reference) -> Iterator[Comparison]:
+    def _compare(self, current: Table, bad: float, reference: Reference) -> Iterator[Comparison]:
+        total = current.column("labels")[0]
         share = bad / total
         if self.goal is not None and "goal" in self.comparisons:
             allowed = 1 - self.goal if self.higher_is_better else self.goal
@@ -130,7 +132,8 @@ class MetricShare:
         for against, table in tables.items():
             if table is None or against not in self.comparisons:
                 continue
-            model = ShareModel.of(self._bad(table), table.column("labels"))
+            lag = windows_since(current, table) if against == "baseline" else 0
+            model = ShareModel.of(self._bad(table), table.column("labels"), lag=lag)
             if self.enough.lacking(total, model.total, model.windows) is not None:
                 continue
             worse = share - model.rate

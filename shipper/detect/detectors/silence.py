@@ -46,6 +46,7 @@ class Silence:
     enough: Enough = _ENOUGH
     unit: ClassVar[str] = "events"
     can_pool: ClassVar[bool] = False
+    is_calibrated: ClassVar[bool] = True
 
     def score(self, current: Table, reference: Reference, level: float) -> Score:
         """See `Detector.score`; observed, expected and threshold are events in the window."""

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shipper.detect.caution import APPROXIMATE
 from shipper.detect.detectors.base import Score
 from shipper.detect.detectors.error_rate import ErrorRate
 from shipper.detect.judge import Judge, Judgement
 from shipper.detect.share import ShareModel
 from shipper.detect.table import from_frame
-from shipper.detect.threshold import STRONG_FACTOR, Verdict, level_of, verdict_of
+from shipper.detect.threshold import Verdict, level_of, verdict_of
 from shipper.detect.window import DAY_US
 from tests.unit.detect.series import BEGIN_US, STEP_US
 
@@ -106,7 +107,7 @@ def test_the_budget_is_divided_over_rules_windows_and_groups() -> None:
         (9.0, False, Verdict.ORDINARY),
         (2.9, True, Verdict.UNCLEAR),
         (3.1, True, Verdict.WEAK),
-        (3.0 + np.log10(STRONG_FACTOR) + 0.1, True, Verdict.STRONG),
+        (3.0 + np.log10(APPROXIMATE.strong) + 0.1, True, Verdict.STRONG),
     ],
 )
 def test_an_anomaly_needs_significance_and_effect(

@@ -1,0 +1,40 @@
+"""How far evidence has to go beyond the level before it is believed: little where tails are calibrated, far elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """What the judge asks of a detector's evidence.
+
+    Attributes:
+        looks: windows of each longer look, the judged one included.
+        last_look: windows that are looked at together where all fewer are too small to be judged; 0: none.
+        share: what the level is divided by for all looks.
+        strong: how far past the level evidence must be to open an alert at once.
+        pooled: how far past the level the evidence of a longer look must be, which opens at once.
+        newest: windows before the judged one that are left out of a long baseline.
+    """
+
+    looks: tuple[int, ...]
+    last_look: int
+    share: float
+    strong: float
+    pooled: float
+    newest: int
+
+
+APPROXIMATE: Final = Caution(looks=(4, 12), last_look=0, share=3.0, strong=1000.0, pooled=100.0, newest=11)
+"""For tails that hold for independent windows: noise that wanders or bursts goes further."""
+
+CALIBRATED: Final = Caution(looks=(4, 12, 48), last_look=144, share=2.0, strong=2.0, pooled=2.0, newest=12)
+"""For tails that were learnt from how the baseline wanders (`Detector.is_calibrated`). Its looks overlap so much that one of
+them alone would nearly do; `benchmarks/faults.py` counts what they raise together."""
+
+
+def caution_of(detector: object) -> Caution:
+    """Return how a detector's evidence is taken."""
+    return CALIBRATED if getattr(detector, "is_calibrated", False) else APPROXIMATE
