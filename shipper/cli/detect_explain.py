@@ -118,9 +118,12 @@ def _group_document(one: GroupExplanation) -> dict[str, Any]:
     if one.judgement is None:
         return document | {"verdict": None}
     found = one.judgement.score
-    # Facts may be a mapping that cannot be copied by `asdict`.
-    score = {field.name: getattr(found, field.name) for field in fields(found)}
-    score |= {"score": score.pop("value"), "facts": dict(found.facts)}
+    # Not by `asdict`: facts may be a mapping that cannot be copied.
+    score = {field.name: _plain(getattr(found, field.name)) for field in fields(found)}
+    score |= {
+        "score": score.pop("value"),
+        "facts": {name: _plain(value) for name, value in found.facts.items()},
+    }
     return document | {
         "verdict": one.judgement.verdict.name.lower(),
         "unit": one.unit,
@@ -128,6 +131,11 @@ def _group_document(one: GroupExplanation) -> dict[str, Any]:
         "score_needed": significance(one.judgement.level),
         **score,
     }
+
+
+def _plain(value: Any) -> Any:
+    """Return a number or truth of numpy as Python's own: they look the same but cannot be written as JSON."""
+    return value.item() if hasattr(value, "item") else value
 
 
 def lines(found: Explanation, about: str = "") -> Iterator[str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import numpy as np
 import pytest
 
 from shipper.cli.detect import moment_of
 from shipper.cli.detect_explain import as_document, rules_named
 from shipper.cli.rules_trial import chosen
-from shipper.detect.detectors.base import not_enough
+from shipper.detect.detectors.base import Score, not_enough
 from shipper.detect.explain import Explanation, GroupExplanation
 from shipper.detect.judge import Judgement
 from shipper.detect.rule_file import load_rules
@@ -59,3 +61,17 @@ def test_rules_are_tried_by_name_switched_on_or_not() -> None:
     assert [one.id for one in chosen(rules, both[:1])] == both[:1]
     with pytest.raises(ConfigurationError, match="did you mean inference-objective"):
         chosen(rules, ["inference-objectiv"])
+
+
+def test_numbers_of_numpy_are_explained_as_json() -> None:
+    """What a detector computed is written as a number, whoever made it."""
+    yes: Any = np.bool_(True)
+    some: Any = np.int64(30)
+    score = Score(np.float64(7.5), np.float64(0.2), yes, count=some, facts={"slow_from_ns": some})
+    judgement = Judgement(0, Verdict.STRONG, score, np.float64(0.01), 0)
+    group = GroupExplanation({}, judgement, "share", "Anomalous.")
+    (rule,) = [one for one in load_rules(None).active if one.id == "inference-errors"]
+    found = Explanation(rule, Window(0, rule.window), (), (group,))
+    (document,) = json.loads(json.dumps(as_document(found)))["groups"]
+    assert (document["score"], document["is_effective"], document["count"]) == (7.5, True, 30)
+    assert document["facts"] == {"slow_from_ns": 30}
