@@ -13,6 +13,7 @@ _FORMATS: Final[Mapping[str, str]] = {
     "share": "{:.1%}",
     "events": "{:.0f} events",
     "burn": "{:.1f} times",
+    "s": "{:.3g} s",
     "moved": "{:.1%} of its values elsewhere",
 }
 
@@ -24,6 +25,8 @@ def number(value: float, unit: str) -> str:
             if abs(value) >= factor:
                 return f"{value / factor:.3g} {name}"
         return f"{value:.0f} ns"
+    if unit == "s" and value >= 120:
+        return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
     return _FORMATS.get(unit, "{:.4g}").format(value)
 
 

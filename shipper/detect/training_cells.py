@@ -95,6 +95,7 @@ def _life_parts(rule: TrainingRule) -> tuple[dict[str, Any], int]:
         "starts": {"filter": _IS_START, "aggs": last},
         "ends": {"filter": _IS_END, "aggs": {**last, "statuses": statuses}},
         "last": {"max": {"field": "@timestamp"}},
+        "step": {"max": {"field": "ml.step"}},
     }
     if rule.compares:
         for place, name in enumerate(rule.same):
@@ -184,6 +185,8 @@ def _read_life(bucket: JsonObject, begin_ms: int, found: dict[str, float]) -> No
         if name in layout.ENDS:
             found[name] = float(one["doc_count"])
         found[layout.INTERRUPTED] = found.get(layout.INTERRUPTED, 0.0) + one["interrupted"]["doc_count"]
+    if bucket["step"]["value"] is not None:
+        found[layout.LAST_STEP] = float(bucket["step"]["value"]) + 1
     # What comes after the end (a run taken up again) opens it anew.
     if ends["doc_count"] and (ends["at"]["value"] - begin_ms) / 1000 >= last_s:
         found[layout.ENDED] = 1.0

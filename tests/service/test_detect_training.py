@@ -140,9 +140,14 @@ def beats(agent: str, until_us: int) -> Iterator[Json]:
         }
 
 
+LAST_US = END_US + 3 * MINUTE_US
+ALIVE = tuple(beats("another", LAST_US))
+"""A process that goes on, so that what the runs say last is not taken for all that has arrived."""
+
+
 def test_a_healthy_run_raises_nothing(place: Place) -> None:
     """A run that learns, validates and finishes is judged by every check and none says anything."""
-    place.store(Run("well").build())
+    place.store([*Run("well").build(), *ALIVE])
     report = place.run(RULES)
     assert report.alerts == ()
     assert {one.rule_id for one in report.rules if one.windows > one.unknown} == {
@@ -154,7 +159,7 @@ def test_nan_spike_and_norm_are_told_with_their_steps(place: Place) -> None:
     """Each finding names step, value and what was expected; evidence are the events that show it."""
     made = Bad("bad").build()
     by_id = {one["event"]["id"]: one["ml"] for one in made}
-    place.store([*made, *Run("well").build()])
+    place.store([*made, *Run("well").build(), *ALIVE])
     place.run(RULES)
     alerts = place.alerts()
     assert set(alerts) == {("nan", "bad"), ("spike", "bad"), ("norm", "bad")}
@@ -177,7 +182,7 @@ def test_killed_and_stalled_runs_are_told_apart_by_their_process(place: Place) -
     """Two runs fall silent: the one whose process still sends heartbeats hangs, the other is gone; late steps withdraw."""
     stop = BEGIN_US + 122 * 20 * SECOND_US
     gone, hangs = Run("gone", steps=120).build(ends=False), Run("hangs", steps=120).build(ends=False)
-    place.store([*gone, *hangs, *beats("agent-gone", stop), *beats("agent-hangs", END_US)])
+    place.store([*gone, *hangs, *beats("agent-gone", stop), *beats("agent-hangs", LAST_US), *ALIVE])
     place.run(RULES)
     alerts = place.alerts()
     assert set(alerts) == {("killed", "gone"), ("stalled", "hangs")}

@@ -23,6 +23,9 @@ OVER: Final = "over"
 STARTS, START_AT = "starts", "start_at"
 """Number of events that say that the run begins (or goes on), and when the last one came."""
 
+LAST_STEP: Final = "last_step"
+"""The furthest step of a window, and one more than it (0: it has none)."""
+
 FINISHED, FAILED, KILLED, INTERRUPTED = "end.finished", "end.failed", "end.killed", "end.interrupted"
 """Events that say that the run ended, by status; interrupted: killed by somebody at the keyboard."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from shipper.detect.curves.points import Points
 from shipper.detect.detectors.base import Score, not_enough
 from shipper.detect.table import Table
 from shipper.detect.window import DAY_US, MINUTE_US
+
+POINTS_NOW: Final = "points of the run in the window"
+"""What is missing where a run says something, but nothing of the measure."""
 
 
 @dataclass(frozen=True, slots=True)

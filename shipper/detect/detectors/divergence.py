@@ -9,7 +9,7 @@ import numpy as np
 
 from shipper.detect.curves.noise import Blocks, blocks_of
 from shipper.detect.curves.points import Points, Scale, chosen_points, since_begun
-from shipper.detect.curves.watched import Watched, early
+from shipper.detect.curves.watched import POINTS_NOW, Watched, early
 from shipper.detect.detectors.base import FixedStandard, Reference, Score, not_enough
 from shipper.detect.probability import significance
 from shipper.detect.table import Table
@@ -79,7 +79,9 @@ class Divergence(FixedStandard):
             return said
         points = watched.turned(chosen_points(reference.baseline, current, watched.window_us, watched.split))
         points = since_begun(points, reference.baseline, current, watched.window_us)
-        if len(points) < watched.points or not points.is_now.any():
+        if not points.is_now.any():
+            return not_enough(0, 1, POINTS_NOW)
+        if len(points) < watched.points:
             return not_enough(len(points), watched.points, "points of the run")
         scale = Scale.of(points)
         blocks = blocks_of(scale.to(points.means), BLOCKS)

@@ -12,7 +12,7 @@ from shipper.detect.curves import layout
 from shipper.detect.curves.earlier import comparable, final_level, known_of
 from shipper.detect.curves.noise import blocks_of
 from shipper.detect.curves.points import Scale, points_of, since_begun, train_points
-from shipper.detect.curves.watched import Watched, early
+from shipper.detect.curves.watched import POINTS_NOW, Watched, early
 from shipper.detect.detectors.base import FixedStandard, Reference, Score, not_enough
 from shipper.detect.detectors.divergence import BLOCKS, worsening
 from shipper.detect.probability import significance, student_tail
@@ -64,7 +64,7 @@ class Fitting(FixedStandard):
                 len(valid), max(_FEWEST, watched.points // 2), "points of the run on validation data"
             )
         if not valid.is_now.any() and not train.is_now.any():
-            return not_enough(0, 1, "points of the run in the window")
+            return not_enough(0, 1, POINTS_NOW)
         scale = Scale.of(valid)
         blocks = blocks_of(scale.to(valid.means), BLOCKS)
         found = worsening(blocks)

@@ -10,7 +10,7 @@ import numpy as np
 from shipper.detect.curves import layout
 from shipper.detect.curves.noise import beyond
 from shipper.detect.curves.points import Points, Scale, chosen_points, since_begun
-from shipper.detect.curves.watched import Watched, early, step_of
+from shipper.detect.curves.watched import POINTS_NOW, Watched, early, step_of
 from shipper.detect.detectors.base import Reference, Score, not_enough
 from shipper.detect.probability import significance
 from shipper.detect.series.tail import tail_probability
@@ -68,7 +68,9 @@ class LossSpike:
             return said
         points = watched.turned(chosen_points(reference.baseline, current, watched.window_us, watched.split))
         points = since_begun(points, reference.baseline, current, watched.window_us)
-        if len(points) <= watched.points or not points.is_now.any():
+        if not points.is_now.any():
+            return not_enough(0, 1, POINTS_NOW)
+        if len(points) <= watched.points:
             return not_enough(len(points), watched.points + 1, "points of the run")
         scale = Scale.of(points)
         has_begun = bool((reference.baseline.column(layout.STARTS) > 0).any())

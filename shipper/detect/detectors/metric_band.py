@@ -26,7 +26,8 @@ class MetricBand:
 
     Idea: *given* bounds are what somebody knows; a value beyond them is a fact, and so one is enough. *Learnt* ones: the steps of the
     earlier runs that finished are cut into twentieths; the mean of this window's points is compared with the means of these runs in
-    the same twentieth (by the median length of them), by the prediction interval of a sample of so many, on both sides.
+    the same twentieth and its neighbours (by the median length of them), by the prediction interval of a sample of so many, on both
+    sides; it has to be outside of all three.
     Fails: learnt, with fewer than 5 earlier runs; beyond their length; with another schedule in the same experiment; one value that is
     off while the window's mean is not (`loss_spike` with this field).
     Cost: one pass over the window's points; twenty numbers per earlier run.
@@ -97,12 +98,17 @@ class MetricBand:
         place = int(step / length * BINS) if length > 0 else BINS
         if place >= BINS:
             return not_enough(0, watched.runs, f"earlier runs with a step {int(step)}")
+        # Within a twentieth and from one to the next a schedule may change; the nearest of the three counts.
+        near = earlier.block(BAND)[:, max(0, place - 1) : place + 2].T
+        bands = [one[np.isfinite(one)] for one in near if np.isfinite(one).sum() >= watched.runs]
         past = earlier.block(BAND)[:, place]
         past = past[np.isfinite(past)]
         if len(past) < watched.runs:
             return not_enough(len(past), watched.runs, "earlier runs with values at this part of their steps")
         mean = float((points.means * points.counts).sum() / points.counts.sum())
-        chance, usual, off = _off(mean, past)
+        chance, usual, off = max(
+            (_off(mean, one) for one in bands), key=lambda found: (found[0], -abs(found[2]))
+        )
         # Each twentieth of a run's steps is one test of its own, whatever the number of windows that it takes.
         return Score(
             value=significance(min(1.0, chance * BINS * watched.once)),

@@ -9,7 +9,7 @@ import numpy as np
 
 from shipper.detect.curves import layout
 from shipper.detect.curves.watched import Watched, early
-from shipper.detect.detectors.base import Reference, Score, not_enough
+from shipper.detect.detectors.base import FixedStandard, Reference, Score, not_enough
 from shipper.detect.probability import MAX_SCORE
 from shipper.detect.table import Table
 
@@ -22,7 +22,7 @@ _USUAL: Final = Watched()
 
 
 @dataclass(frozen=True, slots=True)
-class NonFinite:
+class NonFinite(FixedStandard):
     """The watched measure, any other loss, or a gradient was NaN or infinite.
 
     Idea: a loss that is NaN is wrong whatever it was before, so one is enough, at any step. Three things look so and are none:
@@ -44,11 +44,10 @@ class NonFinite:
         if said is not None:
             return said
         counts, names = current.block(layout.NONFINITE)[0], current.parts(layout.NONFINITE)
-        steps = current.block(layout.NONFINITE_STEP)
         events = float(current.column(layout.EVENTS)[0])
         bad = [
-            (int(steps[0, place]) - 1 if steps.size else -1, name, float(count))
-            for place, (name, count) in enumerate(zip(names, counts, strict=True))
+            (_first_step(name, current, reference), name, float(count))
+            for name, count in zip(names, counts, strict=True)
             if count > 0 and self._counts(name, float(count), events) and not _is_placeholder(name, reference)
         ]
         windows = 1 + int((reference.baseline.column(layout.EVENTS) > 0).sum())
@@ -83,6 +82,17 @@ class NonFinite:
         if any(word in name for word in _SCALED) and name != self.watched.name:
             return count >= _FEWEST_SCALED and count >= _LEAST_SCALED * events
         return name == self.watched.name or "loss" in name or self.watched.name == "ml.metrics"
+
+
+def _first_step(name: str, current: Table, reference: Reference) -> int:
+    """Return the first step of the run's windows in reach at which a measure was no number; -1: it had no step."""
+    found = [
+        table.block(layout.NONFINITE_STEP)[:, table.parts(layout.NONFINITE_STEP).index(name)]
+        for table in (reference.baseline, current)
+        if name in table.parts(layout.NONFINITE_STEP)
+    ]
+    known = np.concatenate([*found, np.zeros(0)])
+    return int(known[known > 0].min(initial=np.inf) if (known > 0).any() else 0) - 1
 
 
 def _is_placeholder(name: str, reference: Reference) -> bool:

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from shipper.detect.curves.noise import blocks_of
 from shipper.detect.curves.points import Scale, chosen_points, since_begun
-from shipper.detect.curves.watched import Watched, early
+from shipper.detect.curves.watched import POINTS_NOW, Watched, early
 from shipper.detect.detectors.base import FixedStandard, Reference, Score, not_enough
 from shipper.detect.probability import significance
 from shipper.detect.table import Table
@@ -44,8 +44,8 @@ class Plateau(FixedStandard):
             return said
         points = watched.turned(chosen_points(reference.baseline, current, watched.window_us, watched.split))
         points = since_begun(points, reference.baseline, current, watched.window_us)
-        if not len(points) or not points.is_now.any():
-            return not_enough(len(points), 2 * watched.points, "points of the run")
+        if not points.is_now.any():
+            return not_enough(0, 1, POINTS_NOW)
         first, last = float(points.at[0]), float(points.at[-1])
         half = points.take(points.at >= last - _STRETCH * (last - first))
         if len(half) < watched.points or len(points) < 2 * watched.points or last <= first:

@@ -107,8 +107,11 @@ class Stalled(FixedStandard):
         return significance(min(1.0, chance * max(1.0, float(times.sum()) / windows)))
 
     def _words(self, life: _Life, longest: float, past: Table, current: Table) -> str:
-        step = max((float(one.max()) for one in _steps(past, current) if one.size), default=0.0)
-        said = f"nothing for {_length(life.silence_s)} after step {int(step)}, the longest silence before was {_length(longest)}"
+        step = max((int(one.column(layout.LAST_STEP).max(initial=0.0)) for one in (past, current)), default=0)
+        after = f" after step {step - 1}" if step else ""
+        said = (
+            f"nothing for {_length(life.silence_s)}{after}, the longest silence before was {_length(longest)}"
+        )
         if life.is_dead:
             return f"{said}; the run has not ended and its process is gone"
         return f"{said}; the run has not ended" + (", its process lives" if life.is_dead is False else "")
@@ -132,10 +135,6 @@ def _said_end(current: Table) -> Score | None:
 def _joined(past: Table, current: Table) -> Table:
     values = np.concatenate([past.values, current.values])
     return Table(np.concatenate([past.times, current.times]), values, current.blocks, current.names)
-
-
-def _steps(past: Table, current: Table) -> list[Floats]:
-    return [table.block(f"{name}.at") for table in (past, current) for name in (layout.STEP, layout.EPOCH)]
 
 
 def _life(past: Table, current: Table, window_us: int) -> _Life | None:
