@@ -18,6 +18,7 @@ from typing import Final
 
 from shipper.alert.finding import Finding
 from shipper.detect.catalog import read_catalog
+from shipper.detect.quality_rule import settles_us
 from shipper.detect.query import Group
 from shipper.detect.rule_job import fetch, judge
 from shipper.detect.rules import FeatureRule, Rule, RuleSet
@@ -33,13 +34,23 @@ _WEEK_US: Final = 7 * DAY_US
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An alert that would have been raised; moments in microseconds, `ended_us` None where it lasts."""
+    """An alert that would have been raised; moments in microseconds, `ended_us` None where it lasts.
+
+    `wait_us` of the time up to `detected_us` passed because the rule waits for labels: the stretch that an alert is
+    counted in, and the fault that it is about, are those of its cohort.
+    """
 
     rule_id: str
     group: dict[str, str]
     start_us: int
     detected_us: int
     ended_us: int | None
+    wait_us: int = 0
+
+    @property
+    def cohort_us(self) -> int:
+        """End of the window that brought certainty."""
+        return self.detected_us - self.wait_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +138,7 @@ def backtest(
                 # A finding that later windows lengthen or end replaces itself: its start stays.
                 raised |= {(rule.id, group, one.start_us): _raised(rule, one) for one in findings}
         on_progress(turn + 1, turns)
-    within = [one for one in raised.values() if span[0] < one.detected_us <= span[1]]
+    within = [one for one in raised.values() if span[0] < one.cohort_us <= span[1]]
     return tuple(sorted(within, key=lambda one: (one.detected_us, one.rule_id, sorted(one.group.items()))))
 
 
@@ -172,7 +183,7 @@ def measured(
 
 
 def _is_right(alert: Raised, fault: Fault, price: Price) -> bool:
-    inside = fault.start_us <= alert.detected_us <= fault.end_us + price.tolerance_us
+    inside = fault.start_us <= alert.cohort_us <= fault.end_us + price.tolerance_us
     return inside and fault.concerns(alert.group)
 
 
@@ -187,4 +198,4 @@ def parts_of(rule: Rule, span: tuple[int, int]) -> list[tuple[int, int]]:
 
 def _raised(rule: Rule, finding: Finding) -> Raised:
     named = {name: value for name, value in finding.group.items() if value is not None}
-    return Raised(rule.id, named, finding.start_us, finding.detected_us, finding.ended_us)
+    return Raised(rule.id, named, finding.start_us, finding.detected_us, finding.ended_us, settles_us(rule))

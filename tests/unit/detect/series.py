@@ -130,7 +130,7 @@ def _scored(chance: np.random.Generator, faulty: bool) -> pd.DataFrame:
     for is_bad in _is_faulty(faulty):
         yes = chance.beta(1.2 if is_bad else 6, 2, 40)
         no = chance.beta(1, 6, 160)
-        row = {}
+        row: dict[str, int] = {}
         for name, values in (("yes", yes), ("no", no)):
             counts = np.bincount(np.searchsorted(EDGES, values, side="right"), minlength=BINS)
             row |= {f"{name}/{place}": count for place, count in enumerate(counts)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,8 @@ def test_burn_rates_by_hand() -> None:
     page, ticket = rules(PLAIN)
     assert burning(page, found)[0] == 305
     one = judged(page, found)[305].score
-    assert (one.observed, one.threshold, one.expected) == (pytest.approx(15.0), 14.4, 1.0)
+    assert one.observed == pytest.approx(15.0)
+    assert (one.threshold, one.expected) == (14.4, 1.0)
     assert one.facts["burn_rate_short"] == 30.0
     assert one.reach == 5
     slow = rules(PLAIN + "burn: [{rate: 6, long: 6h, short: 30m}],")[0]
@@ -107,7 +109,7 @@ def test_the_short_window_ends_the_alert() -> None:
     )
     found = judged(page, history(np.full(400, 1000.0), bad))
     assert [one.verdict.is_anomalous for one in found[310:314]] == [True, True, False, False]
-    assert float(found[312].score.facts["burn_rate_long"]) > 14.4
+    assert float(str(found[312].score.facts["burn_rate_long"])) > 14.4
     track = judge_rule(
         page,
         Fetched({(): history(np.full(400, 1000.0), bad)}, RuleState()),
@@ -277,7 +279,7 @@ def outages(seed: int, days: int = 5) -> tuple[Floats, Floats]:
     return events, chance.binomial(events.astype(int), rate).astype(float)
 
 
-def in_prometheus(tmp_path: Path, events: Floats, bad: Floats, expected: dict[str, set[int]]) -> str:
+def in_prometheus(tmp_path: Path, events: Floats, bad: Floats, expected: Mapping[str, set[int]]) -> str:
     """Play the history in Prometheus and return what it says where it fires otherwise than expected, "" for nowhere.
 
     Steps next to a change are left out: one evaluation is granted.
@@ -338,7 +340,7 @@ def test_prometheus_alerts_at_the_same_times(tmp_path: Path) -> None:
     """
     events, bad = outages(1, days=2)
     found = history(events, bad)
-    expected = {rule.severity: set(burning(rule, found)) for rule in rules()}
+    expected: dict[str, set[int]] = {rule.severity: set(burning(rule, found)) for rule in rules()}
     assert expected == {rule.severity: set(burning(rule, found)) for rule in rules(PLAIN)}
     assert all(len(rows) > 20 for rows in expected.values())
     assert in_prometheus(tmp_path, events, bad, expected) == ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shipper.detect.rule_file import load_rules
@@ -105,7 +107,7 @@ def test_late_labels_and_late_predictions_both_count() -> None:
     queries = late_queries(RULES["model-accuracy"], "test", NOW_US, 0, NOW_US)
     labels = "logs-ml.feedback-test-*"
     assert [index for index, _ in queries] == [labels, labels, "logs-ml.inference-test-*"]
-    answers = [
+    answers: list[dict[str, Any]] = [
         {"aggregations": {"missed": {"value": 7}}},
         {"aggregations": {"earliest": {"value_as_string": iso(5_000_000)}, "later": {"doc_count": 2}}},
         {"aggregations": {"earliest": {"value": None}, "later": {"doc_count": 0}}},
