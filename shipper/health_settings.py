@@ -15,6 +15,6 @@ class HealthSettings(BaseModel):
         60.0,
         ge=0,
         le=86_400,
-        description="a process that logs sends a record of its counters this often; 0: never. "
-        "The thread of levels.watch_s does it",
+        description="a process that logs sends a record of its counters this often, and so do shipper agent and "
+        "shipper index; 0: never. In a process that logs the thread of levels.watch_s does it",
     )

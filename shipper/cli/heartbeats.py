@@ -169,13 +169,19 @@ def _beating(heart: Heart) -> Iterator[None]:
 
 
 def _stores(settings: Settings, clock: Clock) -> Callable[[Pulse], None]:
+    from shipper.assets import asset
     from shipper.elastic.client import connect
+    from shipper.index.templates import packaged_templates, require_installed
     from shipper.observe.own_heartbeat import store_heartbeat
+
+    templates = packaged_templates(asset("es_templates"))
 
     def store(pulse: Pulse) -> None:
         level = "warning" if pulse.is_news else "info"
         try:
             with connect(settings.elasticsearch) as client:
+                # A server that came back empty would guess the mapping of the index.
+                require_installed(client, templates)
                 store_heartbeat(
                     client,
                     settings.namespace,

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from prometheus_client.core import Metric
 
+from shipper.detect.pulse import DetectStatus
 from shipper.detect.rule_file import parse_rules
 from shipper.ecs.fields import FIELDS
 from shipper.index.letter_watch import OpenLetters
 from shipper.index.tally import IndexCounts
-from shipper.integrations.prometheus import agent_metrics, indexer_metrics
+from shipper.integrations.prometheus import agent_metrics, detect_metrics, indexer_metrics
 from shipper.observe.counters import Snapshot
 from shipper.observe.health import HealthReport
 from shipper.ship.agent import AgentStatus
@@ -23,7 +24,8 @@ def families() -> list[Metric]:
     """Return all metrics that there are."""
     status = AgentStatus(0, 0, 0, Snapshot(), HealthReport(None, None, 0.0, ""))
     letters = OpenLetters({("index", "json"): 1}, 1, 0)
-    return [*agent_metrics(status, 0, 0.0), *indexer_metrics(IndexCounts(), 0, letters, 0)]
+    job = detect_metrics(DetectStatus(ended_us=0), 0)
+    return [*agent_metrics(status, 0, 0.0), *indexer_metrics(IndexCounts(), 0, letters, 0), *job]
 
 
 def _spelled_out(text: str) -> str:
@@ -45,8 +47,8 @@ def test_each_metric_of_the_page_exists() -> None:
     assert told <= served
 
 
-def test_the_rule_of_the_page_is_valid() -> None:
-    """The silence rule on heartbeats can be put into a rules file as it stands."""
-    (snippet,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    rules = parse_rules(snippet, known_fields=FIELDS)
-    assert "process-silence" in repr(rules)
+def test_the_rules_of_the_page_are_valid() -> None:
+    """The rules on heartbeats can be put into a rules file as they stand."""
+    snippets = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    found = [rule.id for text in snippets for rule in parse_rules(text, known_fields=FIELDS).rules]
+    assert found == ["process-silence", "shipper-silent"]
