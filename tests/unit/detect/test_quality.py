@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shipper.detect.backtest import Price, Raised, measured
 from shipper.detect.confusion import OTHERS, column
 from shipper.detect.detectors.base import Enough, Reference
 from shipper.detect.detectors.quality_mean import QualityMean
@@ -23,6 +24,7 @@ from shipper.detect.state import RuleState
 from shipper.detect.strata import Stratum, deviation, upper_tail
 from shipper.detect.table import Table, from_frame
 from shipper.detect.tilting import mean_interval, mean_tail
+from shipper.detect.truth import Fault
 from shipper.detect.watermark import Arrivals, Late
 from shipper.detect.window import DAY_US, HOUR_US
 from shipper.errors import ConfigurationError
@@ -255,3 +257,11 @@ def test_labels_beyond_reach_are_told() -> None:
     (note,) = span.notes
     assert note.startswith("1,234 labels came for cohorts more than 2d older")
     assert "labels_within" in note
+
+
+def test_a_backtest_counts_an_alert_where_its_cohort_is() -> None:
+    """Labels of thirty days: the alert is about the fault of its cohort, and its delay tells the thirty days."""
+    alert = Raised("q", {}, 10 * DAY_US, 41 * DAY_US, None, wait_us=30 * DAY_US)
+    fault = Fault(10 * DAY_US, 12 * DAY_US)
+    found = measured([alert], (0, 20 * DAY_US), [fault], Price())
+    assert (found.recall, found.precision, found.delay_us) == (1.0, 1.0, 31 * DAY_US)
