@@ -21,7 +21,7 @@ def is_safe_to_map(directory: Path) -> bool:
     """Return whether segments in an existing folder may be mapped; False where it cannot be told."""
     try:
         table = _TABLE.read_text("utf-8", "surrogateescape")
-        return file_system_of(str(directory.resolve()), table) in SAFE_TO_MAP
+        return file_system_of(str(directory.resolve(strict=True)), table) in SAFE_TO_MAP
     except (OSError, RuntimeError, ValueError):  # no such table (not Linux), a loop of links
         return False
 
