@@ -8,7 +8,7 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from shipper.detect.rules import Baseline, Duration, FeatureRule
-from shipper.detect.window import MINUTE_US
+from shipper.detect.window import DAY_US, MINUTE_US
 
 Check = Literal[
     "missing",
@@ -59,7 +59,7 @@ class DataRule(FeatureRule):
     effect: DataEffect = DataEffect()
     window: Duration = 60 * MINUTE_US
     minimum_samples: int = Field(30, ge=1, le=10**9)
-    baseline: Baseline = Baseline(minimum_windows=3, minimum_samples=100)
+    baseline: Baseline = Baseline(preceding=3 * DAY_US, minimum_windows=3, minimum_samples=100)
 
     @model_validator(mode="after")
     def _has_its_range(self) -> Self:
