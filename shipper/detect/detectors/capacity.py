@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from shipper.detect.curves.noise import blocks_of
-from shipper.detect.detectors.base import FEW_EVENTS, Enough, Reference, Score, not_enough
+from shipper.detect.detectors.base import FEW_EVENTS, Enough, FixedStandard, Reference, Score, not_enough
 from shipper.detect.probability import significance, student_tail
 from shipper.detect.table import Floats, Table
 from shipper.detect.window import HOUR_US
@@ -18,17 +18,19 @@ _RECENT: Final = 48
 """Windows that tell where it is going."""
 _ENOUGH: Final = Enough(samples=1, baseline_samples=1, baseline_windows=12)
 _REPEATED: Final = 0.5
+_SURELY: Final = 4.0
+"""Standard deviations above which a height is another one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
+class Capacity(FixedStandard):
     """The mean of a window outside given bounds, or a straight line that is at the limit within the horizon.
 
     Idea: bounds are what somebody knows, so being outside is no matter of chance; it is weak evidence, which opens an alert when it
     repeats. *Full*: a line through the last 48 windows, whose rise is surely none of chance (noise by second
     differences, correlated as it may be), and which reaches the limit within the horizon. What goes up and down (logs that are rotated,
     memory that is collected) has been as high before; only a window higher than all of the baseline counts.
-    Fails: a resource that jumps to its limit (the band sees it); the first rise after a change of what is stored; fewer than
+    Fails: a resource that jumps to its limit (the band sees it); the first rise of a course, or one longer than the baseline; fewer than
     12 windows.
     Cost: two columns, one line through 48 numbers.
     Source: least squares; von Neumann (1941), see `shipper.detect.curves.noise`.
@@ -90,7 +92,11 @@ class Capacity:
             student_tail(upward * slope / error, blocks.degrees) if error > 0 else float(slope * upward <= 0)
         )
         windows = (full - now) / slope if slope * upward > 0 else math.inf
-        is_new = upward * now > float((upward * means[:-1]).max())
+        # As high as ever on this way up, and surely higher than on any way up before.
+        older = upward * means[:-_RECENT]
+        is_new = upward * now >= float((upward * y).max()) and upward * now > float(
+            (older + _SURELY * blocks.spread).max(initial=-np.inf)
+        )
         left_us = windows * self.window_us
         words = f"it is {now:.4g} and will be full ({full:.4g}) in {left_us / HOUR_US:.1f} h"
         return Score(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from shipper.detect.detectors.base import Reference, Score
 from shipper.detect.detectors.nonfinite import NonFinite
 from shipper.detect.judge import Judgement
 from shipper.detect.query import Group
-from shipper.detect.rule_file import parse_rules
+from shipper.detect.rule_file import load_rules, parse_rules
 from shipper.detect.rule_job import Fetched, judge
 from shipper.detect.state import RuleState
 from shipper.detect.table import Table
@@ -28,6 +29,7 @@ from shipper.detect.training_rule import TrainingRule
 from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US
 from shipper.errors import ConfigurationError
 
+ROOT = Path(__file__).parents[3]
 BEGIN_US = 1_790_000_000_000_000 // DAY_US * DAY_US
 PLAN = Plan(
     shape="power law", total=3000, every=1, step_s=5.0, epochs=30, pause=0.05, noise=0.04, tied=0.3, heavy=False,
@@ -285,3 +287,22 @@ def test_evidence_is_what_shows_the_finding() -> None:
     assert training_bad(rule_of("killed"), {"process": "killed"})[0] == (
         {"term": {"event.action": "train-end"}},
     )
+
+
+def test_the_examples_of_the_page_are_accepted() -> None:
+    """Every rule that the page shows is valid, and it has one for each check."""
+    text = (
+        (ROOT / "docs" / "how-to" / "watch-training.md")
+        .read_text("utf-8")
+        .split("```yaml\n")[1]
+        .split("```")[0]
+    )
+    rules = [rule for rule in parse_rules(text).active if isinstance(rule, TrainingRule)]
+    assert {rule.check for rule in rules} == set(CHECKS)
+
+
+def test_each_check_has_a_default_rule() -> None:
+    """The rules that ship have an example of every check; what can be no false alarm is on."""
+    rules = [rule for rule in load_rules(None).rules if isinstance(rule, TrainingRule)]
+    assert {rule.check for rule in rules} == set(CHECKS)
+    assert [rule.check for rule in rules if rule.enabled] == ["nonfinite"]
