@@ -58,7 +58,7 @@ class Ground:
         """Delete what detection has stored, and what the server remembers of answers."""
         for index in (state_index(self.namespace), alert_index(self.namespace)):
             self.client.delete_index(index)
-        self.client.request("POST", f"/{self.logs}/_cache/clear")
+        self.client.request("POST", f"/{self.logs}/_cache/clear", params={"request": "true"})
 
     def server_cpu_s(self) -> float:
         """Return the processor time that the server has used since its start, in seconds; all nodes."""
