@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Check, list, show and try the rule
 
 app.command("test")(try_rules)
 
-_LENGTHS = frozenset({"period", "long", "short", "within", "labels_within"})
+_LENGTHS = frozenset({"period", "long", "short", "within", "labels_within", "silence", "horizon"})
 """Further keys whose values are lengths of time."""
 
 _HOLD_LENGTHS = frozenset({"burn"})
