@@ -50,7 +50,7 @@ def test_a_slow_run_is_followed_by_one_run() -> None:
 
 def test_a_standby_tries_again() -> None:
     """U63: a job that finds the lease taken waits and tries again."""
-    found, trouble = starts([LeaseHeld("other", "then"), 1, 1])
+    found, trouble = starts([LeaseHeld("other", "then", "Another detection job"), 1, 1])
     assert found == [0, 60, 120]
     assert [str(one).startswith("Another detection job (other)") for one in trouble] == [True]
 
