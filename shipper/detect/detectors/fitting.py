@@ -59,10 +59,9 @@ class Fitting(FixedStandard):
         valid = since_begun(valid, past, current, watched.window_us)
         train = watched.turned(train_points(past, current, watched.window_us))
         train = since_begun(train, past, current, watched.window_us)
-        if len(valid) < max(_FEWEST, watched.points // 2):
-            return not_enough(
-                len(valid), max(_FEWEST, watched.points // 2), "points of the run on validation data"
-            )
+        fewest = max(_FEWEST, watched.points // 2)
+        if len(valid) < fewest:
+            return not_enough(len(valid), fewest, "points of the run on validation data")
         if not valid.is_now.any() and not train.is_now.any():
             return not_enough(0, 1, POINTS_NOW)
         scale = Scale.of(valid)

@@ -84,9 +84,11 @@ class LossSpike:
                 0.0, 0.0, observed=watched.shown(highest), expected=watched.shown(scale.back(middle)),
                 threshold=watched.shown(scale.back(middle + scale.least(watched.change))), count=len(points),
             )  # fmt: skip
-        seen = float(points.highs[worst.place])
+        return self._told(points, scale, worst, tested, step_of(points, worst.place, current))
+
+    def _told(self, points: Points, scale: Scale, worst: _Candidate, tested: int, step: int) -> Score:
+        watched, seen = self.watched, float(points.highs[worst.place])
         expected = scale.back(float(scale.to(points.highs[worst.place : worst.place + 1])[0]) - worst.height)
-        step = step_of(points, worst.place, current)
         effect = float(np.expm1(min(worst.height, 700.0))) if scale.is_log else worst.height
         what = "has lost all that was learnt: it is" if worst.is_collapse else "leaps to"
         return Score(

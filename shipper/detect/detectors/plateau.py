@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from shipper.detect.curves.noise import blocks_of
-from shipper.detect.curves.points import Scale, chosen_points, since_begun
+from shipper.detect.curves.points import Points, Scale, chosen_points, since_begun
 from shipper.detect.curves.watched import POINTS_NOW, Watched, early
 from shipper.detect.detectors.base import FixedStandard, Reference, Score, not_enough
 from shipper.detect.probability import significance
@@ -50,7 +50,11 @@ class Plateau(FixedStandard):
         half = points.take(points.at >= last - _STRETCH * (last - first))
         if len(half) < watched.points or len(points) < 2 * watched.points or last <= first:
             return not_enough(min(len(points), 2 * len(half)), 2 * watched.points, "points at new steps")
-        scale = Scale.of(points)
+        return self._told(half, Scale.of(points), len(points))
+
+    def _told(self, half: Points, scale: Scale, have: int) -> Score:
+        """Judge the second half of a run's points."""
+        watched, last = self.watched, int(half.at[-1])
         blocks = blocks_of(scale.to(half.means), _BLOCKS)
         third = max(1, len(blocks.means) // 3)
         thirds = [
@@ -70,13 +74,13 @@ class Plateau(FixedStandard):
             expected=watched.shown(scale.back(before - least)),
             threshold=watched.shown(scale.back(before - least)),
             count=len(half),
-            have=len(points),
+            have=have,
             need=2 * watched.points,
             facts={
-                "step": int(last),
+                "step": last,
                 "since_step": since,
                 "metric": watched.name,
                 "words": f"{watched.name} has not become better by {watched.change:.1%} since step {since}: it is "
-                f"{watched.shown(scale.back(after)):.4g} at step {int(last)}, {watched.shown(scale.back(before)):.4g} before",
+                f"{watched.shown(scale.back(after)):.4g} at step {last}, {watched.shown(scale.back(before)):.4g} before",
             },
         )
