@@ -95,7 +95,8 @@ class MetricMean:
         bad = 1 - means if self.higher_is_better else means
         model = ShareModel.of(bad * sizes, sizes)
         seen = (1 - observed if self.higher_is_better else observed) * size
-        return model.tail(seen - _ROUNDING, size), float((means * sizes).sum() / sizes.sum())
+        # Evaluations are few and far between: how they wander is not learnt from one or two of them.
+        return model.rough_tail(seen - _ROUNDING, size), float((means * sizes).sum() / sizes.sum())
 
     def _as_number(self, observed: float, table: Table) -> tuple[float, float] | None:
         """Return probability and expectation by Student's prediction interval of a window's mean."""
