@@ -54,6 +54,8 @@ CALLS: dict[str, dict[str, Any]] = {
         "labels": ["a", "a"], "scores": [0.5, 0.9],
     },
     "feedback": {
+        "score": 0.9,
+        "scores": {"benign": 0.9, "malignant": 0.1},
         "prediction_id": "p", "label": "a", "predicted": "b", "value": 1.0, "verdict": "wrong", "delay_s": 5,
         "predicted_at": 1_767_225_600, "model_name": "m", "model_version": "1", "commit": "a" * 40, "rating": 3,
         "comment": "no", "source": "user", "labelled_at": "2026-01-02", "corrects": "c", "revision": 2,
