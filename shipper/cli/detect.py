@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from shipper.cli.detect_past import backfill
 if TYPE_CHECKING:
     from shipper.config import Settings
     from shipper.detect.job import RunOptions
+    from shipper.detect.pulse import OwnPulse
     from shipper.detect.report import RunReport
     from shipper.detect.rules import RuleSet
     from shipper.errors import ShipperError
@@ -92,7 +94,6 @@ def schedule(
     ] = "",
 ) -> None:
     """Judge again and again until stopped; of several such jobs one works and the others stand by."""
-    from shipper.cli.detect_output import one_line
     from shipper.cli.metrics import detect_metrics_served
     from shipper.cli.rules_trail import tell_changed_rules
     from shipper.clock import SystemClock
@@ -115,14 +116,6 @@ def schedule(
         pulse = OwnPulse(client, settings.namespace, clock, every_s)
         served.enter_context(detect_metrics_served(metrics, pulse.status))
 
-        def on_report(report: RunReport) -> None:
-            pulse.succeeded(report)
-            typer.echo(one_line(report))
-
-        def on_trouble(error: ShipperError) -> None:
-            pulse.failed(error)
-            typer.echo(f"shipper: {error}", err=True)
-
         def judge() -> RunReport:
             tell_changed_rules(settings, client, loaded, rules or settings.detect.rules)
             return run(loaded, client, clock, options=options)
@@ -132,9 +125,21 @@ def schedule(
             clock,
             stop,
             every_s=every_s,
-            on_report=on_report,
-            on_trouble=on_trouble,
+            on_report=partial(_report, pulse),
+            on_trouble=partial(_trouble, pulse),
         )
+
+
+def _report(pulse: OwnPulse, report: RunReport) -> None:
+    from shipper.cli.detect_output import one_line
+
+    pulse.succeeded(report)
+    typer.echo(one_line(report))
+
+
+def _trouble(pulse: OwnPulse, error: ShipperError) -> None:
+    pulse.failed(error)
+    typer.echo(f"shipper: {error}", err=True)
 
 
 def load(path: Path | None, settings: Settings) -> RuleSet:

@@ -12,7 +12,7 @@ from shipper.detect.backtest import parts_of
 from shipper.detect.catalog import read_catalog
 from shipper.detect.query import Group
 from shipper.detect.report import Waiting
-from shipper.detect.rule_job import fetch, judge, waiting
+from shipper.detect.rule_job import Judged, fetch, judge, waiting
 from shipper.detect.rules import FeatureRule, Rule
 from shipper.detect.state import RuleState
 from shipper.detect.store import Store, drive
@@ -39,6 +39,15 @@ class Trial:
     findings: list[Finding] = field(default_factory=list)
     waiting: tuple[Waiting, ...] = ()
     notes: list[str] = field(default_factory=list)
+
+    def took(self, judged: Judged) -> None:
+        """Count what was judged."""
+        verdicts = [one.verdict for some in judged.judgements.values() for one in some]
+        self.windows += len(verdicts)
+        self.unknown += verdicts.count(Verdict.UNKNOWN)
+        self.anomalous += sum(verdict.is_anomalous for verdict in verdicts)
+        self.groups |= set(judged.judgements)
+        self.waiting = waiting(self.rule, judged)
 
 
 def tried(
@@ -71,15 +80,9 @@ def tried(
                 known = measured.get((group, one.start_us))
                 if one.measured is not None or known is None:
                     measured[group, one.start_us] = one
-        if part[0] < span[0]:
-            continue
-        verdicts = [one.verdict for some in judged.judgements.values() for one in some]
-        trial.windows += len(verdicts)
-        trial.unknown += verdicts.count(Verdict.UNKNOWN)
-        trial.anomalous += sum(verdict.is_anomalous for verdict in verdicts)
-        trial.groups |= set(judged.judgements)
-        trial.waiting = waiting(rule, judged)
-        trial.notes += fetched.notes
+        if part[0] >= span[0]:
+            trial.took(judged)
+            trial.notes += fetched.notes
     trial.findings = sorted(
         (one for one in measured.values() if span[0] < one.detected_us <= span[1]),
         key=lambda one: (one.detected_us, str(one.group)),
