@@ -18,9 +18,11 @@ from shipper.assets import asset
 from shipper.cli.main import app
 from shipper.clock import SystemClock
 from shipper.datasets import index_name
+from shipper.detect.window import HOUR_US, iso, parse_iso
 from shipper.enrich.redact import Keyring
 from shipper.errors import ShipperError
 from shipper.schema.roles import load_roles, roles_yaml
+from tests.service.detect_history import Fault, History, store
 from tests.service.kafka_stage import KafkaStage
 from tests.service.running_stack import RunningStack
 from tests.service.secure_elasticsearch import SecureElasticsearch, secure_elasticsearch
@@ -242,6 +244,65 @@ class TestCommands:
                 _walk(server, stage, more)
             finally:
                 stage.remove()
+
+
+_RULES: Final = """
+rules:
+  - {id: errors, kind: error_rate, group_by: [service.name], bad: {event.outcome: failure}, baseline: 6h}
+  - {id: inputs, kind: drift, group_by: [ml.model.name, ml.model.version]}
+  - {id: accuracy, kind: metric, coverage: {dataset: ml.inference}, baseline: 6h, warm_up: 10m}
+"""
+"""Of all that rules ask for: sums, features, another dataset, deployments."""
+
+
+@pytest.mark.timeout(_START_LIMIT_S)
+def test_detection_and_migration_with_their_roles(server: SecureElasticsearch, tmp_path: Path) -> None:
+    """Whoever judges (now, the past, or only to see) needs the detector's role, who acts on what was found the operator's."""
+    namespace = f"{TEAM}_d"
+    end_us = SystemClock().now_us() // HOUR_US * HOUR_US
+    begin_us = end_us - 2 * HOUR_US
+    fault = Fault(begin_us, end_us, error_rate=0.3)
+    documents = History(end_us, hours=9, per_hour=90, fault=fault).build()
+    with server.client() as admin:
+        store(admin, namespace, documents, ingested_us=lambda one: parse_iso(one["@timestamp"]) + 10**6)
+    span = (iso(begin_us), iso(end_us))
+    rules = tmp_path / "rules.yml"
+    rules.write_text(_RULES, "utf-8")
+
+    def run(user: str, *arguments: str) -> Result:
+        more = {"SHIPPER_NAMESPACE": namespace, "SHIPPER_DETECT_RULES": str(rules)}
+        environment = {**server.environment(user), **more}
+        return CliRunner().invoke(app, list(arguments), env=environment)
+
+    def by(user: str, *arguments: str) -> Any:
+        done = run(user, *arguments)
+        assert done.exit_code == 0, (arguments, done.output[-1500:], done.exception)
+        return done.stdout
+
+    report = json.loads(by("detector", "detect", "run", "--json"))
+    assert [one for one in report["alerts"] if one["rule"]["id"] == "errors"], report
+    assert json.loads(by("detector", "detect", "run", "--json"))["windows"] == 0
+    by("detector", "detect", "backfill", *span, "--json")
+    explained = by("detector", "detect", "explain", iso(end_us - HOUR_US), "--json")
+    assert '"rule": "errors"' in explained
+    tried = json.loads(
+        by("detector", "detect", "backtest", str(rules), "--from", span[0], "--to", span[1], "--json")
+    )
+    assert tried["results"][0]["alerts"] >= 1
+    (alert, *_) = json.loads(by("viewer", "alerts", "list", "--json"))
+    identity = alert["alert"]["id"]
+    for user in ("viewer", "writer", "indexer"):
+        for command_ in (["detect", "run"], ["detect", "backfill", *span], ["alerts", "ack", identity]):
+            refused = run(user, *command_)
+            assert isinstance(refused.exception, ShipperError), (user, command_, refused.output)
+            # Who may not read alerts finds none to acknowledge.
+            assert "403" in str(refused.exception) or (command_[0], user != "viewer") == ("alerts", True)
+    by("operator", "alerts", "ack", identity, "--note", "looked at")
+    assert run("detector", "migrate", "apply", "--yes", "--index", logs_of(namespace)).exception is not None
+    migrated = by("operator", "migrate", "apply", "--yes", "--index", logs_of(namespace), "--json")
+    assert [one["outcome"] for one in json.loads(migrated)["results"]] == ["migrated"]
+    # The lease that the operator's command took does not keep the detector from its own.
+    by("detector", "detect", "run", "--json")
 
 
 def _walk(server: SecureElasticsearch, stage: KafkaStage, more: dict[str, str]) -> None:
