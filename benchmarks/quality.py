@@ -247,7 +247,7 @@ def late(seed: int, repeats: int) -> Iterator[tuple[str, ...]]:
                 for now_h in range(72, 120, 6):
                     seen = _seen(events, now_h)
                     # What `coverage: null` asks Elasticsearch for: labels alone.
-                    bare = seen[[name for name in seen if not name.startswith(("predictions", "asked"))]]
+                    bare = seen[[name for name in seen if not str(name).startswith(("predictions", "asked"))]]
                     for found, table, is_careful in (
                         (careful, from_frame(seen), True),
                         (careless, from_frame(bare), False),

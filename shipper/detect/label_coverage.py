@@ -108,5 +108,13 @@ def settled(baseline: Table) -> Table:
     return baseline.take(slice(0, int(edges[kept])))
 
 
+def known_share(current: Table) -> dict[str, float]:
+    """Return the share of a cohort's predictions that have their label, as a fact; nothing where it is not asked for."""
+    predictions = float(current.column("predictions")[0])
+    return (
+        {"label_coverage": round(float(current.column("labels")[0]) / predictions, 4)} if predictions else {}
+    )
+
+
 def _ratio(some: float, whole: float, otherwise: float) -> float:
     return min(1.0, float(some) / float(whole)) if whole > 0 else otherwise

@@ -13,7 +13,7 @@ from shipper.detect.confusion import classes_of, shown
 from shipper.detect.detectors.base import FEW_EVENTS, Enough, Fact, Reference, Score, not_enough
 from shipper.detect.detectors.metric_share import Comparison
 from shipper.detect.feature_drift import dispersion_of
-from shipper.detect.label_coverage import Coverage, settled
+from shipper.detect.label_coverage import Coverage, known_share, settled
 from shipper.detect.probability import significance, student_tail
 from shipper.detect.quality_rule import QualityEffect
 from shipper.detect.quality_words import AGAINST
@@ -125,9 +125,7 @@ class QualityArea:
                 f"{no:,.0f} others), {AGAINST[worst.against].format(f'{worst.expected:.3f}')}"
             ),
         }
-        predictions = current.column("predictions")[0]
-        if predictions:
-            facts["label_coverage"] = round(float(current.column("labels")[0] / predictions), 4)
+        facts |= known_share(current)
         return Score(
             value=significance(min(1.0, worst.probability * tests)),
             effect=worst.effect,

@@ -13,7 +13,7 @@ from shipper.detect.confusion import classes_of, confusion, shown, stored
 from shipper.detect.detectors.base import FEW_EVENTS, Enough, Fact, Reference, Score, not_enough
 from shipper.detect.detectors.metric_share import Comparison
 from shipper.detect.feature_drift import dispersion_of
-from shipper.detect.label_coverage import Coverage, settled
+from shipper.detect.label_coverage import Coverage, known_share, settled
 from shipper.detect.probability import significance
 from shipper.detect.quality_rule import Name, QualityEffect
 from shipper.detect.quality_words import AGAINST, about, percent
@@ -195,10 +195,8 @@ class QualityMean:
                 f"{AGAINST[worst.against].format(text(worst.expected))}"
             ),
             **self._confused(now, before, classes),
+            **known_share(current),
         }
-        predictions = current.column("predictions")[0]
-        if predictions:
-            facts["label_coverage"] = round(float(current.column("labels")[0] / predictions), 4)
         return Score(
             value=significance(min(1.0, worst.probability * tests)),
             effect=worst.effect,

@@ -12,7 +12,7 @@ import numpy as np
 from shipper.detect.confusion import OTHERS, classes_of, confusion, shown
 from shipper.detect.detectors.base import FEW_EVENTS, Enough, Fact, Reference, Score, not_enough
 from shipper.detect.detectors.metric_share import wilson
-from shipper.detect.label_coverage import Coverage, settled
+from shipper.detect.label_coverage import Coverage, known_share, settled
 from shipper.detect.probability import binomial_tail, significance
 from shipper.detect.quality_rule import Name, QualityEffect
 from shipper.detect.quality_words import AGAINST, about, percent
@@ -189,9 +189,7 @@ class QualityShare:
         }
         if worst.name:
             facts["class"] = shown(worst.name)
-        predictions = current.column("predictions")[0]
-        if predictions:
-            facts["label_coverage"] = round(float(current.column("labels")[0] / predictions), 4)
+        facts |= known_share(current)
         confused = self._confused(worst, current, baseline, classes)
         facts |= confused
         facts["words"] = (
