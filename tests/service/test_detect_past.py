@@ -242,6 +242,6 @@ def test_a_stretch_that_the_state_has_forgotten_is_judged_alike(place: Place) ->
     place.run(RULES)
     before, state = place.snapshot(), stored_body(place)
     (report,) = place.run(RULES, start_us=END_US - 10 * HOUR_US, end_us=END_US).rules
-    assert (report.windows, report.from_us) == (80, END_US - 10 * HOUR_US)
+    assert (report.windows, report.from_us) == (240, END_US - 10 * HOUR_US)
     assert place.snapshot() == before
     assert stored_body(place) == state
