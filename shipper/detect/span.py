@@ -77,6 +77,9 @@ def span_of(rule: Rule, state: RuleState, arrivals: Arrivals, late: Late, limits
     start, notes = ceil_to(state.checkpoint_us, rule.window), []
     if late.earliest_us is not None:
         start = min(start, floor_to(late.earliest_us, rule.window))
+        # The watermark may have gone back since (a backlog): what was judged once is judged again all the way, or the
+        # verdicts behind it would stay as they were before the late events.
+        end = max(end, floor_to(state.checkpoint_us, rule.window))
     if late.missed and not wait_us:
         notes.append(
             f"{late.missed:,} labels came for cohorts more than {format_duration(REOPEN_US)} older than what was judged "

@@ -64,6 +64,16 @@ def test_late_events_move_the_start_back() -> None:
     assert found.late_events == 3
 
 
+def test_late_events_are_judged_up_to_the_checkpoint_through_a_backlog() -> None:
+    """U59: the watermark that a backlog moved back leaves no verdict of the time before the late events."""
+    checkpoint = NOW_US // STEP_US * STEP_US
+    behind = Limits(None, NOW_US - 3 * HOUR_US, 7 * DAY_US)
+    late = Late(3, NOW_US - 5 * HOUR_US)
+    found = span_of(RULE, RuleState(checkpoint_us=checkpoint), arrived(), late, behind)
+    assert (found.from_us, found.to_us) == ((NOW_US - 5 * HOUR_US) // STEP_US * STEP_US, checkpoint)
+    assert span_of(RULE, RuleState(checkpoint_us=checkpoint), arrived(), NO_LATE, behind).chunks(STEP_US) == []
+
+
 def test_a_gap_beyond_the_limit_is_said() -> None:
     """U61: what is skipped is named with its length and how to judge it."""
     found = span(RuleState(checkpoint_us=NOW_US - 9 * DAY_US))
