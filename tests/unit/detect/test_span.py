@@ -71,7 +71,9 @@ def test_late_events_are_judged_up_to_the_checkpoint_through_a_backlog() -> None
     late = Late(3, NOW_US - 5 * HOUR_US)
     found = span_of(RULE, RuleState(checkpoint_us=checkpoint), arrived(), late, behind)
     assert (found.from_us, found.to_us) == ((NOW_US - 5 * HOUR_US) // STEP_US * STEP_US, checkpoint)
-    assert span_of(RULE, RuleState(checkpoint_us=checkpoint), arrived(), NO_LATE, behind).chunks(STEP_US) == []
+    assert (
+        span_of(RULE, RuleState(checkpoint_us=checkpoint), arrived(), NO_LATE, behind).chunks(STEP_US) == []
+    )
 
 
 def test_a_gap_beyond_the_limit_is_said() -> None:
