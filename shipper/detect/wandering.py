@@ -76,7 +76,8 @@ def _learnt(
     bad_bytes: bytes, total_bytes: bytes, link_bytes: bytes | None, lag: int
 ) -> tuple[Floats, Floats]:
     """Return rates and weights; the looks at one window, and windows of one fault, share their baseline."""
-    bad, total = np.frombuffer(bad_bytes), np.frombuffer(total_bytes)
+    total = np.frombuffer(total_bytes)
+    bad = np.clip(np.frombuffer(bad_bytes), 0.0, total)  # damaged counts must not end a run
     k, n = float(bad.sum()), float(total.sum())
     log_odds = math.log((k + 0.5) / (n - k + 0.5)) + SHIFTS
     if link_bytes is not None:

@@ -88,9 +88,8 @@ def test_windows_before_the_span_are_not_judged_but_known() -> None:
     (knowing,) = judge.windows(table, start, start + STEP_US, flagged=flagged)
     (ignorant,) = judge.windows(table, start, start + STEP_US)
     assert knowing.verdict is Verdict.STRONG
-    assert knowing.score.expected is not None
-    assert ignorant.score.expected is not None
-    assert knowing.score.expected < ignorant.score.expected / 5
+    # Ignorant of the flags, the window alone is no surprise: it takes four hours together to see it.
+    assert (knowing.score.count, ignorant.score.count) == (30, 48 * 30)
 
 
 def test_the_budget_is_divided_over_rules_windows_and_groups() -> None:
