@@ -145,6 +145,7 @@ class MetricShare:
 
 def wilson(share: float, total: float) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a share seen in `total` > 0 events."""
+    share = min(1.0, max(0.0, share))  # damaged counts may say more good ones than there are
     z2 = _WILSON_Z**2
     middle = (share + z2 / (2 * total)) / (1 + z2 / total)
     half = _WILSON_Z * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2)) / (1 + z2 / total)
