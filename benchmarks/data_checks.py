@@ -25,12 +25,12 @@ import pandas as pd
 from benchmarks.command import positive
 from benchmarks.drifting.bounds import upper_bound
 from benchmarks.table import plain
-from shipper.detect.rule_file import parse_rules
+from shipper.detect.event_time.window import DAY_US, HOUR_US
+from shipper.detect.fetching.table import from_frame
 from shipper.detect.rule_job import Fetched, judge
-from shipper.detect.rules import Rule
+from shipper.detect.rules.rule import Rule
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.detect.state import RuleState
-from shipper.detect.table import from_frame
-from shipper.detect.window import DAY_US, HOUR_US
 
 Random = np.random.Generator
 BEGIN_US: Final = 1_790_000_000_000_000 // DAY_US * DAY_US

@@ -26,9 +26,9 @@ from benchmarks.faulting import ours, peers, world
 from benchmarks.faulting.planted import Made
 from benchmarks.faulting.report import Run, Tally, missed, shown
 from benchmarks.faulting.tally import outcomes
-from shipper.detect.detectors_for import detector_for
-from shipper.detect.rule_file import load_rules
-from shipper.detect.rules import Rule, RuleSet
+from shipper.detect.judging.detectors_for import detector_for
+from shipper.detect.rules.rule import Rule, RuleSet
+from shipper.detect.rules.rule_file import load_rules
 from shipper.errors import ConfigurationError
 
 _ELASTALERT = {"error_rate": "count", "latency": "number", "metric": "number", "silence": "arrivals"}

@@ -19,7 +19,7 @@ from benchmarks.nab_streams.ours import COMMITTED, anomaly_scores
 from benchmarks.nab_streams.peers import available, told_once
 from benchmarks.nab_streams.scoring import PROFILES, Judged, Result, best, judged, score_at
 from benchmarks.table import markdown, plain
-from shipper.detect.table import Floats
+from shipper.detect.fetching.table import Floats
 
 _KEPT, _BROKEN, _USAGE = 0, 1, 2
 REACH: Final = 65.0

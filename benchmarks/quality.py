@@ -25,13 +25,13 @@ import pandas as pd
 from benchmarks.command import positive
 from benchmarks.drifting.bounds import lower_bound, upper_bound
 from benchmarks.table import plain
-from shipper.detect.confusion import column
 from shipper.detect.detectors.base import Detector, Reference, Score
-from shipper.detect.detectors_for import detector_for
-from shipper.detect.judge import Judge
-from shipper.detect.rule_file import parse_rules
-from shipper.detect.score_bins import BINS, EDGES
-from shipper.detect.table import Table, from_frame
+from shipper.detect.fetching.table import Table, from_frame
+from shipper.detect.judging.detectors_for import detector_for
+from shipper.detect.judging.judge import Judge
+from shipper.detect.rules.rule_file import parse_rules
+from shipper.detect.statistics.confusion import column
+from shipper.detect.statistics.score_bins import BINS, EDGES
 
 Random = np.random.Generator
 HOUR_US: Final = 3_600_000_000

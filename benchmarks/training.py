@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.command import positive
 from benchmarks.curving.trial import Outcome, outcome, rules_by_check
 from benchmarks.table import plain
-from shipper.detect.rule_file import load_rules
+from shipper.detect.rules.rule_file import load_rules
 
 MOST_PER_DAY = 1.0
 """False alarms per day that the whole rule set may raise."""

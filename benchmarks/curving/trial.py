@@ -11,14 +11,14 @@ import numpy as np
 from benchmarks.curving.faults import FAULTS
 from benchmarks.curving.runs import SHAPES, Plan, made, plan_of
 from benchmarks.curving.windows import table_of
-from shipper.detect.query import Group
-from shipper.detect.rule_file import load_rules
+from shipper.detect.event_time.window import DAY_US, HOUR_US
+from shipper.detect.fetching.query import Group
+from shipper.detect.fetching.table import Table
+from shipper.detect.judging.threshold import Verdict
 from shipper.detect.rule_job import Fetched, judge
+from shipper.detect.rules.rule_file import load_rules
+from shipper.detect.rules.training_rule import TrainingRule
 from shipper.detect.state import RuleState
-from shipper.detect.table import Table
-from shipper.detect.threshold import Verdict
-from shipper.detect.training_rule import TrainingRule
-from shipper.detect.window import DAY_US, HOUR_US
 
 BEGIN_US: Final = 1_790_000_000_000_000 // DAY_US * DAY_US
 EARLIER: Final = 6

@@ -1,4 +1,4 @@
-"""From a made-up run to the rows that Elasticsearch would answer, as `shipper.detect.training_cells` reads them."""
+"""From a made-up run to the rows that Elasticsearch would answer, as `shipper.detect.fetching.training_cells` reads them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from benchmarks.curving.runs import Floats, Run
 from shipper.detect.curves import layout
 from shipper.detect.curves.rows import run_table
-from shipper.detect.table import Table
-from shipper.detect.training_rule import PARTS, TrainingRule
+from shipper.detect.fetching.table import Table
+from shipper.detect.rules.training_rule import PARTS, TrainingRule
 
 _BEAT_S = 60.0
 Rows = dict[int, dict[str, float]]

@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 
 from shipper.datasets import index_name
-from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from shipper.detect.event_time.window import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
 Json = dict[str, Any]
 

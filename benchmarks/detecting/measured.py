@@ -14,7 +14,7 @@ from tempfile import TemporaryFile
 from typing import Any, Final
 
 from benchmarks.detecting.ground import Ground
-from shipper.detect.window import HOUR_US, MINUTE_US, iso
+from shipper.detect.event_time.window import HOUR_US, MINUTE_US, iso
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 LATER_US: Final = 15 * MINUTE_US

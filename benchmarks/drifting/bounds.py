@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shipper.detect.probability import binomial_tail
+from shipper.detect.statistics.probability import binomial_tail
 
 
 def upper_bound(count: int, tests: int) -> float:

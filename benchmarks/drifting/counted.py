@@ -23,8 +23,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from benchmarks.drifting.samples import CATEGORIES
-from shipper.detect.bins import QUANTILES, edges_of
-from shipper.detect.table import Floats, Ints
+from shipper.detect.fetching.bins import QUANTILES, edges_of
+from shipper.detect.fetching.table import Floats, Ints
 
 Random = np.random.Generator
 

@@ -11,7 +11,7 @@ from benchmarks.drifting.counted import SHAPES
 from benchmarks.drifting.ours import Shipped
 from shipper.detect.detectors.base import Reference
 from shipper.detect.detectors.drift import MISSING, Drift
-from shipper.detect.table import Table
+from shipper.detect.fetching.table import Table
 
 FEATURES, DRIFTING, REFERENCE, CURRENT = 50, 5, 10_000, 1_000
 _MIXED: Final = 0.15

@@ -9,15 +9,15 @@ import numpy as np
 
 from benchmarks.drifting.counted import Counts
 from benchmarks.drifting.samples import Values
-from shipper.detect.bins import CATEGORIES, QUANTILES, edges_of
 from shipper.detect.detectors.base import Reference, Score
 from shipper.detect.detectors.drift import MISSING, OTHER
-from shipper.detect.detectors_for import detector_for
-from shipper.detect.judge import LOOKS
-from shipper.detect.rule_file import load_rules
-from shipper.detect.rules import DriftRule
-from shipper.detect.table import Floats, Ints, Table
-from shipper.detect.threshold import level_of, verdict_of
+from shipper.detect.fetching.bins import CATEGORIES, QUANTILES, edges_of
+from shipper.detect.fetching.table import Floats, Ints, Table
+from shipper.detect.judging.detectors_for import detector_for
+from shipper.detect.judging.judge import LOOKS
+from shipper.detect.judging.threshold import level_of, verdict_of
+from shipper.detect.rules.rule import DriftRule
+from shipper.detect.rules.rule_file import load_rules
 
 _HOUR_US: Final = 3_600_000_000
 

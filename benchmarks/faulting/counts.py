@@ -8,8 +8,8 @@ from benchmarks.faulting.course import Random
 from benchmarks.faulting.exact import DRAWS, critical_poisson
 from benchmarks.faulting.planted import Made, Planted, first_whole, log_uniform, moments, overlap, table
 from benchmarks.faulting.traffic import Traffic
-from shipper.detect.rules import Rule, SilenceRule
-from shipper.detect.table import Ints
+from shipper.detect.fetching.table import Ints
+from shipper.detect.rules.rule import Rule, SilenceRule
 
 
 def silence(chance: Random, times: Ints, rule: SilenceRule, name: str, per_day: float, level: float) -> Made:

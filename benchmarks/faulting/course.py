@@ -8,8 +8,8 @@ from typing import Final, Self
 
 import numpy as np
 
-from shipper.detect.table import Floats, Ints
-from shipper.detect.window import DAY_US, MINUTE_US
+from shipper.detect.event_time.window import DAY_US, MINUTE_US
+from shipper.detect.fetching.table import Floats, Ints
 
 BUCKET_US: Final = 5 * MINUTE_US
 WEEK_US: Final = 7 * DAY_US

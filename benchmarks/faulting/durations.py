@@ -14,8 +14,8 @@ from benchmarks.faulting.normal import tails
 from benchmarks.faulting.planted import Made, Planted, first_whole, log_uniform, moments, overlap, table
 from benchmarks.faulting.traffic import Traffic
 from shipper.detect.detectors.latency import edges_ns
-from shipper.detect.rules import LatencyRule
-from shipper.detect.table import Floats, Ints
+from shipper.detect.fetching.table import Floats, Ints
+from shipper.detect.rules.rule import LatencyRule
 
 
 @dataclass(frozen=True, slots=True)

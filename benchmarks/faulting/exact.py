@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 
 from benchmarks.faulting.course import Random
-from shipper.detect.probability import normal_tail
-from shipper.detect.table import Flags, Floats
+from shipper.detect.fetching.table import Flags, Floats
+from shipper.detect.statistics.probability import normal_tail
 
 DRAWS: Final = 4000
 """Faulty buckets that are drawn to measure a power; its standard error at 0.99 is 0.0016."""

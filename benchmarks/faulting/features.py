@@ -17,9 +17,9 @@ from benchmarks.faulting.normal import quantiles, tails
 from benchmarks.faulting.planted import Made, Planted, first_whole, log_uniform, moments, overlap, table
 from benchmarks.faulting.traffic import Traffic
 from shipper.detect.detectors.drift import MISSING, OTHER
-from shipper.detect.query import Group
-from shipper.detect.rules import DriftRule
-from shipper.detect.table import Floats, Ints, Table
+from shipper.detect.fetching.query import Group
+from shipper.detect.fetching.table import Floats, Ints, Table
+from shipper.detect.rules.rule import DriftRule
 
 _CUTS: Final = (1, *range(5, 100, 5), 99)
 """Percentiles at which the job cuts numbers into bins."""

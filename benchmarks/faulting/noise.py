@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from shipper.detect.probability import normal_tail, student_tail
-from shipper.detect.table import Floats
+from shipper.detect.fetching.table import Floats
+from shipper.detect.statistics.probability import normal_tail, student_tail
 
 _REACH: Final = 9.0
 """Normal deviations at which the table of quantiles ends; beyond lies 10^-19."""

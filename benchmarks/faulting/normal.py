@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from shipper.detect.probability import normal_tail
-from shipper.detect.table import Floats
+from shipper.detect.fetching.table import Floats
+from shipper.detect.statistics.probability import normal_tail
 
 _GRID: Final[Floats] = np.linspace(-9, 9, 3601)
 _TAILS: Final[Floats] = np.array([normal_tail(float(z)) for z in _GRID])

@@ -11,12 +11,12 @@ import numpy as np
 from benchmarks.faulting.course import BUCKET_US
 from benchmarks.faulting.planted import Labels, Made, coarsened
 from benchmarks.faulting.shares import known_labels
-from shipper.detect.query import Group
+from shipper.detect.event_time.window import DAY_US
+from shipper.detect.fetching.query import Group
+from shipper.detect.fetching.table import Floats, Ints, Table
 from shipper.detect.rule_job import Fetched, judge
-from shipper.detect.rules import Rule, RuleSet
+from shipper.detect.rules.rule import Rule, RuleSet
 from shipper.detect.state import RuleState
-from shipper.detect.table import Floats, Ints, Table
-from shipper.detect.window import DAY_US
 
 LABEL_RUN_US: Final = 3 * BUCKET_US
 """Time between two runs of rules that wait for labels: every run judges some hours of windows again."""

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.faulting.course import BUCKET_US
 from benchmarks.faulting.ours import Alert
 from benchmarks.faulting.planted import Made
-from shipper.detect.table import Floats, Ints
+from shipper.detect.fetching.table import Floats, Ints
 
 DAY_BUCKETS: Final = 288
 QUIET_BUCKETS: Final = 12

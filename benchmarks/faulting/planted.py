@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 
 from benchmarks.faulting.course import BUCKET_US, Random
-from shipper.detect.query import Group
-from shipper.detect.table import Flags, Floats, Ints, Table
-from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US
+from shipper.detect.event_time.window import DAY_US, HOUR_US, MINUTE_US
+from shipper.detect.fetching.query import Group
+from shipper.detect.fetching.table import Flags, Floats, Ints, Table
 
 SHORTEST_US: Final = 30 * MINUTE_US
 LONGEST_US: Final = 8 * HOUR_US

@@ -8,7 +8,7 @@ from typing import Final
 
 from benchmarks.faulting.tally import CLASSES, Outcome, poisson_interval, quantile
 from benchmarks.table import plain
-from shipper.detect.rules import RuleSet
+from shipper.detect.rules.rule import RuleSet
 
 LEAST_RECALL: Final = 0.95
 LEAST_PRECISION: Final = 0.9

@@ -22,10 +22,10 @@ from benchmarks.faulting.planted import (
     table,
 )
 from benchmarks.faulting.traffic import Traffic
-from shipper.detect.query import Group
-from shipper.detect.rules import ErrorRateRule, MetricRule
-from shipper.detect.table import Floats, Ints, Table
-from shipper.detect.window import MINUTE_US
+from shipper.detect.event_time.window import MINUTE_US
+from shipper.detect.fetching.query import Group
+from shipper.detect.fetching.table import Floats, Ints, Table
+from shipper.detect.rules.rule import ErrorRateRule, MetricRule
 
 _MOST_LATE = 60
 """Buckets after which no label comes any more: 5 hours."""

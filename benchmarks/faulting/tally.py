@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.faulting.course import BUCKET_US
 from benchmarks.faulting.ours import Alert
 from benchmarks.faulting.planted import Planted
-from shipper.detect.window import MINUTE_US
+from shipper.detect.event_time.window import MINUTE_US
 
 TOLERANCE_US: Final = 30 * MINUTE_US
 """An alert up to so long after a fault's end is about the fault."""

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.faulting.course import Course, Random
 from benchmarks.faulting.noise import Noise
 from benchmarks.faulting.planted import log_uniform
-from shipper.detect.table import Floats, Ints
+from shipper.detect.fetching.table import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,11 @@ from benchmarks.faulting.durations import latency
 from benchmarks.faulting.features import drift
 from benchmarks.faulting.planted import Made
 from benchmarks.faulting.shares import accuracy, errors
-from shipper.detect.measures import is_share
-from shipper.detect.rules import (
+from shipper.detect.event_time.window import DAY_US
+from shipper.detect.fetching.measures import is_share
+from shipper.detect.fetching.table import Ints
+from shipper.detect.judging.threshold import level_of
+from shipper.detect.rules.rule import (
     DriftRule,
     ErrorRateRule,
     LatencyRule,
@@ -23,10 +26,7 @@ from shipper.detect.rules import (
     RuleSet,
     SilenceRule,
 )
-from shipper.detect.series_rule import SeriesRule
-from shipper.detect.table import Ints
-from shipper.detect.threshold import level_of
-from shipper.detect.window import DAY_US
+from shipper.detect.rules.series_rule import SeriesRule
 
 BEGIN_US: Final = 1_790_000_000_000_000 // DAY_US * DAY_US
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from shipper.detect.table import Floats, Ints
-from shipper.detect.window import parse_iso
+from shipper.detect.event_time.window import parse_iso
+from shipper.detect.fetching.table import Floats, Ints
 
 
 class Unusable(Exception):

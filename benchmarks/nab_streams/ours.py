@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 
 from benchmarks.nab_streams.corpus import Stream
+from shipper.detect.fetching.table import Floats, Ints
 from shipper.detect.series.alarms import THRESHOLD, alarms
 from shipper.detect.series.scoring import score_rows
 from shipper.detect.series.view import Series
-from shipper.detect.table import Floats, Ints
 
 COMMITTED: Final = 0.5
 """The default threshold on the scale of `anomaly_scores`."""

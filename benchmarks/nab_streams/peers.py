@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from benchmarks.nab_streams.corpus import Stream
+from shipper.detect.fetching.table import Floats
 from shipper.detect.series.alarms import alarms
-from shipper.detect.table import Floats
 
 _WINDOW: Final = 6400
 _STEP: Final = 150

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.nab_streams.corpus import Stream
-from shipper.detect.table import Floats, Ints
+from shipper.detect.fetching.table import Floats, Ints
 
 _STEEPNESS: Final = 5.0
 _FAR: Final = 3.0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from shipper.detect.job import RunOptions
     from shipper.detect.pulse import OwnPulse
     from shipper.detect.report import RunReport
-    from shipper.detect.rules import RuleSet
+    from shipper.detect.rules.rule import RuleSet
     from shipper.errors import ShipperError
 
 app = typer.Typer(no_args_is_help=True, help="Find what is unusual, window by window, and write alerts.")
@@ -98,10 +98,10 @@ def schedule(
     from shipper.cli.rules_trail import tell_changed_rules
     from shipper.clock import SystemClock
     from shipper.config import load_settings
+    from shipper.detect.event_time.window import SECOND_US, parse_duration
     from shipper.detect.job import run
     from shipper.detect.pulse import OwnPulse
     from shipper.detect.schedule import keep_running
-    from shipper.detect.window import SECOND_US, parse_duration
     from shipper.elastic.client import connect
     from shipper.errors import ConfigurationError
 
@@ -144,7 +144,7 @@ def _trouble(pulse: OwnPulse, error: ShipperError) -> None:
 
 def load(path: Path | None, settings: Settings) -> RuleSet:
     """Return the rules of a file, of the configuration, or those that ship, in this order."""
-    from shipper.detect.rule_file import load_rules
+    from shipper.detect.rules.rule_file import load_rules
     from shipper.ecs.fields import FIELDS
 
     return load_rules(path if path is not None else settings.detect.rules, FIELDS)
@@ -170,7 +170,7 @@ def moment_of(option: str, text: str) -> int | None:
     Raises:
         ConfigurationError: it is no moment.
     """
-    from shipper.detect.window import parse_iso
+    from shipper.detect.event_time.window import parse_iso
     from shipper.errors import ConfigurationError
 
     if not text:

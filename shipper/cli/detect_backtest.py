@@ -13,7 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from shipper.detect.backtest import Measure, Raised
-    from shipper.detect.rules import RuleSet
+    from shipper.detect.rules.rule import RuleSet
 
 _WORSE = 1
 
@@ -130,7 +130,7 @@ def shortcomings(tried: Tried, other: Tried | None, demands: Demands) -> list[st
 
 def as_document(tried: Tried) -> dict[str, Any]:
     """Return a result for scripts; moments as ISO 8601, delays in seconds."""
-    from shipper.detect.window import iso
+    from shipper.detect.event_time.window import iso
 
     measure = asdict(tried.measure)
     missed = [
@@ -212,7 +212,7 @@ def _span(start: str, end: str) -> tuple[int, int]:
 
 
 def _length(text: str) -> int:
-    from shipper.detect.window import parse_duration
+    from shipper.detect.event_time.window import parse_duration
     from shipper.errors import ConfigurationError
 
     try:
@@ -222,7 +222,7 @@ def _length(text: str) -> int:
 
 
 def _rules(name: str) -> RuleSet:
-    from shipper.detect.rule_file import load_rules
+    from shipper.detect.rules.rule_file import load_rules
     from shipper.ecs.fields import FIELDS
 
     return load_rules(None if name == "default" else Path(name), FIELDS)

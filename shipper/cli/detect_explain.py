@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shipper.detect.explain import Explanation, GroupExplanation
-    from shipper.detect.rules import Rule, RuleSet
+    from shipper.detect.rules.rule import Rule, RuleSet
 
 
 def explain(
@@ -41,8 +41,8 @@ def explain(
     from shipper.cli.detect import load, moment_of
     from shipper.clock import SystemClock
     from shipper.config import load_settings
+    from shipper.detect.event_time.window import SECOND_US
     from shipper.detect.explain import explain as explained
-    from shipper.detect.window import SECOND_US
     from shipper.elastic.client import connect
     from shipper.errors import ConfigurationError
 
@@ -94,7 +94,7 @@ def rules_named(rules: RuleSet, name: str) -> list[Rule]:
 
 def as_document(found: Explanation, about: str = "") -> dict[str, Any]:
     """Return the explanation for scripts; moments as ISO 8601."""
-    from shipper.detect.window import iso
+    from shipper.detect.event_time.window import iso
 
     return {
         "rule": found.rule.id,
@@ -108,7 +108,7 @@ def as_document(found: Explanation, about: str = "") -> dict[str, Any]:
 
 
 def _group_document(one: GroupExplanation) -> dict[str, Any]:
-    from shipper.detect.probability import significance
+    from shipper.detect.statistics.probability import significance
 
     document: dict[str, Any] = {
         "group": dict(one.group),
@@ -158,7 +158,7 @@ def lines(found: Explanation, about: str = "") -> Iterator[str]:
 
 def _rows(one: GroupExplanation, *, is_test: bool) -> Iterator[tuple[str, str]]:
     from shipper.alert.wording import group_text, number
-    from shipper.detect.probability import significance
+    from shipper.detect.statistics.probability import significance
 
     yield "about", group_text({name: value for name, value in one.group.items() if value is not None})
     if one.judgement is not None:
@@ -181,7 +181,7 @@ def _rows(one: GroupExplanation, *, is_test: bool) -> Iterator[tuple[str, str]]:
 
 
 def _asked(found: Explanation) -> str:
-    from shipper.detect.window import format_duration
+    from shipper.detect.event_time.window import format_duration
 
     rule = found.rule
     index = ", ".join(dict.fromkeys(index for index, _ in found.asked)) or rule.dataset

@@ -11,9 +11,9 @@ import typer
 from shipper.alert.alert import Alert, State
 from shipper.alert.document import to_document
 from shipper.alert.wording import group_text, moment_text, number, suspects_text
-from shipper.detect.kinds import KINDS
-from shipper.detect.probability import MAX_SCORE
-from shipper.detect.window import iso
+from shipper.detect.event_time.window import iso
+from shipper.detect.rules.kinds import KINDS
+from shipper.detect.statistics.probability import MAX_SCORE
 
 if TYPE_CHECKING:
     from shipper.detect.report import RuleReport, RunReport

@@ -11,8 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from shipper.config import Settings
-    from shipper.detect.recent_errors import SeenError
-    from shipper.detect.resolved import Act, ResolvedBook, ResolvedError
+    from shipper.detect.fetching.recent_errors import SeenError
+    from shipper.detect.fetching.resolved import Act, ResolvedBook, ResolvedError
     from shipper.elastic.client import ElasticClient
 
 app = typer.Typer(no_args_is_help=True, help="List errors, declare one resolved or open again.")
@@ -39,7 +39,7 @@ def list_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List errors by fingerprint, the last seen first: how often, where, and whether somebody resolved them."""
-    from shipper.detect.resolved import ResolvedBook
+    from shipper.detect.fetching.resolved import ResolvedBook
 
     with _connected() as (settings, client):
         seen = _seen(settings, client, since, dataset)
@@ -74,7 +74,7 @@ def resolve(
 
     The rule of kind `regression` tells it; it is among the rules that ship.
     """
-    from shipper.detect.resolved import ResolvedBook, ResolvedError
+    from shipper.detect.fetching.resolved import ResolvedBook, ResolvedError
 
     with _connected() as (settings, client):
         book = ResolvedBook(client, settings.namespace)
@@ -89,7 +89,7 @@ def resolve(
 @app.command("reopen")
 def reopen(fingerprint: Fingerprint, why: Why = "") -> None:
     """Take back that an error is resolved: its return is no regression any more."""
-    from shipper.detect.resolved import ResolvedBook
+    from shipper.detect.fetching.resolved import ResolvedBook
     from shipper.errors import ConfigurationError
 
     with _connected() as (settings, client):
@@ -119,7 +119,7 @@ def _seen(
 ) -> list[SeenError]:
     from shipper.clock import SystemClock
     from shipper.datasets import DATASETS
-    from shipper.detect.recent_errors import recent_errors
+    from shipper.detect.fetching.recent_errors import recent_errors
     from shipper.errors import ConfigurationError
     from shipper.index.find import moment_us
 
@@ -156,7 +156,7 @@ def _act(
 ) -> ResolvedError:
     from shipper.cli.audited import act_of, trail_of
     from shipper.clock import SystemClock
-    from shipper.detect.resolved import Act
+    from shipper.detect.fetching.resolved import Act
     from shipper.detect.state import ensure_state_index
 
     chosen = f"{error.fingerprint} {_short(error.error)}" + (f", in version {version}" if version else "")
@@ -205,7 +205,7 @@ def _state(error: ResolvedError | None, last_us: int) -> str:
 def _document(seen: SeenError | None, resolved: ResolvedError | None) -> dict[str, object]:
     from dataclasses import asdict
 
-    from shipper.detect.window import iso
+    from shipper.detect.event_time.window import iso
 
     document: dict[str, object] = {}
     if seen is not None:

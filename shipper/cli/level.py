@@ -135,7 +135,7 @@ def _parts(assignment: str) -> tuple[str, str]:
 
 
 def _length_us(text: str) -> int:
-    from shipper.detect.window import parse_duration
+    from shipper.detect.event_time.window import parse_duration
     from shipper.emit.level_watch import LONGEST_S
     from shipper.errors import ConfigurationError
 

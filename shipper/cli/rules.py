@@ -11,7 +11,7 @@ import typer
 from shipper.cli.rules_trial import try_rules
 
 if TYPE_CHECKING:
-    from shipper.detect.rules import Rule, RuleSet
+    from shipper.detect.rules.rule import Rule, RuleSet
 
 app = typer.Typer(no_args_is_help=True, help="Check, list, show and try the rules of detection.")
 
@@ -44,8 +44,8 @@ def list_command(
     from rich.console import Console
     from rich.table import Table
 
-    from shipper.detect.threshold import level_of
-    from shipper.detect.window import format_duration
+    from shipper.detect.event_time.window import format_duration
+    from shipper.detect.judging.threshold import level_of
 
     rules = _load(file)
     if as_json:
@@ -93,7 +93,7 @@ def show(
 
 def _readable(rule: Rule) -> dict[str, object]:
     """Return the rule as a file would say it: lengths of time with their unit."""
-    from shipper.detect.window import format_duration
+    from shipper.detect.event_time.window import format_duration
 
     content: dict[str, object] = rule.model_dump(mode="json")
     baseline = dict(content["baseline"]) if isinstance(content["baseline"], dict) else {}
@@ -110,7 +110,7 @@ def _readable(rule: Rule) -> dict[str, object]:
 
 def _lengths(name: str, value: object) -> object:
     """Return a value with the lengths of time in it as they are written."""
-    from shipper.detect.window import format_duration
+    from shipper.detect.event_time.window import format_duration
 
     if isinstance(value, list):
         return [_lengths(name, one) for one in value]

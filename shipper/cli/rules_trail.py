@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from shipper.config import Settings
-    from shipper.detect.rules import RuleSet
+    from shipper.detect.rules.rule import RuleSet
     from shipper.elastic.client import ElasticClient
 
 _ID: Final = "rules-in-use"

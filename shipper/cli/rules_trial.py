@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from shipper.alert.finding import Finding
-    from shipper.detect.rules import Rule, RuleSet
+    from shipper.detect.rules.rule import Rule, RuleSet
     from shipper.detect.trial import Trial
 
 
@@ -35,8 +35,8 @@ def try_rules(
     from shipper.cli.detect import load
     from shipper.clock import SystemClock
     from shipper.config import load_settings
+    from shipper.detect.event_time.window import SECOND_US, parse_duration
     from shipper.detect.trial import tried
-    from shipper.detect.window import SECOND_US, parse_duration
     from shipper.elastic.client import connect
     from shipper.errors import ConfigurationError
 
@@ -117,7 +117,7 @@ def _until(one: Finding) -> str:
 
 
 def _document(trial: Trial) -> dict[str, Any]:
-    from shipper.detect.window import iso
+    from shipper.detect.event_time.window import iso
 
     return {
         "rule": trial.rule.id,

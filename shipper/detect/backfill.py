@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from shipper.alert.finding import Finding
-from shipper.detect.query import Group
+from shipper.detect.event_time.span import REOPEN_US, Span
+from shipper.detect.event_time.window import floor_to
+from shipper.detect.fetching.query import Group
+from shipper.detect.judging.track import Track
 from shipper.detect.rule_job import Judged
-from shipper.detect.rules import Rule
-from shipper.detect.span import REOPEN_US, Span
+from shipper.detect.rules.rule import Rule
 from shipper.detect.state import RuleState
-from shipper.detect.track import Track
-from shipper.detect.window import floor_to
 
 RUN_OUT_WINDOWS: Final = 96
 """Windows that are judged at a time while an episode outlasts the stretch."""

@@ -17,17 +17,17 @@ from statistics import median
 from typing import Final
 
 from shipper.alert.finding import Finding
-from shipper.detect.catalog import read_catalog
-from shipper.detect.quality_rule import settles_us
-from shipper.detect.query import Group
+from shipper.detect.event_time.span import Span
+from shipper.detect.event_time.watermark import arrivals
+from shipper.detect.event_time.window import DAY_US, MINUTE_US, ceil_to, floor_to
+from shipper.detect.fetching.catalog import read_catalog
+from shipper.detect.fetching.query import Group
+from shipper.detect.fetching.store import Store, drive
 from shipper.detect.rule_job import fetch, judge
-from shipper.detect.rules import FeatureRule, Rule, RuleSet
-from shipper.detect.span import Span
+from shipper.detect.rules.quality_rule import settles_us
+from shipper.detect.rules.rule import FeatureRule, Rule, RuleSet
 from shipper.detect.state import RuleState
-from shipper.detect.store import Store, drive
 from shipper.detect.truth import Fault
-from shipper.detect.watermark import arrivals
-from shipper.detect.window import DAY_US, MINUTE_US, ceil_to, floor_to
 
 _WEEK_US: Final = 7 * DAY_US
 

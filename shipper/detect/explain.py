@@ -14,19 +14,19 @@ from shipper.alert.store import JsonObject
 from shipper.alert.writer import AlertBook
 from shipper.clock import Clock
 from shipper.detect.backfill import state_at
-from shipper.detect.catalog import read_catalog
-from shipper.detect.detectors_for import detector_for
-from shipper.detect.judge import Judgement
-from shipper.detect.probability import significance
-from shipper.detect.query import Group
+from shipper.detect.event_time.span import Span
+from shipper.detect.event_time.window import Window, floor_to
+from shipper.detect.fetching.catalog import read_catalog
+from shipper.detect.fetching.query import Group
+from shipper.detect.fetching.store import Query, Store, drive
+from shipper.detect.judging.detectors_for import detector_for
+from shipper.detect.judging.judge import Judgement
+from shipper.detect.judging.threshold import Verdict
+from shipper.detect.judging.track import Progress
 from shipper.detect.rule_job import Fetched, Judged, fetch, judge
-from shipper.detect.rules import FeatureRule, Rule, RuleSet
-from shipper.detect.span import Span
+from shipper.detect.rules.rule import FeatureRule, Rule, RuleSet
 from shipper.detect.state import RuleState, StateBook
-from shipper.detect.store import Query, Store, drive
-from shipper.detect.threshold import Verdict
-from shipper.detect.track import Progress
-from shipper.detect.window import Window, floor_to
+from shipper.detect.statistics.probability import significance
 
 
 @dataclass(frozen=True, slots=True)

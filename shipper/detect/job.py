@@ -17,18 +17,18 @@ from shipper.alert.lifecycle import Change, reconcile
 from shipper.alert.writer import AlertBook
 from shipper.clock import Clock
 from shipper.detect.backfill import remembered, stretch_of
-from shipper.detect.catalog import Catalog, read_catalog
+from shipper.detect.event_time.span import REOPEN_US, Limits, span_of
+from shipper.detect.event_time.watermark import Arrivals, Late, arrivals, late_queries, read_late
+from shipper.detect.event_time.window import HOUR_US, SECOND_US
+from shipper.detect.fetching.catalog import Catalog, read_catalog
+from shipper.detect.fetching.query import Group
+from shipper.detect.fetching.questions import question_for
+from shipper.detect.fetching.store import Query, Store, drive
 from shipper.detect.lease import Lease, new_holder
-from shipper.detect.query import Group
-from shipper.detect.questions import question_for
 from shipper.detect.report import AlertReport, RunReport, action_of
 from shipper.detect.rule_job import Fetched, fetch, judge
-from shipper.detect.rules import FeatureRule, Rule, RuleSet
-from shipper.detect.span import REOPEN_US, Limits, span_of
+from shipper.detect.rules.rule import FeatureRule, Rule, RuleSet
 from shipper.detect.state import Loaded, RuleState, StateBook, ensure_state_index
-from shipper.detect.store import Query, Store, drive
-from shipper.detect.watermark import Arrivals, Late, arrivals, late_queries, read_late
-from shipper.detect.window import HOUR_US, SECOND_US
 from shipper.detect.work import Work
 
 _LEASE_S: Final = 120.0

@@ -6,7 +6,7 @@ from typing import Final
 
 from shipper import lease
 from shipper.clock import Clock
-from shipper.detect.store import Store
+from shipper.detect.fetching.store import Store
 from shipper.lease import LeaseHeld, new_holder
 from shipper.state_index import state_index
 

@@ -11,31 +11,31 @@ import numpy as np
 
 from shipper.alert.finding import Fact, Finding, Measured, RuleFacts
 from shipper.alert.wording import group_text
-from shipper.detect.bin_counts import count
-from shipper.detect.bins import fit, fresh_spans, grow
-from shipper.detect.catalog import Catalog
 from shipper.detect.curves.earlier import finished_runs
 from shipper.detect.curves.rows import run_table, same_kind
-from shipper.detect.data_checks import data_cells
-from shipper.detect.data_rule import DataRule
-from shipper.detect.detectors_for import detector_for
-from shipper.detect.judge import Judge, Judgement
-from shipper.detect.measures import measure
-from shipper.detect.quality_cells import quality_cells
-from shipper.detect.quality_rule import QualityRule, settles_us
-from shipper.detect.query import MOST_GROUPS, Cells, Group
-from shipper.detect.quiet import Quiet, is_quiet, quiet_of
-from shipper.detect.references import fixed, reference_table, training, unlisted
+from shipper.detect.event_time.quiet import Quiet, is_quiet, quiet_of
+from shipper.detect.event_time.span import REOPEN_US
+from shipper.detect.fetching.bin_counts import count
+from shipper.detect.fetching.bins import fit, fresh_spans, grow
+from shipper.detect.fetching.catalog import Catalog
+from shipper.detect.fetching.data_checks import data_cells
+from shipper.detect.fetching.measures import measure
+from shipper.detect.fetching.quality_cells import quality_cells
+from shipper.detect.fetching.query import MOST_GROUPS, Cells, Group
+from shipper.detect.fetching.references import fixed, reference_table, training, unlisted
+from shipper.detect.fetching.store import Fetch
+from shipper.detect.fetching.table import Table, from_rows
+from shipper.detect.fetching.training_cells import run_cells
+from shipper.detect.judging.detectors_for import detector_for
+from shipper.detect.judging.judge import Judge, Judgement
+from shipper.detect.judging.threshold import Verdict, level_of
+from shipper.detect.judging.track import Episode, Track
 from shipper.detect.report import Waiting
-from shipper.detect.rules import SEVERITIES, DriftRule, Rule
-from shipper.detect.span import REOPEN_US
+from shipper.detect.rules.data_rule import DataRule
+from shipper.detect.rules.quality_rule import QualityRule, settles_us
+from shipper.detect.rules.rule import SEVERITIES, DriftRule, Rule
+from shipper.detect.rules.training_rule import TrainingRule
 from shipper.detect.state import RuleState
-from shipper.detect.store import Fetch
-from shipper.detect.table import Table, from_rows
-from shipper.detect.threshold import Verdict, level_of
-from shipper.detect.track import Episode, Track
-from shipper.detect.training_cells import run_cells
-from shipper.detect.training_rule import TrainingRule
 
 VERSION_FIELD = "ml.model.version"
 

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from shipper.alert.store import StoredDocument
 from shipper.clock import Clock
-from shipper.detect.bins import Bins, Fitted
-from shipper.detect.query import Group
-from shipper.detect.store import Store
-from shipper.detect.track import Track
-from shipper.detect.window import iso
+from shipper.detect.event_time.window import iso
+from shipper.detect.fetching.bins import Bins, Fitted
+from shipper.detect.fetching.query import Group
+from shipper.detect.fetching.store import Store
+from shipper.detect.judging.track import Track
 from shipper.errors import StoreUnavailable
 from shipper.state_index import ensure_state_index, state_index
 

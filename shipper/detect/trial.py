@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 from shipper.alert.finding import Finding
 from shipper.detect.backtest import parts_of
-from shipper.detect.catalog import read_catalog
-from shipper.detect.query import Group
+from shipper.detect.fetching.catalog import read_catalog
+from shipper.detect.fetching.query import Group
+from shipper.detect.fetching.store import Store, drive
+from shipper.detect.judging.threshold import Verdict
 from shipper.detect.report import Waiting
 from shipper.detect.rule_job import Judged, fetch, judge, waiting
-from shipper.detect.rules import FeatureRule, Rule
+from shipper.detect.rules.rule import FeatureRule, Rule
 from shipper.detect.state import RuleState
-from shipper.detect.store import Store, drive
-from shipper.detect.threshold import Verdict
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import yaml
 
-from shipper.detect.window import iso, parse_iso
+from shipper.detect.event_time.window import iso, parse_iso
 from shipper.errors import ConfigurationError
 
 _KEYS: Final = ("start", "end", "group", "name")

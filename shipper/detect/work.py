@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from shipper.detect.backfill import Gathered, Stretch
+from shipper.detect.event_time.span import Span
+from shipper.detect.judging.threshold import Verdict
 from shipper.detect.report import RuleReport, Waiting
 from shipper.detect.rule_job import Judged, waiting
-from shipper.detect.rules import Rule
-from shipper.detect.span import Span
+from shipper.detect.rules.rule import Rule
 from shipper.detect.state import Loaded, RuleState
-from shipper.detect.threshold import Verdict
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client.core import Metric
 
 from shipper.detect.pulse import DetectStatus
-from shipper.detect.rule_file import parse_rules
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.ecs.fields import FIELDS
 from shipper.index.letter_watch import OpenLetters
 from shipper.index.tally import IndexCounts

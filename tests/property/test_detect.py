@@ -15,13 +15,18 @@ from shipper.alert.lifecycle import reconcile
 from shipper.detect.detectors.base import Reference
 from shipper.detect.detectors.drift import OTHER, Drift
 from shipper.detect.detectors.latency import edges_ns, quantile
-from shipper.detect.probability import beta_binomial_tail, binomial_tail, chi_squared_tail, student_tail
-from shipper.detect.rules import Hysteresis
-from shipper.detect.share import ShareModel
-from shipper.detect.table import Table
-from shipper.detect.threshold import Verdict
-from shipper.detect.track import Entry, Episode, Track
-from shipper.detect.window import format_duration, parse_duration
+from shipper.detect.event_time.window import format_duration, parse_duration
+from shipper.detect.fetching.table import Table
+from shipper.detect.judging.share import ShareModel
+from shipper.detect.judging.threshold import Verdict
+from shipper.detect.judging.track import Entry, Episode, Track
+from shipper.detect.rules.rule import Hysteresis
+from shipper.detect.statistics.probability import (
+    beta_binomial_tail,
+    binomial_tail,
+    chi_squared_tail,
+    student_tail,
+)
 
 VERDICTS = st.lists(st.sampled_from(list(Verdict)), max_size=40)
 HYSTERESIS = st.builds(

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from shipper.detect.window import HOUR_US, iso
+from shipper.detect.event_time.window import HOUR_US, iso
 from tests.service.detect_history import Json
 from tests.service.detect_place import END_US
 

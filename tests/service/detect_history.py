@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from shipper.datasets import index_name
-from shipper.detect.window import HOUR_US, iso
+from shipper.detect.event_time.window import HOUR_US, iso
 from shipper.elastic.client import ElasticClient
 
 Json = dict[str, Any]
@@ -158,6 +158,6 @@ def store(
 
 
 def _moment(text: str) -> int:
-    from shipper.detect.window import parse_iso
+    from shipper.detect.event_time.window import parse_iso
 
     return parse_iso(text)

@@ -13,12 +13,12 @@ from shipper.alert.writer import AlertBook
 from shipper.assets import asset
 from shipper.clock import ManualClock
 from shipper.config import ElasticsearchSettings
+from shipper.detect.event_time.window import HOUR_US, MINUTE_US, SECOND_US
 from shipper.detect.job import RunOptions, run
 from shipper.detect.report import RunReport
-from shipper.detect.rule_file import load_rules
-from shipper.detect.rules import RuleSet
+from shipper.detect.rules.rule import RuleSet
+from shipper.detect.rules.rule_file import load_rules
 from shipper.detect.state import state_index
-from shipper.detect.window import HOUR_US, MINUTE_US, SECOND_US
 from shipper.elastic.client import ElasticClient, connect
 from shipper.index.templates import install, packaged_templates
 from tests.service.detect_history import Fault, Json, store

@@ -8,9 +8,9 @@ from typing import Any
 from benchmarks.faulting.course import BUCKET_US
 from benchmarks.faulting.planted import Made
 from shipper.detect.detectors.latency import edges_ns
-from shipper.detect.rules import ErrorRateRule, LatencyRule, MetricRule, Rule
-from shipper.detect.table import Table
-from shipper.detect.window import iso
+from shipper.detect.event_time.window import iso
+from shipper.detect.fetching.table import Table
+from shipper.detect.rules.rule import ErrorRateRule, LatencyRule, MetricRule, Rule
 
 Json = dict[str, Any]
 

@@ -9,8 +9,8 @@ import pytest
 
 from shipper.alert.alert import State
 from shipper.datasets import DATASETS, REQUIRED_FIELDS
-from shipper.detect.rule_file import parse_rules
-from shipper.detect.window import HOUR_US, iso, parse_iso
+from shipper.detect.event_time.window import HOUR_US, iso, parse_iso
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import COMMITS, Fault, History, Json
 from tests.service.detect_place import (
@@ -71,7 +71,7 @@ def test_every_kind_finds_its_fault_and_names_the_commit(place: Place) -> None:
     assert drift.measured.facts["missing_share"] == pytest.approx(0.3, abs=0.1)
     accuracy = alerts["model-accuracy", "tumour"]
     assert accuracy.group["ml.model.version"] == "2"
-    assert accuracy.measured.observed == pytest.approx(0.78, abs=0.12)  # of 50 labels or more
+    assert accuracy.measured.observed == pytest.approx(0.78, abs=0.06)  # of 50 labels or more
     assert accuracy.measured.expected == pytest.approx(0.94, abs=0.02)
     slow = alerts["inference-latency", "scoring-api"]
     assert slow.measured.effect == pytest.approx(2.2, rel=0.4)

@@ -10,9 +10,9 @@ import pytest
 
 from shipper.alert.alert import State
 from shipper.alert.lifecycle import WITHDRAWN
+from shipper.detect.event_time.window import HOUR_US, MINUTE_US, SECOND_US, parse_iso
 from shipper.detect.lease import Lease, LeaseHeld
 from shipper.detect.state import STATE_VERSION, ensure_state_index, state_index
-from shipper.detect.window import HOUR_US, MINUTE_US, SECOND_US, parse_iso
 from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import Fault, History, Json, store
 from tests.service.detect_place import (

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from shipper.alert.wording import sentence
-from shipper.detect.rule_file import parse_rules
-from shipper.detect.rules import RuleSet
-from shipper.detect.window import HOUR_US, parse_iso
+from shipper.detect.event_time.window import HOUR_US, parse_iso
+from shipper.detect.rules.rule import RuleSet
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.elastic.client import ElasticClient
 from tests.service.detect_features import FAULT_US, Row, documents, ordinary
 from tests.service.detect_history import Json

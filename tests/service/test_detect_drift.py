@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shipper.detect.rule_file import parse_rules
+from shipper.detect.event_time.window import HOUR_US, iso
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.detect.state import state_index
-from shipper.detect.window import HOUR_US, iso
 from shipper.elastic.client import ElasticClient
 from shipper.emit.events import data_profile
 from tests.service.detect_features import FAULT_US, HOURS, PER_HOUR, Row, documents, ordinary

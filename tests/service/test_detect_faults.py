@@ -11,10 +11,10 @@ from benchmarks.faulting import world
 from benchmarks.faulting.course import BUCKET_US
 from benchmarks.faulting.ours import cut
 from benchmarks.faulting.planted import Made, coarsened
-from shipper.detect.rule_file import load_rules
+from shipper.detect.fetching.store import drive
 from shipper.detect.rule_job import Fetched, fetch, judge
+from shipper.detect.rules.rule_file import load_rules
 from shipper.detect.state import RuleState
-from shipper.detect.store import drive
 from shipper.elastic.client import ElasticClient
 from tests.service.detect_place import Place, connected, empty_place
 from tests.service.fault_documents import documents

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 from shipper.alert.alert import State
 from shipper.alert.lifecycle import WITHDRAWN
 from shipper.cli.detect import app
+from shipper.detect.event_time.window import HOUR_US, iso
 from shipper.detect.explain import Explanation, explain
-from shipper.detect.rule_file import parse_rules
-from shipper.detect.rules import RuleSet
+from shipper.detect.judging.threshold import Verdict
+from shipper.detect.rules.rule import RuleSet
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.detect.state import state_index
-from shipper.detect.threshold import Verdict
-from shipper.detect.window import HOUR_US, iso
 from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import Fault, History, Json
 from tests.service.detect_place import END_US, LATENESS_US, Place, connected, empty_place, only

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from shipper.alert.wording import sentence
+from shipper.detect.event_time.window import DAY_US, HOUR_US, iso
 from shipper.detect.explain import explain
-from shipper.detect.rule_file import parse_rules
-from shipper.detect.rules import RuleSet
-from shipper.detect.window import DAY_US, HOUR_US, iso
+from shipper.detect.rules.rule import RuleSet
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import Json
 from tests.service.detect_place import END_US, Place, connected, empty_place

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from shipper.detect.rule_file import parse_rules
-from shipper.detect.window import HOUR_US, MINUTE_US, iso
+from shipper.detect.event_time.window import HOUR_US, MINUTE_US, iso
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import Json
 from tests.service.detect_place import END_US, Place, connected, empty_place

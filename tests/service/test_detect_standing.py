@@ -8,12 +8,12 @@ import pytest
 
 from shipper.alert.alert import State
 from shipper.detect.backtest import backtest
+from shipper.detect.event_time.window import DAY_US, HOUR_US, MINUTE_US, SECOND_US, iso
 from shipper.detect.explain import explain
-from shipper.detect.resolved import Act, ResolvedBook, ResolvedError
-from shipper.detect.rule_file import parse_rules
+from shipper.detect.fetching.resolved import Act, ResolvedBook, ResolvedError
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.detect.templates.forms import fingerprint, form_of
 from shipper.detect.trial import tried
-from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US, SECOND_US, iso
 from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import Json
 from tests.service.detect_place import END_US, Place, connected, empty_place

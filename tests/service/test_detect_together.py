@@ -9,14 +9,14 @@ from typing import Any, Final
 import pytest
 
 from shipper.alert.store import JsonObject
-from shipper.detect import query
-from shipper.detect.measures import measure
-from shipper.detect.query import Cells
-from shipper.detect.rule_file import load_rules, parse_rules
-from shipper.detect.rules import Rule
+from shipper.detect.event_time.window import HOUR_US, iso
+from shipper.detect.fetching import query
+from shipper.detect.fetching.measures import measure
+from shipper.detect.fetching.query import Cells
+from shipper.detect.fetching.store import Query, drive
+from shipper.detect.rules.rule import Rule
+from shipper.detect.rules.rule_file import load_rules, parse_rules
 from shipper.detect.state import RuleState, StateBook, ensure_state_index, state_index
-from shipper.detect.store import Query, drive
-from shipper.detect.window import HOUR_US, iso
 from shipper.elastic.client import ElasticClient
 from shipper.errors import StoreUnavailable
 from tests.service.detect_history import Json

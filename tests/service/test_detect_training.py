@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from shipper.alert.wording import sentence
-from shipper.detect.rule_file import parse_rules
-from shipper.detect.window import HOUR_US, MINUTE_US, SECOND_US, iso
+from shipper.detect.event_time.window import HOUR_US, MINUTE_US, SECOND_US, iso
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import Json
 from tests.service.detect_place import END_US, Place, connected, empty_place

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from shipper.cli.main import app
 from shipper.clock import SystemClock
-from shipper.detect.window import HOUR_US, MINUTE_US, iso
+from shipper.detect.event_time.window import HOUR_US, MINUTE_US, iso
 from shipper.errors import ConfigurationError
 from tests.service.detect_history import Json, store
 from tests.service.kafka_stage import KafkaStage
@@ -93,7 +93,7 @@ def _judged_an_hour_later(stage: KafkaStage) -> dict[str, Any]:
     from shipper.clock import ManualClock
     from shipper.detect.job import RunOptions
     from shipper.detect.job import run as judge
-    from shipper.detect.rule_file import load_rules
+    from shipper.detect.rules.rule_file import load_rules
 
     rules = load_rules(None)
     only = rules.model_copy(update={"rules": tuple(one for one in rules.rules if one.id == "regressions")})

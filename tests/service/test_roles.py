@@ -18,7 +18,7 @@ from shipper.assets import asset
 from shipper.cli.main import app
 from shipper.clock import SystemClock
 from shipper.datasets import index_name
-from shipper.detect.window import HOUR_US, iso, parse_iso
+from shipper.detect.event_time.window import HOUR_US, iso, parse_iso
 from shipper.enrich.redact import Keyring
 from shipper.errors import ShipperError
 from shipper.schema.roles import load_roles, roles_yaml

@@ -10,7 +10,7 @@ import numpy as np
 
 from shipper.detect.curves import layout
 from shipper.detect.curves.points import Points, chosen_points, points_of, train_points
-from shipper.detect.table import Floats, Ints, Table
+from shipper.detect.fetching.table import Floats, Ints, Table
 
 BINS: Final = 20
 """Parts of a run's length, by steps, of which each has a band of its own."""

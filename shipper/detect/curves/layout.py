@@ -1,4 +1,4 @@
-"""The columns in which a run's windows are stored; see `shipper.detect.training_cells` for who fills them.
+"""The columns in which a run's windows are stored; see `shipper.detect.fetching.training_cells` for who fills them.
 
 A window is cut into `PARTS` parts. Of a series of measures each part has the columns `<series>.n/<part>` (values),
 `.sum`, `.high`, `.low`, and `.at`, the furthest step among them. Moments are seconds from the window's start.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shipper.detect.training_rule import PARTS
+from shipper.detect.rules.training_rule import PARTS
 
 STATS: Final = ("n", "sum", "high", "low", "at")
 STEP, EPOCH, VALIDATION, RATE = "step", "epoch", "validation", "rate"

@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from shipper.detect.probability import student_tail
-from shipper.detect.table import Floats
+from shipper.detect.fetching.table import Floats
+from shipper.detect.statistics.probability import student_tail
 
 _OUTLIER: Final = 5.0
 _ENOUGH: Final = 12

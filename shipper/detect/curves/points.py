@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from shipper.detect.curves import layout
-from shipper.detect.table import Flags, Floats, Table
-from shipper.detect.window import SECOND_US
+from shipper.detect.event_time.window import SECOND_US
+from shipper.detect.fetching.table import Flags, Floats, Table
 
 _RAISED: Final = 1.5
 """A learning rate that grows at once by this factor begins a new cycle."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from shipper.detect.curves import layout
-from shipper.detect.query import Group
-from shipper.detect.table import Table
-from shipper.detect.training_rule import TrainingRule
+from shipper.detect.fetching.query import Group
+from shipper.detect.fetching.table import Table
+from shipper.detect.rules.training_rule import TrainingRule
 
 
 def run_table(rule: TrainingRule, rows: Sequence[tuple[int, Mapping[str, float]]], end_us: int) -> Table:

@@ -10,8 +10,8 @@ import numpy as np
 from shipper.detect.curves import layout
 from shipper.detect.curves.points import Points
 from shipper.detect.detectors.base import Score, not_enough
-from shipper.detect.table import Table
-from shipper.detect.window import DAY_US, MINUTE_US
+from shipper.detect.event_time.window import DAY_US, MINUTE_US
+from shipper.detect.fetching.table import Table
 
 POINTS_NOW: Final = "points of the run in the window"
 """What is missing where a run says something, but nothing of the measure."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar, Protocol
 
-from shipper.detect.table import Table
+from shipper.detect.fetching.table import Table
 
 Fact = str | int | float | bool | tuple[str, ...]
 """What may stand in the further facts of a score."""

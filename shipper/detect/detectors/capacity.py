@@ -10,9 +10,9 @@ import numpy as np
 
 from shipper.detect.curves.noise import blocks_of
 from shipper.detect.detectors.base import FEW_EVENTS, Enough, FixedStandard, Reference, Score, not_enough
-from shipper.detect.probability import significance, student_tail
-from shipper.detect.table import Floats, Table
-from shipper.detect.window import HOUR_US
+from shipper.detect.event_time.window import HOUR_US
+from shipper.detect.fetching.table import Floats, Table
+from shipper.detect.statistics.probability import significance, student_tail
 
 _RECENT: Final = 48
 """Windows that tell where it is going."""

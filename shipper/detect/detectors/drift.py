@@ -8,10 +8,10 @@ from typing import ClassVar, Final
 import numpy as np
 
 from shipper.detect.detectors.base import Enough, Fact, Reference, Score, not_enough
-from shipper.detect.discovery import adjusted, any_moved
-from shipper.detect.feature_drift import Feature, FeatureDrift, compare
-from shipper.detect.probability import significance
-from shipper.detect.table import Table
+from shipper.detect.fetching.table import Table
+from shipper.detect.judging.feature_drift import Feature, FeatureDrift, compare
+from shipper.detect.statistics.discovery import adjusted, any_moved
+from shipper.detect.statistics.probability import significance
 
 MISSING: Final = "missing"
 """Part of a feature's block that counts the events without a value."""
@@ -45,7 +45,7 @@ class Drift:
     above all beyond the first and last percentile; a feature that follows the hour of the day more than the baseline shows; shifts
     that depend on more than 500 categories, which are one bin.
     Cost: features x bins per baseline window; one block `<feature>/<bin>` per feature, and `events`.
-    Source: `shipper.detect.homogeneity`, `shipper.detect.scores` and `shipper.detect.discovery` name theirs; Rao and Scott (1981) for
+    Source: `shipper.detect.statistics.homogeneity`, `shipper.detect.judging.scores` and `shipper.detect.statistics.discovery` name theirs; Rao and Scott (1981) for
     the correction by dispersion.
 
     Attributes:

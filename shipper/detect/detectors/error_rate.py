@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from shipper.detect.detectors.base import Enough, Reference, Score
-from shipper.detect.probability import significance
-from shipper.detect.share import ShareModel, windows_since
-from shipper.detect.table import Table
+from shipper.detect.fetching.table import Table
+from shipper.detect.judging.share import ShareModel, windows_since
+from shipper.detect.statistics.probability import significance
 
 _ENOUGH: Final = Enough()
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorRate:
-    """The share of bad events against the baseline's, by a beta-binomial tail (see `shipper.detect.share`).
+    """The share of bad events against the baseline's, by a beta-binomial tail (see `shipper.detect.judging.share`).
 
     Idea: the baseline gives the distribution of the number of bad events that a window of this size
     would have; few is never an anomaly. The effect is the ratio of the shares; the minimum difference

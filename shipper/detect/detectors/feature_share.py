@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple
 
 from shipper.detect.detectors.base import Enough, Reference, Score
-from shipper.detect.discovery import any_moved
-from shipper.detect.probability import binomial_tail, significance
-from shipper.detect.share import ShareModel
-from shipper.detect.table import Table
+from shipper.detect.fetching.table import Table
+from shipper.detect.judging.share import ShareModel
+from shipper.detect.statistics.discovery import any_moved
+from shipper.detect.statistics.probability import binomial_tail, significance
 
 _ENOUGH: Final = Enough(samples=30, baseline_windows=3)
 _SHOWN: Final = 10
@@ -29,14 +29,14 @@ class _Found(NamedTuple):
 class FeatureShare:
     """The share of bad values of each feature, against the baseline's or against a limit.
 
-    Idea: the beta-binomial tail of `shipper.detect.share`, which knows both sample sizes and how much the share
+    Idea: the beta-binomial tail of `shipper.detect.judging.share`, which knows both sample sizes and how much the share
     wanders from window to window; the exact binomial tail where a limit is stated. One test per feature, all of them
     under Bonferroni's bound. Significance alone is no finding: the share must have grown by the least
     effect. Ten events of which two are bad after none in a hundred are neither.
     Fails: what was bad from the beginning and has no limit; shares that follow the hour more than the baseline shows;
     for what is all the same: a feature that nearly always had that value anyway.
     Cost: two columns per feature and window, `<feature>/bad` and `<feature>/all`, and `events`.
-    Source: Skellam (1948), see `shipper.detect.share`.
+    Source: Skellam (1948), see `shipper.detect.judging.share`.
 
     Attributes:
         minimum_share: least growth of the share, 0..1.

@@ -15,8 +15,8 @@ from shipper.detect.curves.points import Scale, points_of, since_begun, train_po
 from shipper.detect.curves.watched import POINTS_NOW, Watched, early
 from shipper.detect.detectors.base import FixedStandard, Reference, Score, not_enough
 from shipper.detect.detectors.divergence import BLOCKS, worsening
-from shipper.detect.probability import significance, student_tail
-from shipper.detect.table import Table
+from shipper.detect.fetching.table import Table
+from shipper.detect.statistics.probability import significance, student_tail
 
 _FEWEST: Final = 8
 _FALLING: Final = 0.05

@@ -10,10 +10,10 @@ from typing import ClassVar, Final
 import numpy as np
 
 from shipper.detect.detectors.base import Enough, Reference, Score
-from shipper.detect.probability import significance
-from shipper.detect.share import ShareModel, windows_since
-from shipper.detect.table import Floats, Table
-from shipper.detect.wandering import SHIFTS
+from shipper.detect.fetching.table import Floats, Table
+from shipper.detect.judging.share import ShareModel, windows_since
+from shipper.detect.judging.wandering import SHIFTS
+from shipper.detect.statistics.probability import significance
 
 STEPS_PER_DECADE: Final = 16
 LOWEST_NS: Final = 1e4
@@ -40,9 +40,9 @@ class Latency:
     """The share of requests slower than a percentile of the baseline, and how far that percentile moved.
 
     Idea: if nothing changed, 5 % of the requests are slower than the baseline's p95, whatever the
-    distribution looks like: a test of a share (see `shipper.detect.share`) needs no assumption about
+    distribution looks like: a test of a share (see `shipper.detect.judging.share`) needs no assumption about
     it. The effect is the ratio of the percentile itself, read from bins of 15 % width, by interpolation.
-    All requests together are taken to wander from window to window (`shipper.detect.wandering`): by how much the
+    All requests together are taken to wander from window to window (`shipper.detect.judging.wandering`): by how much the
     whole distribution shifts says how many are beyond the limit.
     Fails: latency that follows load closely within the baseline (its wandering widens what is
     ordinary); durations outside 10 µs .. 1000 s are only known to be outside.

@@ -12,9 +12,9 @@ from shipper.detect.curves.noise import beyond
 from shipper.detect.curves.points import Points, Scale, chosen_points, since_begun
 from shipper.detect.curves.watched import POINTS_NOW, Watched, early, step_of
 from shipper.detect.detectors.base import Reference, Score, not_enough
-from shipper.detect.probability import significance
+from shipper.detect.fetching.table import Floats, Table
 from shipper.detect.series.tail import tail_probability
-from shipper.detect.table import Floats, Table
+from shipper.detect.statistics.probability import significance
 
 _BEFORE: Final = 32
 """Points before one whose median says what it should be."""

@@ -12,8 +12,8 @@ from shipper.detect.curves.earlier import BAND, BINS, LENGTH, comparable, known_
 from shipper.detect.curves.points import Points, chosen_points
 from shipper.detect.curves.watched import Watched, early, step_of
 from shipper.detect.detectors.base import Reference, Score, not_enough
-from shipper.detect.probability import MAX_SCORE, significance, student_tail
-from shipper.detect.table import Floats, Table
+from shipper.detect.fetching.table import Floats, Table
+from shipper.detect.statistics.probability import MAX_SCORE, significance, student_tail
 
 _LEAST_SPREAD: Final = 0.02
 _SOME: Final = 3

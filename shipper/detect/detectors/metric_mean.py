@@ -9,9 +9,9 @@ from typing import ClassVar, Final
 
 from shipper.detect.detectors.base import Enough, Reference, Score, not_enough
 from shipper.detect.detectors.metric_share import Comparison
-from shipper.detect.probability import binomial_tail, significance, student_tail
-from shipper.detect.share import ShareModel
-from shipper.detect.table import Floats, Table
+from shipper.detect.fetching.table import Floats, Table
+from shipper.detect.judging.share import ShareModel
+from shipper.detect.statistics.probability import binomial_tail, significance, student_tail
 
 _ROUNDING: Final = 1e-9
 _FEWEST_WINDOWS: Final = 3

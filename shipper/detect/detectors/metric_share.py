@@ -10,9 +10,9 @@ from typing import ClassVar, Final, NamedTuple
 import numpy as np
 
 from shipper.detect.detectors.base import FEW_LABELS, Enough, Reference, Score, not_enough
-from shipper.detect.probability import binomial_tail, significance
-from shipper.detect.share import ShareModel, windows_since
-from shipper.detect.table import Floats, Table
+from shipper.detect.fetching.table import Floats, Table
+from shipper.detect.judging.share import ShareModel, windows_since
+from shipper.detect.statistics.probability import binomial_tail, significance
 
 _WILSON_Z = 1.959963984540054
 """Two-sided 95 %: the interval that is shown; the verdict rests on the test."""
@@ -37,7 +37,7 @@ class MetricShare:
 
     Idea: one-sided tests on the number of bad outcomes. Against the goal it is the exact binomial tail;
     against the previous version and the baseline the beta-binomial tail, which knows both sample sizes
-    (see `shipper.detect.share`). The most significant comparison whose effect is past the minimum counts.
+    (see `shipper.detect.judging.share`). The most significant comparison whose effect is past the minimum counts.
     Windows are cohorts of prediction time; labels come late, so a window is judged only once it has
     the label coverage that older windows reach (times `minimum_coverage`): a young cohort, whose first
     labels may be the odd ones, raises nothing.

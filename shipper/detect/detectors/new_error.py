@@ -10,8 +10,8 @@ import numpy as np
 
 from shipper.detect.detectors.base import Enough, Reference, Score
 from shipper.detect.detectors.new_values import SLASH
-from shipper.detect.probability import significance
-from shipper.detect.table import Floats, Ints, Table
+from shipper.detect.fetching.table import Floats, Ints, Table
+from shipper.detect.statistics.probability import significance
 from shipper.detect.templates.forms import Form, fingerprint
 from shipper.detect.templates.mining import covers, mined
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple
 
 from shipper.detect.detectors.base import Enough, Reference, Score
-from shipper.detect.discovery import any_moved
-from shipper.detect.hypergeometric import all_new, upper_tail
-from shipper.detect.probability import significance
-from shipper.detect.table import Table
+from shipper.detect.fetching.table import Table
+from shipper.detect.statistics.discovery import any_moved
+from shipper.detect.statistics.hypergeometric import all_new, upper_tail
+from shipper.detect.statistics.probability import significance
 
 UNLISTED: Final = "(others)"
 """Part that counts values which the answer had no room for; a feature that has any is not judged."""
@@ -43,7 +43,7 @@ class NewValues:
     Fails: values that come rarely and in clumps (a batch of one customer): they are new, and that is told; features
     with more than 500 values in a window, which are not judged.
     Cost: one column per value and window, `<feature>/<value>`, and `events`.
-    Source: Fisher (1935), see `shipper.detect.hypergeometric`.
+    Source: Fisher (1935), see `shipper.detect.statistics.hypergeometric`.
 
     Attributes:
         minimum_share: least share of the events that have what is new, or had what is gone.

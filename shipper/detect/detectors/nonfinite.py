@@ -10,8 +10,8 @@ import numpy as np
 from shipper.detect.curves import layout
 from shipper.detect.curves.watched import Watched, early
 from shipper.detect.detectors.base import FixedStandard, Reference, Score, not_enough
-from shipper.detect.probability import MAX_SCORE
-from shipper.detect.table import Table
+from shipper.detect.fetching.table import Table
+from shipper.detect.statistics.probability import MAX_SCORE
 
 _ELSEWHERE: Final = ("val_", "valid_", "validation_", "eval_", "test_")
 _SCALED: Final = ("grad", "norm")

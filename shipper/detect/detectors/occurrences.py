@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from shipper.detect.detectors.base import FixedStandard, Reference, Score, not_enough
-from shipper.detect.probability import MAX_SCORE
-from shipper.detect.table import Floats, Ints, Table
-from shipper.detect.window import MINUTE_US, format_duration, iso
+from shipper.detect.event_time.window import MINUTE_US, format_duration, iso
+from shipper.detect.fetching.table import Floats, Ints, Table
+from shipper.detect.statistics.probability import MAX_SCORE
 
 
 @dataclass(frozen=True, slots=True)

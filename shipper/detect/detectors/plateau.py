@@ -9,8 +9,8 @@ from shipper.detect.curves.noise import blocks_of
 from shipper.detect.curves.points import Points, Scale, chosen_points, since_begun
 from shipper.detect.curves.watched import POINTS_NOW, Watched, early
 from shipper.detect.detectors.base import FixedStandard, Reference, Score, not_enough
-from shipper.detect.probability import significance
-from shipper.detect.table import Table
+from shipper.detect.fetching.table import Table
+from shipper.detect.statistics.probability import significance
 
 _BLOCKS: Final = 60
 _STRETCH: Final = 0.5

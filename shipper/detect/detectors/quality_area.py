@@ -9,17 +9,17 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from shipper.detect.confusion import classes_of, shown
 from shipper.detect.detectors.base import FEW_EVENTS, Enough, Fact, Reference, Score, not_enough
 from shipper.detect.detectors.metric_share import Comparison
-from shipper.detect.feature_drift import dispersion_of
-from shipper.detect.label_coverage import Coverage, known_share, settled
-from shipper.detect.probability import significance, student_tail
-from shipper.detect.quality_rule import QualityEffect
-from shipper.detect.quality_words import AGAINST
-from shipper.detect.score_bins import Area, area, hanley_mcneil, placements, shrunk
-from shipper.detect.strata import Stratum, deviation, upper_tail
-from shipper.detect.table import Floats, Table
+from shipper.detect.fetching.label_coverage import Coverage, known_share, settled
+from shipper.detect.fetching.table import Floats, Table
+from shipper.detect.judging.feature_drift import dispersion_of
+from shipper.detect.judging.quality_words import AGAINST
+from shipper.detect.rules.quality_rule import QualityEffect
+from shipper.detect.statistics.confusion import classes_of, shown
+from shipper.detect.statistics.probability import significance, student_tail
+from shipper.detect.statistics.score_bins import Area, area, hanley_mcneil, placements, shrunk
+from shipper.detect.statistics.strata import Stratum, deviation, upper_tail
 
 _ENOUGH: Final = Enough()
 _EFFECT: Final = QualityEffect()
@@ -40,7 +40,7 @@ class QualityArea:
     number; delays of labels that depend on the score itself.
     Cost: one pass over the baseline's cohorts; two columns per bin of the score.
     Source: DeLong, DeLong and Clarke-Pearson (1988); Hanley and McNeil (1982); Brunner and Munzel (2000) for the degrees
-    of freedom; `shipper.detect.strata` for the tail.
+    of freedom; `shipper.detect.statistics.strata` for the tail.
     """
 
     positive: str = "1"

@@ -9,17 +9,17 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from shipper.detect.confusion import classes_of, confusion, shown, stored
 from shipper.detect.detectors.base import FEW_EVENTS, Enough, Fact, Reference, Score, not_enough
 from shipper.detect.detectors.metric_share import Comparison
-from shipper.detect.feature_drift import dispersion_of
-from shipper.detect.label_coverage import Coverage, known_share, settled
-from shipper.detect.probability import significance
-from shipper.detect.quality_rule import Name, QualityEffect
-from shipper.detect.quality_words import AGAINST, about, percent
-from shipper.detect.scores import deviations, scores_probability
-from shipper.detect.table import Floats, Table
-from shipper.detect.tilting import mean_interval, mean_tail
+from shipper.detect.fetching.label_coverage import Coverage, known_share, settled
+from shipper.detect.fetching.table import Floats, Table
+from shipper.detect.judging.feature_drift import dispersion_of
+from shipper.detect.judging.quality_words import AGAINST, about, percent
+from shipper.detect.judging.scores import deviations, scores_probability
+from shipper.detect.rules.quality_rule import Name, QualityEffect
+from shipper.detect.statistics.confusion import classes_of, confusion, shown, stored
+from shipper.detect.statistics.probability import significance
+from shipper.detect.statistics.tilting import mean_interval, mean_tail
 
 _ENOUGH: Final = Enough()
 _EFFECT: Final = QualityEffect()
@@ -31,8 +31,8 @@ class QualityMean:
     """A mean over labelled predictions, of costs or of what each adds to a macro average, against goal, version and past.
 
     Idea: a cost is a number per cell of the confusion matrix; its mean is compared with that of the cohorts before by the
-    permutation distribution of a sum of scores (`shipper.detect.scores`), which is right for a few costly mistakes among
-    thousands as well, and with a goal by the tilted saddlepoint of `shipper.detect.tilting`. A macro
+    permutation distribution of a sum of scores (`shipper.detect.judging.scores`), which is right for a few costly mistakes among
+    thousands as well, and with a goal by the tilted saddlepoint of `shipper.detect.statistics.tilting`. A macro
     average is treated the same way through its first-order expansion: each cell counts for what one more
     prediction in it does to the average. Labels still to come are taken to prove the model right.
     Fails: macro averages over classes of a handful of cases, whose expansion is coarse; costs that depend on more than

@@ -9,15 +9,15 @@ from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
 
-from shipper.detect.confusion import OTHERS, classes_of, confusion, shown
 from shipper.detect.detectors.base import FEW_EVENTS, Enough, Fact, Reference, Score, not_enough
 from shipper.detect.detectors.metric_share import wilson
-from shipper.detect.label_coverage import Coverage, known_share, settled
-from shipper.detect.probability import binomial_tail, significance
-from shipper.detect.quality_rule import Name, QualityEffect
-from shipper.detect.quality_words import AGAINST, about, percent
-from shipper.detect.share import ShareModel
-from shipper.detect.table import Floats, Table
+from shipper.detect.fetching.label_coverage import Coverage, known_share, settled
+from shipper.detect.fetching.table import Floats, Table
+from shipper.detect.judging.quality_words import AGAINST, about, percent
+from shipper.detect.judging.share import ShareModel
+from shipper.detect.rules.quality_rule import Name, QualityEffect
+from shipper.detect.statistics.confusion import OTHERS, classes_of, confusion, shown
+from shipper.detect.statistics.probability import binomial_tail, significance
 
 _ALL: Final = ""
 _FEW: Final = {
@@ -52,9 +52,9 @@ class QualityShare:
     Idea: each of these measures says how many of some predictions are bad. Precision: wrong ones of those predicted as the
     class; recall and false-negative rate: missed ones of the true ones; accuracy: wrong ones of all. F1 is 2J / (1 + J) where J is the
     share of hits among all cases that are true or predicted or both; so a test of J, which is a share, is an exact test
-    of F1. Against a goal: binomial tail; against cohorts: the beta-binomial tail of `shipper.detect.share`, which knows
+    of F1. Against a goal: binomial tail; against cohorts: the beta-binomial tail of `shipper.detect.judging.share`, which knows
     both sample sizes and how much the share wanders by itself. Without a class each is tested, under Bonferroni's
-    bound. Labels that are still to come are taken to prove the model right (`shipper.detect.label_coverage`), the
+    bound. Labels that are still to come are taken to prove the model right (`shipper.detect.fetching.label_coverage`), the
     value that is told is that of the labels that are in.
     Fails: labels that are given only where the model said yes (recall then is that of the labelled); a share that follows the hour
     more than the baseline shows; classes too rare to reach the least number in twelve windows.

@@ -8,10 +8,10 @@ from typing import ClassVar, Final
 
 from shipper.detect.detectors.base import FixedStandard, Reference, Score, not_enough
 from shipper.detect.detectors.new_values import SLASH
-from shipper.detect.probability import MAX_SCORE
-from shipper.detect.resolved import Act, ResolvedError
-from shipper.detect.table import Table
-from shipper.detect.window import iso
+from shipper.detect.event_time.window import iso
+from shipper.detect.fetching.resolved import Act, ResolvedError
+from shipper.detect.fetching.table import Table
+from shipper.detect.statistics.probability import MAX_SCORE
 
 AGAIN: Final = "again"
 """Block of sightings, each part a `label`."""

@@ -9,12 +9,12 @@ from typing import ClassVar, Final, Literal
 import numpy as np
 
 from shipper.detect.detectors.base import Enough, Reference, Score, not_enough
+from shipper.detect.event_time.window import DAY_US, MINUTE_US
+from shipper.detect.fetching.table import Floats, Table
 from shipper.detect.series.alarms import THRESHOLD
 from shipper.detect.series.calibration import significance_of
 from shipper.detect.series.scoring import Opinion, Scorer
 from shipper.detect.series.view import Series
-from shipper.detect.table import Floats, Table
-from shipper.detect.window import DAY_US, MINUTE_US
 
 Statistic = Literal["mean", "sum", "events"]
 Direction = Literal["both", "up", "down"]

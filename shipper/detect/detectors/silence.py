@@ -9,8 +9,8 @@ from typing import ClassVar, Final
 import numpy as np
 
 from shipper.detect.detectors.base import Enough, Reference, Score, not_enough
-from shipper.detect.probability import MAX_SCORE
-from shipper.detect.table import Floats, Table
+from shipper.detect.fetching.table import Floats, Table
+from shipper.detect.statistics.probability import MAX_SCORE
 
 _RECENT_WINDOWS: Final = 6
 _TOGETHER: Final = (1, 3, 12)

@@ -10,9 +10,9 @@ from typing import ClassVar, Final, NamedTuple
 import numpy as np
 
 from shipper.detect.detectors.base import FEW_EVENTS, FixedStandard, Reference, Score, not_enough
-from shipper.detect.probability import MAX_SCORE, binomial_tail
-from shipper.detect.table import Floats, Ints, Table
-from shipper.detect.window import HOUR_US, MINUTE_US, format_duration
+from shipper.detect.event_time.window import HOUR_US, MINUTE_US, format_duration
+from shipper.detect.fetching.table import Floats, Ints, Table
+from shipper.detect.statistics.probability import MAX_SCORE, binomial_tail
 
 PERIOD_EVENTS: Final = "period_events"
 PERIOD_BAD: Final = "period_bad"

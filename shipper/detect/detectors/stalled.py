@@ -12,8 +12,8 @@ from shipper.detect.curves.earlier import LONGEST_GAP, comparable, gaps, known_o
 from shipper.detect.curves.noise import beyond
 from shipper.detect.curves.watched import Watched
 from shipper.detect.detectors.base import FixedStandard, Reference, Score, not_enough
-from shipper.detect.probability import MAX_SCORE, significance
-from shipper.detect.table import Floats, Table
+from shipper.detect.fetching.table import Floats, Table
+from shipper.detect.statistics.probability import MAX_SCORE, significance
 
 _FEWEST_GAPS: Final = 20
 _MOST_REPEATED: Final = 1000

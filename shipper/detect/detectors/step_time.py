@@ -12,8 +12,8 @@ from shipper.detect.curves import layout
 from shipper.detect.curves.earlier import STEP_TIME, comparable, known_of, step_time
 from shipper.detect.curves.watched import Watched, early
 from shipper.detect.detectors.base import Reference, Score, not_enough
-from shipper.detect.probability import significance, student_tail
-from shipper.detect.table import Floats, Table
+from shipper.detect.fetching.table import Floats, Table
+from shipper.detect.statistics.probability import significance, student_tail
 
 _LEAST_SPREAD: Final = 0.03
 _FEWEST_WINDOWS: Final = 6

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from shipper.detect.table import Floats, Ints
+from shipper.detect.fetching.table import Floats, Ints
 
 THRESHOLD: Final = 2.5
 """The merged evidence from which on one series looked at by itself is told of."""

@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 
+from shipper.detect.fetching.table import Floats
 from shipper.detect.series.tail import tail_probability
-from shipper.detect.table import Floats
 
 NEIGHBOURS: Final = 4
 """The distance is that to the 4th nearest: what happened up to three times before is still news."""

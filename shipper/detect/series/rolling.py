@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shipper.detect.table import Floats
+from shipper.detect.fetching.table import Floats
 
 
 def rolling_mean(values: Floats, rows: int) -> Floats:

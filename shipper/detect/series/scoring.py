@@ -17,12 +17,12 @@ from typing import Final
 
 import numpy as np
 
+from shipper.detect.fetching.table import Floats
 from shipper.detect.series.level import Level
 from shipper.detect.series.season import Season
 from shipper.detect.series.value import Value
 from shipper.detect.series.variation import Variation
 from shipper.detect.series.view import Series, View
-from shipper.detect.table import Floats
 
 VIEWS: Final[tuple[View, ...]] = (Value(), Season(), Level(), Variation())
 FEWEST_NUMBERS: Final = 10

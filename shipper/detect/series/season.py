@@ -6,10 +6,10 @@ from typing import ClassVar, Final
 
 import numpy as np
 
+from shipper.detect.event_time.window import DAY_US, MINUTE_US
+from shipper.detect.fetching.table import Floats, Ints
 from shipper.detect.series.tail import tail_probability
 from shipper.detect.series.view import Series
-from shipper.detect.table import Floats, Ints
-from shipper.detect.window import DAY_US, MINUTE_US
 
 _HALF_US: Final = 15 * MINUTE_US
 _DAYS: Final = 7

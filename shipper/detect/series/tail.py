@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from shipper.detect.table import Floats
+from shipper.detect.fetching.table import Floats
 
 TOP_SHARE: Final = 0.05
 """Part of the numbers that the tail is fitted to."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from shipper.detect.fetching.table import Floats
 from shipper.detect.series.rarity import rarity
 from shipper.detect.series.view import Series
-from shipper.detect.table import Floats
 
 
 class Value:

@@ -6,10 +6,10 @@ from typing import ClassVar, Final
 
 import numpy as np
 
+from shipper.detect.fetching.table import Floats
 from shipper.detect.series.rarity import rarity
 from shipper.detect.series.rolling import rolling_mean
 from shipper.detect.series.view import Series
-from shipper.detect.table import Floats
 
 _ROWS: Final = 24
 

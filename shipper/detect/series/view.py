@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol, Self
 
 import numpy as np
 
-from shipper.detect.table import Floats, Ints
+from shipper.detect.fetching.table import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)

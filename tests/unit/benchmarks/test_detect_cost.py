@@ -10,7 +10,7 @@ from benchmarks.detecting.history import History, end_of_day
 from benchmarks.promises import judge
 from benchmarks.result import Result
 from shipper.datasets import index_name
-from shipper.detect.window import DAY_US, HOUR_US, parse_iso
+from shipper.detect.event_time.window import DAY_US, HOUR_US, parse_iso
 
 END_US = 1_790_000_003_600_000_000 // 1000 // HOUR_US * HOUR_US
 

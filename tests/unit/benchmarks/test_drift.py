@@ -14,8 +14,8 @@ from benchmarks.drifting.counted import SHAPES
 from benchmarks.drifting.naming import naming
 from benchmarks.drifting.ours import Shipped
 from benchmarks.drifting.samples import CATEGORIES, NUMERIC, Make, categorical, sizes
-from shipper.detect.bins import QUANTILES, edges_of
-from shipper.detect.rule_file import load_rules
+from shipper.detect.fetching.bins import QUANTILES, edges_of
+from shipper.detect.rules.rule_file import load_rules
 
 
 def test_it_judges_by_the_default_rule() -> None:

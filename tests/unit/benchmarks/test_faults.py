@@ -17,7 +17,7 @@ from benchmarks.faulting.peers import beyond, on_normal_noise
 from benchmarks.faulting.planted import Planted
 from benchmarks.faulting.report import Run, Tally, missed
 from benchmarks.faulting.tally import outcomes, poisson_interval
-from shipper.detect.probability import student_tail
+from shipper.detect.statistics.probability import student_tail
 
 
 def test_noise_has_the_distribution_that_the_exact_test_knows() -> None:

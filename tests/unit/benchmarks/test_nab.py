@@ -13,8 +13,8 @@ from benchmarks.nab import main
 from benchmarks.nab_streams.corpus import Stream
 from benchmarks.nab_streams.ours import COMMITTED, anomaly_scores
 from benchmarks.nab_streams.scoring import PROFILES, best, judged, probation_rows, score_at
-from shipper.detect.table import Floats
-from shipper.detect.window import iso
+from shipper.detect.event_time.window import iso
+from shipper.detect.fetching.table import Floats
 
 STEP_US = 300_000_000
 BEGIN_US = 1_400_000_000_000_000 // STEP_US * STEP_US

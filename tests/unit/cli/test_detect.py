@@ -12,11 +12,11 @@ from shipper.cli.detect import moment_of
 from shipper.cli.detect_explain import as_document, rules_named
 from shipper.cli.rules_trial import chosen
 from shipper.detect.detectors.base import Score, not_enough
+from shipper.detect.event_time.window import Window
 from shipper.detect.explain import Explanation, GroupExplanation
-from shipper.detect.judge import Judgement
-from shipper.detect.rule_file import load_rules
-from shipper.detect.threshold import Verdict
-from shipper.detect.window import Window
+from shipper.detect.judging.judge import Judgement
+from shipper.detect.judging.threshold import Verdict
+from shipper.detect.rules.rule_file import load_rules
 from shipper.errors import ConfigurationError
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from shipper.detect.confusion import column
 from shipper.detect.detectors.base import Detector, Enough
 from shipper.detect.detectors.capacity import Capacity
 from shipper.detect.detectors.divergence import Divergence
@@ -35,10 +34,11 @@ from shipper.detect.detectors.silence import Silence
 from shipper.detect.detectors.slo_burn import Pair, SloBurn
 from shipper.detect.detectors.stalled import Stalled
 from shipper.detect.detectors.step_time import StepTime
-from shipper.detect.judge import Judge, Judgement
-from shipper.detect.score_bins import BINS, EDGES
-from shipper.detect.table import from_frame
-from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US
+from shipper.detect.event_time.window import DAY_US, HOUR_US, MINUTE_US
+from shipper.detect.fetching.table import from_frame
+from shipper.detect.judging.judge import Judge, Judgement
+from shipper.detect.statistics.confusion import column
+from shipper.detect.statistics.score_bins import BINS, EDGES
 from tests.unit.detect import standing_cases as standing
 from tests.unit.detect import training_cases as training
 

@@ -12,13 +12,13 @@ import numpy as np
 
 from shipper.detect.detectors.drift import MISSING
 from shipper.detect.detectors.latency import edges_ns
-from shipper.detect.rule_file import load_rules
+from shipper.detect.event_time.window import DAY_US, HOUR_US
+from shipper.detect.fetching.table import Floats, Ints, Table
+from shipper.detect.judging.track import Episode
 from shipper.detect.rule_job import Fetched, Judged, judge
-from shipper.detect.rules import Rule, RuleSet
+from shipper.detect.rules.rule import Rule, RuleSet
+from shipper.detect.rules.rule_file import load_rules
 from shipper.detect.state import RuleState
-from shipper.detect.table import Floats, Ints, Table
-from shipper.detect.track import Episode
-from shipper.detect.window import DAY_US, HOUR_US
 
 BEGIN_US = 1_790_000_000_000_000 // DAY_US * DAY_US
 RULES = load_rules(None)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from shipper.detect.detectors.new_values import SLASH
 from shipper.detect.detectors.regression import label
-from shipper.detect.resolved import Act, ResolvedError
+from shipper.detect.fetching.resolved import Act, ResolvedError
 
 WINDOWS = 60
 FAULT_FROM = 48

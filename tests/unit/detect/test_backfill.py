@@ -10,16 +10,16 @@ from shipper.alert.finding import Finding, Measured
 from shipper.cli.detect_past import when_free
 from shipper.clock import ManualClock
 from shipper.detect.backfill import Gathered, remembered, state_at, stretch_of
+from shipper.detect.event_time.span import Span
+from shipper.detect.event_time.window import DAY_US, HOUR_US
+from shipper.detect.fetching.query import Group
+from shipper.detect.judging.threshold import Verdict
+from shipper.detect.judging.track import Entry, Track
 from shipper.detect.lease import LeaseHeld
-from shipper.detect.query import Group
 from shipper.detect.report import RunReport
-from shipper.detect.rule_file import parse_rules
 from shipper.detect.rule_job import Judged, rule_facts
-from shipper.detect.span import Span
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.detect.state import RuleState
-from shipper.detect.threshold import Verdict
-from shipper.detect.track import Entry, Track
-from shipper.detect.window import DAY_US, HOUR_US
 
 (RULE,) = parse_rules("rules: [{id: one, kind: error_rate, window: 1h, baseline: 24h}]").active
 NOW = 1_790_000_000_000_000 // DAY_US * DAY_US

@@ -6,8 +6,8 @@ import pytest
 
 from shipper.cli.detect_backtest import Demands, Tried, as_document, shortcomings
 from shipper.detect.backtest import Measure, Price, Raised, measured
+from shipper.detect.event_time.window import DAY_US, HOUR_US, MINUTE_US
 from shipper.detect.truth import Fault
-from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US
 
 BEGIN = 1_790_000_000_000_000 // DAY_US * DAY_US
 SPAN = (BEGIN, BEGIN + 14 * DAY_US)

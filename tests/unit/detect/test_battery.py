@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 import shipper.detect.detectors
-from shipper.detect.judge import Judgement
-from shipper.detect.rules import Hysteresis
-from shipper.detect.threshold import Verdict
-from shipper.detect.track import Track
+from shipper.detect.judging.judge import Judgement
+from shipper.detect.judging.threshold import Verdict
+from shipper.detect.judging.track import Track
+from shipper.detect.rules.rule import Hysteresis
 from tests.unit.detect.series import BEGIN_US, CASES, FAULT_FROM, STEP_US, Case, judge
 
 pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

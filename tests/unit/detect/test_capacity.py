@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from shipper.detect.detectors.capacity import Capacity
-from shipper.detect.judge import Judgement
-from shipper.detect.rule_file import parse_rules
-from shipper.detect.window import HOUR_US
+from shipper.detect.event_time.window import HOUR_US
+from shipper.detect.judging.judge import Judgement
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.errors import ConfigurationError
 from tests.unit.detect.series import BEGIN_US, STEP_US, judge
 

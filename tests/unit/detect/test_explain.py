@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from shipper.detect.detectors.base import FEW_EVENTS, Score, not_enough
+from shipper.detect.event_time.window import HOUR_US
 from shipper.detect.explain import why
-from shipper.detect.judge import Judgement
-from shipper.detect.rule_file import parse_rules
-from shipper.detect.threshold import Verdict
-from shipper.detect.track import Entry, Progress
-from shipper.detect.window import HOUR_US
+from shipper.detect.judging.judge import Judgement
+from shipper.detect.judging.threshold import Verdict
+from shipper.detect.judging.track import Entry, Progress
+from shipper.detect.rules.rule_file import parse_rules
 
 (RULE,) = parse_rules("rules: [{id: one, kind: error_rate, window: 1h, baseline: 24h}]").active
 

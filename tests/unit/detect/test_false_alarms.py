@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shipper.detect.window import DAY_US, MINUTE_US
+from shipper.detect.event_time.window import DAY_US, MINUTE_US
 from tests.unit.detect.simulation import BEGIN_US, MAKERS, RULES, World, episodes, rule_named
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shipper.detect.bins import QUANTILES, edges_of
-from shipper.detect.discovery import adjusted, any_moved
-from shipper.detect.distance import (
+from shipper.detect.fetching.bins import QUANTILES, edges_of
+from shipper.detect.judging.feature_drift import Feature, FeatureDrift, compare, counts_dispersion
+from shipper.detect.statistics.discovery import adjusted, any_moved
+from shipper.detect.statistics.distance import (
     beyond_chance,
     jensen_shannon,
     kolmogorov_smirnov,
@@ -16,7 +17,6 @@ from shipper.detect.distance import (
     total_variation,
     wasserstein,
 )
-from shipper.detect.feature_drift import Feature, FeatureDrift, compare, counts_dispersion
 
 SAME = np.array([100.0, 200, 400, 200, 100])
 

@@ -8,9 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from shipper.detect.homogeneity import _moments, chi_squared, merged, type_three_tail
-from shipper.detect.hypergeometric import all_new, two_sided, upper_tail
-from shipper.detect.scores import deviations, location_scores, scale_scores, scores_probability
+from shipper.detect.judging.scores import deviations, location_scores, scale_scores, scores_probability
+from shipper.detect.statistics.homogeneity import _moments, chi_squared, merged, type_three_tail
+from shipper.detect.statistics.hypergeometric import all_new, two_sided, upper_tail
 
 POOLS = {
     "even": np.full(14, 1000),

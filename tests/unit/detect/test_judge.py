@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shipper.detect.caution import APPROXIMATE
 from shipper.detect.detectors.base import Score
 from shipper.detect.detectors.error_rate import ErrorRate
-from shipper.detect.judge import Judge, Judgement
-from shipper.detect.share import ShareModel
-from shipper.detect.table import from_frame
-from shipper.detect.threshold import Verdict, level_of, verdict_of
-from shipper.detect.window import DAY_US
+from shipper.detect.event_time.window import DAY_US
+from shipper.detect.fetching.table import from_frame
+from shipper.detect.judging.caution import APPROXIMATE
+from shipper.detect.judging.judge import Judge, Judgement
+from shipper.detect.judging.share import ShareModel
+from shipper.detect.judging.threshold import Verdict, level_of, verdict_of
 from tests.unit.detect.series import BEGIN_US, STEP_US
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from shipper.detect.detectors.new_error import NewError
 from shipper.detect.detectors.new_values import SLASH
-from shipper.detect.error_cells import error_query, new_error_condition
-from shipper.detect.error_rule import NewErrorRule
-from shipper.detect.judge import Judgement
-from shipper.detect.rule_file import parse_rules
+from shipper.detect.fetching.error_cells import error_query, new_error_condition
+from shipper.detect.judging.judge import Judgement
+from shipper.detect.judging.threshold import Verdict
+from shipper.detect.rules.error_rule import NewErrorRule
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.detect.templates.forms import fingerprint, form_of, text_of
-from shipper.detect.threshold import Verdict
 from tests.unit.detect.series import BEGIN_US, STEP_US, judge
 
 RULE = NewErrorRule(id="new", group_by=("service.name",))

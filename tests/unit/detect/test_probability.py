@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from shipper.detect.probability import (
+from shipper.detect.statistics.probability import (
     MAX_SCORE,
     beta_below,
     beta_binomial_tail,

@@ -8,10 +8,10 @@ import pytest
 
 from shipper.cli.doctor_roles import detection_check, role_checks
 from shipper.clock import ManualClock
+from shipper.detect.event_time.watermark import arrivals
 from shipper.detect.lease import LeaseHeld
 from shipper.detect.pulse import OwnPulse
 from shipper.detect.report import RuleReport, RunReport
-from shipper.detect.watermark import arrivals
 from shipper.errors import RequestRefused, StoreUnavailable
 from shipper.integrations.prometheus import detect_metrics
 from tests.unit.detect.memory_store import MemoryStore

@@ -10,23 +10,23 @@ import pandas as pd
 import pytest
 
 from shipper.detect.backtest import Price, Raised, measured
-from shipper.detect.confusion import OTHERS, column
 from shipper.detect.detectors.base import Enough, Reference
 from shipper.detect.detectors.quality_mean import QualityMean
 from shipper.detect.detectors.quality_share import QualityShare
-from shipper.detect.label_coverage import Coverage, settled
-from shipper.detect.probability import beta_below, binomial_tail
-from shipper.detect.quality_rule import QualityRule, settles_us
-from shipper.detect.rule_file import parse_rules
-from shipper.detect.score_bins import BINS, EDGES, area
-from shipper.detect.span import Limits, span_of
+from shipper.detect.event_time.span import Limits, span_of
+from shipper.detect.event_time.watermark import Arrivals, Late
+from shipper.detect.event_time.window import DAY_US, HOUR_US
+from shipper.detect.fetching.label_coverage import Coverage, settled
+from shipper.detect.fetching.table import Table, from_frame
+from shipper.detect.rules.quality_rule import QualityRule, settles_us
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.detect.state import RuleState
-from shipper.detect.strata import Stratum, deviation, upper_tail
-from shipper.detect.table import Table, from_frame
-from shipper.detect.tilting import mean_interval, mean_tail
+from shipper.detect.statistics.confusion import OTHERS, column
+from shipper.detect.statistics.probability import beta_below, binomial_tail
+from shipper.detect.statistics.score_bins import BINS, EDGES, area
+from shipper.detect.statistics.strata import Stratum, deviation, upper_tail
+from shipper.detect.statistics.tilting import mean_interval, mean_tail
 from shipper.detect.truth import Fault
-from shipper.detect.watermark import Arrivals, Late
-from shipper.detect.window import DAY_US, HOUR_US
 from shipper.errors import ConfigurationError
 
 

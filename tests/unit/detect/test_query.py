@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from shipper.detect.bins import bin_condition
-from shipper.detect.catalog import Catalog, short_name
-from shipper.detect.measures import cell_query, measure
-from shipper.detect.query import MOST_BUCKETS, cells, group_conditions, terms_conditions
-from shipper.detect.rule_file import load_rules, parse_rules
-from shipper.detect.rules import DriftRule
-from shipper.detect.store import Fetch, drive
-from shipper.detect.table import from_rows
-from shipper.detect.window import HOUR_US, MINUTE_US, iso
+from shipper.detect.event_time.window import HOUR_US, MINUTE_US, iso
+from shipper.detect.fetching.bins import bin_condition
+from shipper.detect.fetching.catalog import Catalog, short_name
+from shipper.detect.fetching.measures import cell_query, measure
+from shipper.detect.fetching.query import MOST_BUCKETS, cells, group_conditions, terms_conditions
+from shipper.detect.fetching.store import Fetch, drive
+from shipper.detect.fetching.table import from_rows
+from shipper.detect.rules.rule import DriftRule
+from shipper.detect.rules.rule_file import load_rules, parse_rules
 from tests.unit.detect.memory_store import MemoryStore
 
 RULES = {rule.id: rule for rule in load_rules(None).active}

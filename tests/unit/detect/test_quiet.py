@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import yaml
 
-from shipper.detect.maintenance import Maintenance
-from shipper.detect.quiet import Quiet, is_quiet, quiet_of, quiet_times
-from shipper.detect.rule_file import parse_rules
+from shipper.detect.event_time.quiet import Quiet, is_quiet, quiet_of, quiet_times
+from shipper.detect.event_time.window import DAY_US, HOUR_US, MINUTE_US, iso, parse_iso
+from shipper.detect.fetching.store import drive
+from shipper.detect.fetching.table import Table
 from shipper.detect.rule_job import Fetched, judge
-from shipper.detect.rules import Rule
+from shipper.detect.rules.maintenance import Maintenance
+from shipper.detect.rules.rule import Rule
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.detect.state import RuleState
-from shipper.detect.store import drive
-from shipper.detect.table import Table
-from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US, iso, parse_iso
 from shipper.ecs.fields import FIELDS
 from shipper.errors import ConfigurationError
 from tests.unit.detect.memory_store import MemoryStore

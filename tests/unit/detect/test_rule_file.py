@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from shipper.datasets import DATASETS
-from shipper.detect.kinds import KINDS
-from shipper.detect.rule_file import default_rules_text, load_rules, parse_rules
-from shipper.detect.rules import ErrorRateRule, MetricRule
-from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US
+from shipper.detect.event_time.window import DAY_US, HOUR_US, MINUTE_US
+from shipper.detect.rules.kinds import KINDS
+from shipper.detect.rules.rule import ErrorRateRule, MetricRule
+from shipper.detect.rules.rule_file import default_rules_text, load_rules, parse_rules
 from shipper.ecs.fields import FIELDS
 from shipper.errors import ConfigurationError
 

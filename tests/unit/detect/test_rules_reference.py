@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from shipper.detect.kinds import KINDS
-from shipper.detect.rule_file import parse_rules
-from shipper.detect.rules import Rule, RuleSet
+from shipper.detect.rules.kinds import KINDS
+from shipper.detect.rules.rule import Rule, RuleSet
+from shipper.detect.rules.rule_file import parse_rules
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "rules.md").read_text("utf-8")
 TOLD_ONCE = set(Rule.model_fields)

@@ -7,14 +7,14 @@ import inspect
 import numpy as np
 import pytest
 
+from shipper.detect.event_time.window import DAY_US, MINUTE_US
+from shipper.detect.fetching.table import Floats
 from shipper.detect.series.alarms import THRESHOLD, alarms
 from shipper.detect.series.rarity import NEIGHBOURS, own_distances, rarity
 from shipper.detect.series.rolling import rolling_mean
 from shipper.detect.series.scoring import FEWEST_NUMBERS, VIEWS, Scorer, merged, score_rows
 from shipper.detect.series.tail import tail_probability
 from shipper.detect.series.view import Series, View
-from shipper.detect.table import Floats
-from shipper.detect.window import DAY_US, MINUTE_US
 
 STEP_US = 5 * MINUTE_US
 BEGIN_US = 1_790_000_000_000_000 // DAY_US * DAY_US

@@ -13,17 +13,17 @@ import yaml
 
 from shipper.detect.detectors.base import Reference
 from shipper.detect.detectors.slo_burn import PERIOD_BAD, PERIOD_EVENTS, SloBurn
-from shipper.detect.judge import Judge, Judgement
-from shipper.detect.rule_file import parse_rules
+from shipper.detect.event_time.window import DAY_US, HOUR_US, MINUTE_US
+from shipper.detect.fetching.slo_cells import bad_conditions, slo_cells, slo_detector
+from shipper.detect.fetching.store import drive
+from shipper.detect.fetching.table import Floats, Table
+from shipper.detect.judging.judge import Judge, Judgement
+from shipper.detect.judging.threshold import Verdict
 from shipper.detect.rule_job import Fetched
 from shipper.detect.rule_job import judge as judge_rule
-from shipper.detect.slo_cells import bad_conditions, slo_cells, slo_detector
-from shipper.detect.slo_rule import SloRule
+from shipper.detect.rules.rule_file import parse_rules
+from shipper.detect.rules.slo_rule import SloRule
 from shipper.detect.state import RuleState
-from shipper.detect.store import drive
-from shipper.detect.table import Floats, Table
-from shipper.detect.threshold import Verdict
-from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US
 from shipper.errors import ConfigurationError
 from tests.unit.detect.memory_store import MemoryStore
 from tests.unit.detect.simulation import table

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from shipper.detect.rule_file import load_rules
-from shipper.detect.span import Limits, Span, span_of
+from shipper.detect.event_time.span import Limits, Span, span_of
+from shipper.detect.event_time.watermark import Arrivals, Late, late_queries, read_late
+from shipper.detect.event_time.window import DAY_US, HOUR_US, MINUTE_US, iso
+from shipper.detect.rules.rule_file import load_rules
 from shipper.detect.state import RuleState
-from shipper.detect.watermark import Arrivals, Late, late_queries, read_late
-from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US, iso
 
 RULES = {rule.id: rule for rule in load_rules(None).active}
 RULE = RULES["inference-errors"]

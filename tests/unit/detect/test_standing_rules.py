@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shipper.detect.judge import Judge, Judgement
-from shipper.detect.message_cells import message_conditions, occurrences
-from shipper.detect.message_rule import MessageRule
-from shipper.detect.regression_rule import RegressionRule
-from shipper.detect.resolved import Act, ResolvedBook, ResolvedError, is_older
-from shipper.detect.rule_file import parse_rules
-from shipper.detect.table import Floats
-from shipper.detect.threshold import Verdict
-from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US
+from shipper.detect.event_time.window import DAY_US, HOUR_US, MINUTE_US
+from shipper.detect.fetching.message_cells import message_conditions, occurrences
+from shipper.detect.fetching.resolved import Act, ResolvedBook, ResolvedError, is_older
+from shipper.detect.fetching.table import Floats
+from shipper.detect.judging.judge import Judge, Judgement
+from shipper.detect.judging.threshold import Verdict
+from shipper.detect.rules.message_rule import MessageRule
+from shipper.detect.rules.regression_rule import RegressionRule
+from shipper.detect.rules.rule_file import parse_rules
 from shipper.errors import ConfigurationError, RequestRefused
 from tests.unit.detect.memory_store import MemoryStore
 from tests.unit.detect.simulation import table
@@ -93,7 +93,7 @@ def test_fewer_than_it_takes() -> None:
 
 
 def _clock(row: int) -> str:
-    from shipper.detect.window import iso
+    from shipper.detect.event_time.window import iso
 
     return iso(BEGIN_US + row * STEP_US)[:16].replace("T", " ")
 

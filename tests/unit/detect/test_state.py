@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from shipper.clock import ManualClock
+from shipper.detect.judging.threshold import Verdict
+from shipper.detect.judging.track import Entry, Track
 from shipper.detect.lease import Lease, LeaseHeld, new_holder
 from shipper.detect.state import RuleState, StateBook, ensure_state_index, state_index
-from shipper.detect.threshold import Verdict
-from shipper.detect.track import Entry, Track
 from shipper.errors import StoreUnavailable
 from tests.unit.detect.memory_store import MemoryStore
 

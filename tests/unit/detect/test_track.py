@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from shipper.detect.rules import Hysteresis
-from shipper.detect.threshold import Verdict
-from shipper.detect.track import Entry, Episode, Track
+from shipper.detect.judging.threshold import Verdict
+from shipper.detect.judging.track import Entry, Episode, Track
+from shipper.detect.rules.rule import Hysteresis
 
 RULE = Hysteresis()
 

@@ -17,16 +17,16 @@ from shipper.detect.curves.points import points_of, since_begun
 from shipper.detect.curves.rows import run_table
 from shipper.detect.detectors.base import Reference, Score
 from shipper.detect.detectors.nonfinite import NonFinite
-from shipper.detect.judge import Judgement
-from shipper.detect.query import Group
-from shipper.detect.rule_file import load_rules, parse_rules
+from shipper.detect.event_time.window import DAY_US, HOUR_US, MINUTE_US
+from shipper.detect.fetching.query import Group
+from shipper.detect.fetching.table import Table
+from shipper.detect.fetching.training_evidence import training_bad
+from shipper.detect.judging.judge import Judgement
+from shipper.detect.judging.threshold import Verdict
 from shipper.detect.rule_job import Fetched, judge
+from shipper.detect.rules.rule_file import load_rules, parse_rules
+from shipper.detect.rules.training_rule import TrainingRule
 from shipper.detect.state import RuleState
-from shipper.detect.table import Table
-from shipper.detect.threshold import Verdict
-from shipper.detect.training_evidence import training_bad
-from shipper.detect.training_rule import TrainingRule
-from shipper.detect.window import DAY_US, HOUR_US, MINUTE_US
 from shipper.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[3]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from shipper.detect.event_time.window import HOUR_US, parse_iso
 from shipper.detect.truth import Fault, load_truth
-from shipper.detect.window import HOUR_US, parse_iso
 from shipper.errors import ConfigurationError
 
 START = parse_iso("2026-11-21T10:00:00Z")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shipper.detect.probability import binomial_tail
-from shipper.detect.share import ShareModel
-from shipper.detect.table import Floats
-from shipper.detect.wandering import Wandering
+from shipper.detect.fetching.table import Floats
+from shipper.detect.judging.share import ShareModel
+from shipper.detect.judging.wandering import Wandering
+from shipper.detect.statistics.probability import binomial_tail
 
 WINDOWS = 288
 
@@ -68,7 +68,7 @@ def test_a_few_windows_leave_wide_tails() -> None:
 
 def test_a_link_says_what_a_shift_does() -> None:
     """With a link that hardly moves, large counts stay improbable however much windows wander."""
-    from shipper.detect.wandering import SHIFTS
+    from shipper.detect.judging.wandering import SHIFTS
 
     bad, total = baseline(4, 0.3)
     stiff = 1 / (1 + 49 * np.exp(-0.2 * SHIFTS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shipper.detect.window import (
+from shipper.detect.event_time.window import (
     HOUR_US,
     MINUTE_US,
     Window,

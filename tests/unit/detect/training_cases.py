@@ -10,7 +10,7 @@ import pandas as pd
 
 from shipper.detect.curves import layout
 from shipper.detect.curves.watched import Watched
-from shipper.detect.training_rule import PARTS
+from shipper.detect.rules.training_rule import PARTS
 
 WINDOWS = 60
 FAULT_FROM = 48

@@ -1,0 +1,1 @@
+"""Windows of event time: which there are, which are due, and which rest."""

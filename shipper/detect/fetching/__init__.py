@@ -1,0 +1,1 @@
+"""What is asked of Elasticsearch, and the tables that come back."""

@@ -1,0 +1,143 @@
+"""The share of events that are "bad", learnt from windows that were ordinary.
+
+One idea serves error rates, slow requests and wrong predictions: what the next window shows is
+beta-binomial. Its spread has two parts, what is left unknown about the share because the baseline is
+finite, and what the share itself wanders from window to window (overdispersion, by the method of
+moments). Ignoring the second is why naive tests cry wolf: counts of real systems are not binomial.
+Source: Skellam, A probability distribution derived from the binomial distribution by regarding the
+probability of success as variable between sets of trials (1948); Kleinman, Proportions with extraneous
+variance (1973), for the moments.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from shipper.detect.fetching.table import Floats, Table
+from shipper.detect.judging.wandering import Wandering
+from shipper.detect.statistics.probability import beta_binomial_tail
+
+_PRIOR = 0.5
+"""Jeffreys' prior for a share: half an event bad, half an event good."""
+
+_PLAIN = 1e-3
+"""Probabilities above this are not looked at closer."""
+
+_MOST_LAG = 24
+_MOST_RELATIVE_VARIANCE = 2.0
+"""Variance of the share from window to window, in units of the squared share, that is believed at most."""
+
+_FULL_TRUST = 50
+"""Windows from which on the measured wandering is taken as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShareModel:
+    """What is known of a share.
+
+    Attributes:
+        bad: bad events of the baseline.
+        total: all its events.
+        windows: windows with at least one event.
+        wander: correlation of two events of the same window, 0 (plain binomial) .. 1.
+        history: bad and all events per window, in order of time.
+        link, lag: see `Wandering.of`.
+    """
+
+    bad: float
+    total: float
+    windows: int
+    wander: float
+    history: tuple[Floats, Floats] | None = None
+    link: Floats | None = None
+    lag: int = 0
+
+    @classmethod
+    def of(cls, bad: Floats, total: Floats, link: Floats | None = None, lag: int = 0) -> Self:
+        """Learn from one pair of counts per window; `link` and `lag` as in `Wandering.of`."""
+        some = total > 0
+        bad, total = bad[some], total[some]
+        k, n = float(bad.sum()), float(total.sum())
+        return cls(k, n, len(total), _wander(bad, total), (bad, total), link, lag)
+
+    @property
+    def rate(self) -> float:
+        """The expected share, 0..1, never exactly 0 or 1."""
+        return (self.bad + _PRIOR) / (self.total + 2 * _PRIOR)
+
+    def tail(self, bad: float, total: float) -> float:
+        """Return the probability that a window of `total` events has `bad` or more bad ones.
+
+        Where the rough answer is improbable the whole distribution of the wandering is looked at, which takes
+        some 10 ms for a day of windows.
+        """
+        rough = self.rough_tail(bad, total)
+        if self.history is None or (rough > _PLAIN and self.link is None):
+            return rough
+        found = self._precise(math.ceil(bad), math.ceil(total))
+        return found if self.link is not None else min(_PLAIN, max(rough, found))
+
+    def _precise(self, bad: int, total: int) -> float:
+        """Return what the wandering around the mean says, or that around the last hour, which sees no seasons; both were tried."""
+        if self.history is None:
+            return 1.0
+        found = Wandering.of(*self.history, self.link).tail(bad, total)
+        if self.lag < 1:
+            return found
+        return min(1.0, 2 * min(found, Wandering.of(*self.history, self.link, self.lag).tail(bad, total)))
+
+    def rough_tail(self, bad: float, total: float) -> float:
+        """Return about what `tail` does, by moments alone: too small far out, but quick."""
+        spread = 1 / (self.total + 2 * _PRIOR + 1) + self.wander
+        concentration = max(1e-3, 1 / spread - 1)
+        rate = self.rate
+        return beta_binomial_tail(
+            math.ceil(bad), math.ceil(total), rate * concentration, (1 - rate) * concentration
+        )
+
+    def limit(self, total: float, level: float) -> float:
+        """Return the largest share of a window of `total` events that is still ordinary at this level."""
+        low, high = math.floor(self.rate * total), math.ceil(total)
+        while high - low > 1:
+            middle = (low + high) // 2
+            found = self.tail(middle, total)
+            low, high = (low, middle) if found <= level else (middle, high)
+        return low / total if total else 0.0
+
+
+def windows_since(current: Table, baseline: Table) -> int:
+    """Return how many windows after the baseline's last the judged one lies; 0 where that is more than two hours of them."""
+    if len(baseline) < 2:
+        return 0
+    length = int(np.diff(baseline.times).min())
+    lag = int(current.times[0] - baseline.times[-1]) // length
+    return lag if 1 <= lag <= _MOST_LAG else 0
+
+
+def _wander(bad: Floats, total: Floats) -> float:
+    """Return the intra-window correlation, 0 where the windows vary no more than chance makes them.
+
+    An excess within two standard errors is taken for chance, and a share is not believed to wander by
+    more than about its own size: one window with two rare errors would otherwise make tails so heavy that nothing is
+    ever found. Few windows cannot show that there is no wandering, so they are not believed to: up
+    to `_FULL_TRUST` windows a part of the standard error is added as a guard.
+    """
+    m = len(total)
+    n, k = float(total.sum()), float(bad.sum())
+    if m < 2 or k <= 0 or k >= n:
+        return 0.0
+    rate = k / n
+    variance = total * rate * (1 - rate)
+    excess = float(np.sum((bad - total * rate) ** 2 / variance)) / (m - 1) - 1
+    size = (n - float(np.sum(total**2)) / n) / (m - 1)
+    if size <= 1:
+        return 0.0
+    # The squared deviation of a count with mean v, in units of v, has variance 2 + 1/v.
+    error = math.sqrt((2 + 1 / float(variance.mean())) / (m - 1))
+    guard = error * max(0.0, 1 - m / _FULL_TRUST)
+    found = ((excess if excess > 2 * error else 0.0) + guard) / (size - 1)
+    return min(found, _MOST_RELATIVE_VARIANCE * rate / (1 - rate), 1.0)

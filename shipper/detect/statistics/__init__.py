@@ -1,0 +1,1 @@
+"""Tests, distances and probabilities, each with its source."""
