@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from shipper.detect.curves import layout
-from shipper.detect.curves.points import Points
+from shipper.detect.curves.points import Points, chosen_points, since_begun
 from shipper.detect.detectors.base import Score, not_enough
 from shipper.detect.event_time.window import DAY_US, MINUTE_US
 from shipper.detect.fetching.table import Table
@@ -65,6 +65,16 @@ def early(current: Table) -> Score | None:
     if current.column(layout.EVENTS)[0] <= 0:
         return not_enough(0, 1, "events of the run in the window")
     return None
+
+
+def judged_points(watched: Watched, past: Table, current: Table) -> Points | Score:
+    """Return the points since the run last began, up being worse; or what is said where none of them is of the window."""
+    said = early(current)
+    if said is not None:
+        return said
+    points = watched.turned(chosen_points(past, current, watched.window_us, watched.split))
+    points = since_begun(points, past, current, watched.window_us)
+    return points if points.is_now.any() else not_enough(0, 1, POINTS_NOW)
 
 
 def step_of(points: Points, place: int, current: Table) -> int:

@@ -8,8 +8,8 @@ from typing import ClassVar, Final
 import numpy as np
 
 from shipper.detect.curves.noise import Blocks, blocks_of
-from shipper.detect.curves.points import Points, Scale, chosen_points, since_begun
-from shipper.detect.curves.watched import POINTS_NOW, Watched, early
+from shipper.detect.curves.points import Points, Scale
+from shipper.detect.curves.watched import Watched, judged_points
 from shipper.detect.detectors.base import FixedStandard, Reference, Score, not_enough
 from shipper.detect.fetching.table import Table
 from shipper.detect.statistics.probability import significance
@@ -74,13 +74,9 @@ class Divergence(FixedStandard):
     def score(self, current: Table, reference: Reference, level: float) -> Score:  # noqa: ARG002 - the caller's
         """See `Detector.score`; observed is the newest mean, expected the best; effect is relative."""
         watched = self.watched
-        said = early(current)
-        if said is not None:
-            return said
-        points = watched.turned(chosen_points(reference.baseline, current, watched.window_us, watched.split))
-        points = since_begun(points, reference.baseline, current, watched.window_us)
-        if not points.is_now.any():
-            return not_enough(0, 1, POINTS_NOW)
+        points = judged_points(watched, reference.baseline, current)
+        if isinstance(points, Score):
+            return points
         if len(points) < watched.points:
             return not_enough(len(points), watched.points, "points of the run")
         scale = Scale.of(points)

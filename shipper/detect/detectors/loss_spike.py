@@ -9,8 +9,8 @@ import numpy as np
 
 from shipper.detect.curves import layout
 from shipper.detect.curves.noise import beyond
-from shipper.detect.curves.points import Points, Scale, chosen_points, since_begun
-from shipper.detect.curves.watched import POINTS_NOW, Watched, early, step_of
+from shipper.detect.curves.points import Points, Scale
+from shipper.detect.curves.watched import Watched, judged_points, step_of
 from shipper.detect.detectors.base import Reference, Score, not_enough
 from shipper.detect.fetching.table import Floats, Table
 from shipper.detect.series.tail import tail_probability
@@ -63,13 +63,9 @@ class LossSpike:
     def score(self, current: Table, reference: Reference, level: float) -> Score:  # noqa: ARG002 - the caller's
         """See `Detector.score`; observed is the highest value, expected the median before it; effect is relative."""
         watched = self.watched
-        said = early(current)
-        if said is not None:
-            return said
-        points = watched.turned(chosen_points(reference.baseline, current, watched.window_us, watched.split))
-        points = since_begun(points, reference.baseline, current, watched.window_us)
-        if not points.is_now.any():
-            return not_enough(0, 1, POINTS_NOW)
+        points = judged_points(watched, reference.baseline, current)
+        if isinstance(points, Score):
+            return points
         if len(points) <= watched.points:
             return not_enough(len(points), watched.points + 1, "points of the run")
         scale = Scale.of(points)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from shipper.detect.curves.noise import blocks_of
-from shipper.detect.curves.points import Points, Scale, chosen_points, since_begun
-from shipper.detect.curves.watched import POINTS_NOW, Watched, early
+from shipper.detect.curves.points import Points, Scale
+from shipper.detect.curves.watched import Watched, judged_points
 from shipper.detect.detectors.base import FixedStandard, Reference, Score, not_enough
 from shipper.detect.fetching.table import Table
 from shipper.detect.statistics.probability import significance
@@ -39,13 +39,9 @@ class Plateau(FixedStandard):
     def score(self, current: Table, reference: Reference, level: float) -> Score:  # noqa: ARG002 - the caller's
         """See `Detector.score`; observed is the last third's mean, expected what it should have reached."""
         watched = self.watched
-        said = early(current)
-        if said is not None:
-            return said
-        points = watched.turned(chosen_points(reference.baseline, current, watched.window_us, watched.split))
-        points = since_begun(points, reference.baseline, current, watched.window_us)
-        if not points.is_now.any():
-            return not_enough(0, 1, POINTS_NOW)
+        points = judged_points(watched, reference.baseline, current)
+        if isinstance(points, Score):
+            return points
         first, last = float(points.at[0]), float(points.at[-1])
         half = points.take(points.at >= last - _STRETCH * (last - first))
         if len(half) < watched.points or len(points) < 2 * watched.points or last <= first:
