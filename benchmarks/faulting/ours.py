@@ -55,7 +55,7 @@ class _Book:
             now_us: when; None: as each window ends.
             part: of all groups that share the budget.
         """
-        budget = (self.rules.false_alarms * part, len(self.rules.active))
+        budget = (self.rules.false_alarms * part, self.rules.tests)
         judged = judge(self.rule, Fetched(tables, self.state), span, budget)
         self.state = judged.state
         for group, findings in judged.findings.items():

@@ -106,7 +106,7 @@ def missed(faulty: Run, quiet: Run, budget: float) -> list[str]:
 def shown(faulty: Run, quiet: Run, normal: float, rules: RuleSet) -> str:
     """Return all tables as text."""
     parts = [
-        f"{len(rules.active)} active rules share {rules.false_alarms:g} false alarm(s) a day. A bucket is 5 minutes.",
+        f"{rules.tests} active rules share {rules.false_alarms:g} false alarm(s) a day. A bucket is 5 minutes.",
         _WORDS,
         plain(_rules(faulty, quiet)),
         plain(_kinds(faulty)),

@@ -78,7 +78,7 @@ def make(rules: RuleSet, rule: Rule, count: int, seed: int, days: int, per_day: 
     found = maker(rule)
     if found is None:
         return
-    level = level_of(rules.false_alarms, len(rules.active), BUCKET_US, count)
+    level = level_of(rules.false_alarms, rules.tests, BUCKET_US, count)
     moments = times(days, seed)
     for place in range(count):
         chance: Any = np.random.default_rng([seed, place, *rule.id.encode()])
