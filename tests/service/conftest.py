@@ -16,8 +16,10 @@ import psutil
 import pytest
 
 from shipper.config import StackSettings, load_settings, state_directory
+from shipper.elastic.client import ElasticClient
 from shipper.errors import StackError
 from shipper.stack import EmbeddedStack
+from tests.service.detect_place import Place, connected, empty_place
 from tests.service.kafka_stage import KafkaStage, open_stage
 from tests.service.running_stack import RunningStack, free_ports
 
@@ -48,6 +50,20 @@ def stack() -> Iterator[RunningStack]:
         yield RunningStack(own.kafka_bootstrap, own.elasticsearch_url, own)
     finally:
         _remove(own)
+
+
+@pytest.fixture(scope="module")
+def client(stack: RunningStack) -> Iterator[ElasticClient]:
+    """A client of the running server."""
+    with connected(stack.elasticsearch_url) as found:
+        yield found
+
+
+@pytest.fixture
+def place(client: ElasticClient) -> Iterator[Place]:
+    """An empty namespace for detection."""
+    with empty_place(client) as found:
+        yield found
 
 
 def _own_stack() -> EmbeddedStack:

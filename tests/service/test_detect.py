@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,32 +10,14 @@ from shipper.alert.alert import State
 from shipper.datasets import DATASETS, REQUIRED_FIELDS
 from shipper.detect.event_time.window import HOUR_US, iso, parse_iso
 from shipper.detect.rules.rule_file import parse_rules
-from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import COMMITS, Fault, History, Json
 from tests.service.detect_place import (
     END_US,
     FAULT,
     FAULT_US,
     Place,
-    connected,
-    empty_place,
     only,
 )
-from tests.service.running_stack import RunningStack
-
-
-@pytest.fixture(scope="module")
-def client(stack: RunningStack) -> Iterator[ElasticClient]:
-    """A client of the running server."""
-    with connected(stack.elasticsearch_url) as found:
-        yield found
-
-
-@pytest.fixture
-def place(client: ElasticClient) -> Iterator[Place]:
-    """An empty namespace."""
-    with empty_place(client) as found:
-        yield found
 
 
 def test_every_kind_finds_its_fault_and_names_the_commit(place: Place) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 
 import pytest
 
@@ -20,25 +19,9 @@ from tests.service.detect_place import (
     FAULT,
     LATENESS_US,
     Place,
-    connected,
     empty_place,
     only,
 )
-from tests.service.running_stack import RunningStack
-
-
-@pytest.fixture(scope="module")
-def client(stack: RunningStack) -> Iterator[ElasticClient]:
-    """A client of the running server."""
-    with connected(stack.elasticsearch_url) as found:
-        yield found
-
-
-@pytest.fixture
-def place(client: ElasticClient) -> Iterator[Place]:
-    """An empty namespace."""
-    with empty_place(client) as found:
-        yield found
 
 
 def test_a_second_run_changes_nothing(place: Place) -> None:

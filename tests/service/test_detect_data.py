@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,9 @@ from shipper.alert.wording import sentence
 from shipper.detect.event_time.window import HOUR_US, parse_iso
 from shipper.detect.rules.rule import RuleSet
 from shipper.detect.rules.rule_file import parse_rules
-from shipper.elastic.client import ElasticClient
 from tests.service.detect_features import FAULT_US, Row, documents, ordinary
 from tests.service.detect_history import Json
-from tests.service.detect_place import END_US, Place, connected, empty_place
-from tests.service.running_stack import RunningStack
+from tests.service.detect_place import END_US, Place, empty_place
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "data-quality.md"
 
@@ -43,20 +40,6 @@ WORDS = {
     "conflict": "contradict another label of the same event",
     "schema": "category unit is new: in 100.0% of ",
 }
-
-
-@pytest.fixture(scope="module")
-def client(stack: RunningStack) -> Iterator[ElasticClient]:
-    """A client of the running server."""
-    with connected(stack.elasticsearch_url) as found:
-        yield found
-
-
-@pytest.fixture
-def place(client: ElasticClient) -> Iterator[Place]:
-    """An empty namespace."""
-    with empty_place(client) as found:
-        yield found
 
 
 def patient(chance: random.Random, is_faulty: bool) -> Row:

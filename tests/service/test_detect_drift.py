@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,26 +10,10 @@ import pytest
 from shipper.detect.event_time.window import HOUR_US, iso
 from shipper.detect.rules.rule_file import parse_rules
 from shipper.detect.state import state_index
-from shipper.elastic.client import ElasticClient
 from shipper.emit.events import data_profile
 from tests.service.detect_features import FAULT_US, HOURS, PER_HOUR, Row, documents, ordinary
 from tests.service.detect_history import Json
-from tests.service.detect_place import END_US, Place, connected, empty_place
-from tests.service.running_stack import RunningStack
-
-
-@pytest.fixture(scope="module")
-def client(stack: RunningStack) -> Iterator[ElasticClient]:
-    """A client of the running server."""
-    with connected(stack.elasticsearch_url) as found:
-        yield found
-
-
-@pytest.fixture
-def place(client: ElasticClient) -> Iterator[Place]:
-    """An empty namespace."""
-    with empty_place(client) as found:
-        yield found
+from tests.service.detect_place import END_US, Place, empty_place
 
 
 def profile_of(rows: list[Row]) -> Json:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pytest
-
 from shipper.detect.event_time.window import MINUTE_US, iso
 from shipper.detect.rules.rule_file import parse_rules
 from shipper.detect.templates.forms import fingerprint, form_of
-from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import Json
-from tests.service.detect_place import END_US, Place, connected, empty_place
-from tests.service.running_stack import RunningStack
+from tests.service.detect_place import END_US, Place
 
 STEP_US = 15 * MINUTE_US
 WINDOWS = 40
@@ -27,20 +23,6 @@ rules:
 )
 KNOWN = "broker 10.0.{row}.7:9092 did not answer /v1/model{row}/predict in {row}.5 s"
 NEW = "no room for model {row} on gpu {row}"
-
-
-@pytest.fixture(scope="module")
-def client(stack: RunningStack) -> Iterator[ElasticClient]:
-    """A client of the running server."""
-    with connected(stack.elasticsearch_url) as found:
-        yield found
-
-
-@pytest.fixture
-def place(client: ElasticClient) -> Iterator[Place]:
-    """An empty namespace."""
-    with empty_place(client) as found:
-        yield found
 
 
 def record(service: str, row: int, number: int, message: str, **more: Json) -> Json:

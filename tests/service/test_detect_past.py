@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,25 +19,11 @@ from shipper.detect.rules.rule_file import parse_rules
 from shipper.detect.state import state_index
 from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import Fault, History, Json
-from tests.service.detect_place import END_US, LATENESS_US, Place, connected, empty_place, only
+from tests.service.detect_place import END_US, LATENESS_US, Place, empty_place, only
 from tests.service.running_stack import RunningStack
 
 FAULT = Fault(END_US - 12 * HOUR_US, END_US - 8 * HOUR_US, error_rate=0.4)
 RULES = only("inference-errors")
-
-
-@pytest.fixture(scope="module")
-def client(stack: RunningStack) -> Iterator[ElasticClient]:
-    """A client of the running server."""
-    with connected(stack.elasticsearch_url) as found:
-        yield found
-
-
-@pytest.fixture
-def place(client: ElasticClient) -> Iterator[Place]:
-    """An empty namespace."""
-    with empty_place(client) as found:
-        yield found
 
 
 def stored_body(place: Place) -> Json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,8 @@ from shipper.detect.event_time.window import DAY_US, HOUR_US, iso
 from shipper.detect.explain import explain
 from shipper.detect.rules.rule import RuleSet
 from shipper.detect.rules.rule_file import parse_rules
-from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import Json
-from tests.service.detect_place import END_US, Place, connected, empty_place
-from tests.service.running_stack import RunningStack
+from tests.service.detect_place import END_US, Place, empty_place
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "model-quality.md"
 HOURS, PER_HOUR = 20, 160
@@ -34,20 +32,6 @@ rules:
   - {id: macro, kind: quality, measure: recall, average: macro, %s}
   - {id: cost, kind: quality, measure: cost, costs: {fraud: {legit: 100}, legit: {fraud: 5}}, %s}
 """.replace("%s", "baseline: 1d, group_by: [ml.model.name]")
-
-
-@pytest.fixture(scope="module")
-def client(stack: RunningStack) -> Iterator[ElasticClient]:
-    """A client of the running server."""
-    with connected(stack.elasticsearch_url) as found:
-        yield found
-
-
-@pytest.fixture
-def place(client: ElasticClient) -> Iterator[Place]:
-    """An empty namespace."""
-    with empty_place(client) as found:
-        yield found
 
 
 @dataclass(frozen=True, slots=True)

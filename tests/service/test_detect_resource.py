@@ -5,15 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-import pytest
-
 from shipper.alert.wording import sentence
 from shipper.detect.event_time.window import MINUTE_US, iso
 from shipper.detect.rules.rule_file import parse_rules
-from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import Json
-from tests.service.detect_place import END_US, Place, connected, empty_place
-from tests.service.running_stack import RunningStack
+from tests.service.detect_place import END_US, Place
 
 STEP_US = 5 * MINUTE_US
 ROWS = 144
@@ -24,20 +20,6 @@ rules:
   - {id: gpu, name: A GPU is idle, kind: resource, field: ml.resource.gpu_used_share, band: [0.05, null]}
 """
 )
-
-
-@pytest.fixture(scope="module")
-def client(stack: RunningStack) -> Iterator[ElasticClient]:
-    """A client of the running server."""
-    with connected(stack.elasticsearch_url) as found:
-        yield found
-
-
-@pytest.fixture
-def place(client: ElasticClient) -> Iterator[Place]:
-    """An empty namespace."""
-    with empty_place(client) as found:
-        yield found
 
 
 def uses(host: str, *, is_bad: bool) -> Iterator[Json]:

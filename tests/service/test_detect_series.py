@@ -10,10 +10,8 @@ import pytest
 
 from shipper.detect.event_time.window import HOUR_US, MINUTE_US, iso
 from shipper.detect.rules.rule_file import parse_rules
-from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import Json
-from tests.service.detect_place import END_US, Place, connected, empty_place
-from tests.service.running_stack import RunningStack
+from tests.service.detect_place import END_US, Place
 
 STEP_US = 15 * MINUTE_US
 ROWS = 3 * 96
@@ -30,20 +28,6 @@ rules:
     baseline: 14d
 """
 )
-
-
-@pytest.fixture(scope="module")
-def client(stack: RunningStack) -> Iterator[ElasticClient]:
-    """A client of the running server."""
-    with connected(stack.elasticsearch_url) as found:
-        yield found
-
-
-@pytest.fixture
-def place(client: ElasticClient) -> Iterator[Place]:
-    """An empty namespace."""
-    with empty_place(client) as found:
-        yield found
 
 
 def queue(service: str, rows: int, seed: int, broken_rows: int = 0) -> Iterator[Json]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from shipper.alert.alert import State
@@ -14,10 +12,8 @@ from shipper.detect.fetching.resolved import Act, ResolvedBook, ResolvedError
 from shipper.detect.rules.rule_file import parse_rules
 from shipper.detect.templates.forms import fingerprint, form_of
 from shipper.detect.trial import tried
-from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import Json
-from tests.service.detect_place import END_US, Place, connected, empty_place
-from tests.service.running_stack import RunningStack
+from tests.service.detect_place import END_US, Place
 
 SLO = parse_rules(
     """
@@ -29,20 +25,6 @@ rules:
     group_by: [service.name]
 """
 )
-
-
-@pytest.fixture(scope="module")
-def client(stack: RunningStack) -> Iterator[ElasticClient]:
-    """A client of the running server."""
-    with connected(stack.elasticsearch_url) as found:
-        yield found
-
-
-@pytest.fixture
-def place(client: ElasticClient) -> Iterator[Place]:
-    """An empty namespace."""
-    with empty_place(client) as found:
-        yield found
 
 
 def request(service: str, at_us: int, number: int, *, failed: bool = False) -> Json:

@@ -7,15 +7,11 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from shipper.alert.wording import sentence
 from shipper.detect.event_time.window import HOUR_US, MINUTE_US, SECOND_US, iso
 from shipper.detect.rules.rule_file import parse_rules
-from shipper.elastic.client import ElasticClient
 from tests.service.detect_history import Json
-from tests.service.detect_place import END_US, Place, connected, empty_place
-from tests.service.running_stack import RunningStack
+from tests.service.detect_place import END_US, Place
 
 BEGIN_US = END_US - 3 * HOUR_US
 RULES = parse_rules(
@@ -32,20 +28,6 @@ rules:
   - {id: norm, kind: training, check: out_of_band, field: ml.metrics.grad_norm, band: [null, 50]}
 """
 )
-
-
-@pytest.fixture(scope="module")
-def client(stack: RunningStack) -> Iterator[ElasticClient]:
-    """A client of the running server."""
-    with connected(stack.elasticsearch_url) as found:
-        yield found
-
-
-@pytest.fixture
-def place(client: ElasticClient) -> Iterator[Place]:
-    """An empty namespace."""
-    with empty_place(client) as found:
-        yield found
 
 
 class Run:
