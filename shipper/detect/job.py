@@ -23,7 +23,7 @@ from shipper.detect.event_time.window import HOUR_US, SECOND_US
 from shipper.detect.fetching.catalog import Catalog, read_catalog
 from shipper.detect.fetching.query import Group
 from shipper.detect.fetching.questions import question_for
-from shipper.detect.fetching.store import Query, Store, drive
+from shipper.detect.fetching.store import Query, Store, driven
 from shipper.detect.lease import Lease, new_holder
 from shipper.detect.report import AlertReport, RunReport, action_of
 from shipper.detect.rule_job import Fetched, fetch, judge
@@ -168,11 +168,18 @@ class _Run:
             fetch(work.rule, self._options.namespace, work.state, self._catalog(work.rule, chunk), chunk)
             for work, chunk in chunks
         ]
-        judged = [
-            (work, self._judge(work, fetched, chunk), chunk)
-            for (work, chunk), fetched in zip(chunks, drive(self._store, fetches), strict=True)
-        ]
-        self._tell_all([one for one in judged if one[0].stretch is None])
+        # A rule whose answers are there is judged while others still wait for theirs; told are all in the rules' order.
+        judged = {
+            place: self._judge(chunks[place][0], fetched, chunks[place][1])
+            for place, fetched in driven(self._store, fetches)
+        }
+        self._tell_all(
+            [
+                (work, judged[place], chunk)
+                for place, (work, chunk) in enumerate(chunks)
+                if work.stretch is None
+            ]
+        )
 
     def _catalog(self, rule: Rule, chunk: tuple[int, int]) -> Catalog | None:
         if not isinstance(rule, FeatureRule):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, Self, TypeVar
@@ -63,20 +65,35 @@ class Store(DocumentStore, Protocol):
 
 
 def drive(store: Searches, fetches: Sequence[Fetch[Result]]) -> list[Result]:
+    """Run several computations together, as `driven` does, and return their results in order."""
+    results = dict(driven(store, fetches))
+    return [results[place] for place in range(len(fetches))]
+
+
+def driven(store: Searches, fetches: Sequence[Fetch[Result]]) -> Iterator[tuple[int, Result]]:
     """Run several computations together: what they ask at the same step goes out in one request.
 
-    A search that several ask is sent once, and questions that are alike are asked as one.
+    A search that several ask is sent once, and questions that are alike are asked as one. Each computation's place and
+    result are given as soon as it has ended; whoever takes them works while the next request is under way.
     """
-    results: dict[int, Result] = {}
-    tasks = [_Task(fetch, partial(results.__setitem__, place)) for place, fetch in enumerate(fetches)]
-    while tasks:
-        ready = [task for task in tasks if not task.missing]
-        if not ready:
-            _search(store, tasks)
-            continue
-        tasks = [task for task in tasks if task.missing or task.step()]
-        tasks += _together([task for task in ready if task.missing])
-    return [results[place] for place in range(len(fetches))]
+    ended: deque[tuple[int, Result]] = deque()
+
+    def end(place: int, found: Result) -> None:
+        ended.append((place, found))
+
+    tasks = [_Task(fetch, partial(end, place)) for place, fetch in enumerate(fetches)]
+    with ThreadPoolExecutor(1, "shipper-searches") as asking:
+        while tasks:
+            if ready := [task for task in tasks if not task.missing]:
+                tasks = [task for task in tasks if task.missing or task.step()]
+                tasks += _together([task for task in ready if task.missing])
+                continue
+            queries, takers = _wanted(tasks)
+            answers = asking.submit(store.msearch, queries)
+            while ended:
+                yield ended.popleft()
+            _hand_out(answers.result(), takers)
+    yield from ended
 
 
 @dataclass(eq=False, slots=True)
@@ -133,8 +150,8 @@ def _together(tasks: Sequence[_Task]) -> Iterator[_Task]:
         yield _Task(first.ask_with([other for _, _, other in others]), hand_out)
 
 
-def _search(store: Searches, tasks: Sequence[_Task]) -> None:
-    """Send all searches that the tasks wait for, equal ones once."""
+def _wanted(tasks: Sequence[_Task]) -> tuple[list[Query], list[list[tuple[_Task, int]]]]:
+    """Return all searches that the tasks wait for, equal ones once, and for each who takes its answer as which."""
     wanted: dict[str, list[tuple[_Task, int]]] = {}
     queries: list[Query] = []
     for task in tasks:
@@ -144,6 +161,10 @@ def _search(store: Searches, tasks: Sequence[_Task]) -> None:
                 queries.append(query)
             same.append((task, place))
         task.searches = []
-    for some, answer in zip(wanted.values(), store.msearch(queries), strict=True):
+    return queries, list(wanted.values())
+
+
+def _hand_out(answers: Sequence[Any], takers: Sequence[Sequence[tuple[_Task, int]]]) -> None:
+    for some, answer in zip(takers, answers, strict=True):
         for task, place in some:
             task.take(place, answer)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import random
+import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from shipper.alert.store import JsonObject
 from shipper.detect.event_time.window import HOUR_US, MINUTE_US, iso
 from shipper.detect.fetching.bins import bin_condition
 from shipper.detect.fetching.catalog import Catalog, short_name
 from shipper.detect.fetching.measures import cell_query, measure
 from shipper.detect.fetching.query import MOST_BUCKETS, cells, group_conditions, terms_conditions
-from shipper.detect.fetching.store import Fetch, drive
+from shipper.detect.fetching.store import Fetch, Query, drive, driven
 from shipper.detect.fetching.table import from_rows
 from shipper.detect.rules.rule import DriftRule
 from shipper.detect.rules.rule_file import load_rules, parse_rules
+from shipper.errors import StoreUnavailable
 from tests.unit.detect.memory_store import MemoryStore
 
 RULES = {rule.id: rule for rule in load_rules(None).active}
@@ -79,6 +83,33 @@ def test_the_same_search_is_sent_once() -> None:
     found = drive(store, [ask("a", "b"), ask("c"), ask()])
     assert found == [["a", "all", "b", "all again"], ["c", "all"], []]
     assert [index for index, _ in store.asked] == ["a", "all", "c", "b", "all"]
+
+
+def test_who_has_ended_is_given_while_others_still_wait() -> None:
+    """A result is handed out while the next request is under way, not behind it; a search that fails, fails the whole."""
+    taken = threading.Event()
+
+    class Slow(MemoryStore):
+        def msearch(self, searches: Iterable[Query]) -> list[JsonObject]:
+            asked = list(searches)
+            if [index for index, _ in asked] == ["second"]:
+                assert taken.wait(20), "the first result was held back"
+            if [index for index, _ in asked] == ["third"]:
+                raise StoreUnavailable("it went away", "nowhere")
+            return [{"name": index} for index, _ in asked]
+
+    def ask(*names: str) -> Fetch[str]:
+        for name in names:
+            yield [(name, {})]
+        return names[-1]
+
+    results = []
+    for place, found in driven(Slow(), [ask("first", "second"), ask("first")]):
+        results.append((place, found))
+        taken.set()
+    assert results == [(1, "first"), (0, "second")]
+    with pytest.raises(StoreUnavailable):
+        list(driven(Slow(), [ask("first", "third"), ask("first")]))
 
 
 def test_rules_about_the_same_windows_are_one_search() -> None:
