@@ -80,6 +80,7 @@ def test_documents(tree: dict[str, object]) -> None:
 
 
 HOSTILE = [
+    "mysql -u root ", "mysql\t", "mariadb-dump -x -p", "$2b$12$a", "$6$", "{SSHA}a", "{SHA", "pbkdf2:sha256:1:1:", "gAAAA",
     "@", "a@", "@a.", "a.a.a.", "1", "1 ", "1-", "+1", "4", "4111 ", "-----BEGIN RSA PRIVATE KEY-----", "://a:", "://", "=", "password=",
     "password='", 'password="\\', "\\", '\\"', "'", '"', "(", "((", "[{", "{'password': [", "eyJ", "eyJhbGciOiJIUzI1NiJ9.", "token ", "token:",
     "Bearer ", "Basic ", "a=", "%40", "%3A%2F%2F", "<", "<a ", "<password>", "--password ", "into x (", "insert into x (password) values (", "DE89",

@@ -31,6 +31,8 @@ _COMPARED: Final = re.compile(
 _REFUSED_INPUT: Final = re.compile(r"(?m)^(?P<name>[\w.\[\]]{1,200})\n {2}[^\n]{0,400}?input_value=")
 _LOGIN: Final = re.compile(
     r"(?i)(?<!\S)(?:-u|--user|--proxy-user)[ =][\"']?(?P<login>[^\s:'\"]{1,128}:[^\s'\"]{1,256})"
+    # The password stands directly behind the option; `-P` is the port.
+    r"|(?<![a-z])(?:mysql|mariadb)[\w\-]{0,32}[ \t][^\n|;&]{0,256}?(?<=[ \t])(?-i:-p)[\"']?(?P<attached>[^\s'\"]{1,256})"
     r"|(?<![a-z])login\s{1,4}\S{1,128}\s{1,4}password\s{1,4}(?P<netrc>\S{1,256})"
 )
 
@@ -43,7 +45,7 @@ def find_announced(text: str, classify: Classify, found: list[Span]) -> None:
             found.append(Span(*match.span("value"), "secret"))  # noqa: PERF401 - reads better than a comprehension
     found.extend(Span(*match.span("value"), "secret") for match in _CODE.finditer(text))
     for match in _LOGIN.finditer(text):
-        place = "login" if match["login"] else "netrc"
+        place = match.lastgroup or "login"
         if not match[place].replace(":", "").isdigit():  # `-u 1000:1000` is a user and a group
             found.append(Span(*match.span(place), "login"))
 

@@ -22,6 +22,7 @@ from shipper.enrich.redact.prefilter import (
 )
 from shipper.enrich.redact.spans import MARK, Span
 from shipper.enrich.redact.sql import find_sql
+from shipper.enrich.redact.stored import find_stored, may_hold_stored
 
 Find = Callable[[str, list[Span]], None]
 
@@ -54,6 +55,8 @@ class Finders:
             national.find_tax_codes(text, found)
             if "-----" in text:
                 tokens.find_private_keys(text, found)
+        if may_hold_stored(text):
+            find_stored(text, found)
         if may_hold_address(text):
             addresses.find_url_logins(text, found)
             addresses.find_emails(text, found)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from shipper.enrich.redact.names import QUERY_NAMES, NameClass
+from shipper.enrich.redact.stored import may_hold_stored
 from shipper.enrich.redact.vocabulary import words
 
 CUT_MARK: Final = "…[cut, "
@@ -37,7 +38,7 @@ _ISSUERS: Final = words("""
     PMAK HRKU AGE sbp pscale sntrys sntryu figd CFPAT tskey GOCSPX SG
 """)
 _BEGINNINGS: Final = (
-    "AKIA", "ASIA", "ABIA", "ACCA", "AIza", "eyJ", "EAAA", "ATATT3", "ATCTT3", "SK", "dapi", "xox", "sq0", "NR", "pat",
+    "AKIA", "ASIA", "ABIA", "ACCA", "AIza", "eyJ", "EAAA", "ATATT3", "ATCTT3", "SK", "dapi", "gAAAA", "xox", "sq0", "NR", "pat",
 )  # fmt: skip
 _ODD: Final = (
     ":AA",
@@ -62,6 +63,8 @@ _NAMES: Final = bytes(
 )  # fmt: skip
 _ANNOUNCING: Final = (
     "pass",
+    "mysql",
+    "mariadb",
     "secret",
     "token",
     "pwd",
@@ -247,6 +250,8 @@ def _may_hold_form(text: str, data: bytes, special: bytes) -> bool:
     if (b"\\" in special and has_written_breaks(text)) or (b"-" in special and "-----" in text):
         return True
     if b"%" in special and "%40" in text:
+        return True
+    if (b"$" in special or b"}" in special) and may_hold_stored(text):
         return True
     if _LONG_RUN in data.translate(_RUNS) and _may_be_issued(text):
         return True

@@ -30,6 +30,7 @@ _ISSUED: Final = re.compile(
     r"|sntry[su]_[\w+/=\-]{16,}+|figd_[\w\-]{16,}+|CFPAT-[\w\-]{16,}+|tskey-\w+-[\w\-]{8,}+|pat[A-Za-z0-9]{14}\.\w{32,}+"
     r"|\d{8,10}:AA[\w\-]{32,}+"  # Telegram
     r"|[MNO][A-Za-z0-9_-]{22,}+\.[\w\-]{6}\.[\w\-]{25,}+"  # Discord
+    r"|gAAAA[\w\-]{60,}={0,2}"  # Fernet
     r"|\w{3}\dQ~[\w~.\-]{30,}+"  # Azure clients
     r")"
 )

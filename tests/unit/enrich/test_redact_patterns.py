@@ -39,6 +39,17 @@ AFTER = {
     "remote: ghp_16C7e42F292c6912E7710c838347Ae178B4a rejected": "remote: [redacted:token] rejected",
     "jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_123 end": "jwt [redacted:jwt] end",
     "POST https://hooks.slack.com/services/T00000001/B00000002/XyZ123abc45XyZ123abc45X": "POST https://hooks.slack.com/services/[redacted:token]",
+    "from gAAAAABn" + "x1-_" * 20 + "== on": "from [redacted:token] on",
+    # stored passwords
+    "bob:$2b$12$" + "Ab1./" * 10 + "xyz": "bob:[redacted:secret]",
+    "hash $argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$aGFzaGhhc2g now": "hash [redacted:secret] now",
+    "read $6$abcdefgh$" + "qW" * 43 + " of root": "read [redacted:secret] of root",
+    "pbkdf2_sha256$600000$saltsalt$bGFyZ2VoYXNo=": "[redacted:secret]",
+    "scrypt:32768:8:1$saltsalt$0123456789abcdef": "[redacted:secret]",
+    "userPassword {SSHA}0c0blFTXXNuAMHECS4uxrj3ZieMoWImr": "userPassword [redacted:secret]",
+    # commands
+    "mysql -u root -pHunter2x -h db": "mysql -u root -p[redacted:login] -h db",
+    "ran mysqldump --single-transaction -p'Hunter2x' shop": "ran mysqldump --single-transaction -p'[redacted:login]' shop",
     # HTTP
     "Authorization: Basic " + LOGIN: "Authorization: [redacted:secret]",
     "header was Bearer a1b2c3d4e5f6": "header was Bearer [redacted:login]",
@@ -104,6 +115,8 @@ LEFT_ALONE = [
     "status code 200 and exit code 137",
     "test_pass=12 forward_pass=0.25",
     "rows in 'train' like before",
+    "mysql -h db -P 3306 -u app shop", "mysqld: ready for connections; nginx -p x", "cost $5$ or $6$ a piece", "Foo$Bar$Baz.run(Foo.java:12)",
+    "template ${HOME}/x and {SHA} of it", "price $12.50, then $2$",
     "user@1000.service started", "icon@2x.png", "android.os.BinderProxy@2bd79ce", "git@github.com:team/repo.git", "tool@1.2.3",
     "4111 1111 1111 1112", "blk_-4980916519894289629", "order 1234567890123456", "epoch 1763720000123456 us", "0.4111111111111111",
     "DE89370400440532013001", "DE00", "commit de8937040044053201300012", "2026-11-21T10:11:12.123456Z", "2026-11-21 10:11:12,123",
