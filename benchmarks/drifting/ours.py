@@ -13,8 +13,8 @@ from shipper.detect.detectors.base import Reference, Score
 from shipper.detect.detectors.drift import MISSING, OTHER
 from shipper.detect.fetching.bins import CATEGORIES, QUANTILES, edges_of
 from shipper.detect.fetching.table import Floats, Ints, Table
+from shipper.detect.judging.caution import caution_of
 from shipper.detect.judging.detectors_for import detector_for
-from shipper.detect.judging.judge import LOOKS
 from shipper.detect.judging.threshold import level_of, verdict_of
 from shipper.detect.rules.rule import DriftRule
 from shipper.detect.rules.rule_file import load_rules
@@ -29,8 +29,8 @@ class Shipped:
         rules = load_rules(None)
         (self.rule,) = (rule for rule in rules.active if isinstance(rule, DriftRule))
         self.detector = detector_for(self.rule)
-        whole = level_of(rules.false_alarms, len(rules.active), self.rule.window, 1)
-        self.level = whole / (1 + len(LOOKS))
+        self.caution = caution_of(self.detector)
+        self.level = level_of(rules.false_alarms, rules.tests, self.rule.window, 1) / self.caution.share
 
     def score(self, reference: Values, current: Values, *, is_categorical: bool) -> Score:
         """Return the detector's score of one feature."""
@@ -54,7 +54,7 @@ class Shipped:
 
     def is_drift(self, score: Score) -> bool:
         """Whether the job would call this window anomalous."""
-        return verdict_of(score, self.level).is_anomalous
+        return verdict_of(score, self.level, self.caution.strong).is_anomalous
 
 
 def _bins(reference: Values) -> tuple[list[str], Callable[[Values], Ints]]:

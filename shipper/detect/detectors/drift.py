@@ -9,7 +9,7 @@ import numpy as np
 
 from shipper.detect.detectors.base import Enough, Fact, Reference, Score, not_enough
 from shipper.detect.fetching.table import Table
-from shipper.detect.judging.feature_drift import Feature, FeatureDrift, compare
+from shipper.detect.judging.feature_drift import Feature, FeatureDrift, compare, with_distances
 from shipper.detect.statistics.discovery import adjusted, any_moved
 from shipper.detect.statistics.probability import significance
 
@@ -39,14 +39,15 @@ class Drift:
     of single categories and of missing values) share a feature's level; Bonferroni's bound covers the number
     of features, Benjamini and Hochberg's procedure says which are named. Beside significance
     stands the effect: the largest difference of cumulative shares (numeric) or the share of values in other
-    bins (categorical), beyond what chance usually shows. Statistics are divided by the dispersion of the
-    baseline's own windows, so that inputs which always come in clumps (a user at a time) are no drift.
+    bins (categorical), beyond what chance usually shows. How far ordinary windows went beyond chance, each compared
+    with those before it, widens the tails (`shipper.detect.judging.excess`), so that inputs which come in clumps (a user at a
+    time), wander, burst or follow the hour are no drift.
     Fails: changes of the relation between features that leave each alone unmoved; changes inside a bin,
     above all beyond the first and last percentile; a feature that follows the hour of the day more than the baseline shows; shifts
     that depend on more than 500 categories, which are one bin.
     Cost: features x bins per baseline window; one block `<feature>/<bin>` per feature, and `events`.
-    Source: `shipper.detect.statistics.homogeneity`, `shipper.detect.judging.scores` and `shipper.detect.statistics.discovery` name theirs; Rao and Scott (1981) for
-    the correction by dispersion.
+    Source: `shipper.detect.statistics.homogeneity`, `shipper.detect.judging.scores` and `shipper.detect.statistics.discovery` name theirs,
+    `shipper.detect.judging.excess` those of the tails.
 
     Attributes:
         minimum_moved: least share of values that sit elsewhere, 0..1.
@@ -62,6 +63,7 @@ class Drift:
     has_own_reference: bool = False
     unit: ClassVar[str] = "moved"
     can_pool: ClassVar[bool] = True
+    is_learnt: ClassVar[bool] = True
 
     def score(self, current: Table, reference: Reference, level: float) -> Score:
         """See `Detector.score`; observed and effect are what the feature that stands out most moved by."""
@@ -73,10 +75,10 @@ class Drift:
             return lacking or not_enough(0, 1, "reference")
         names = [block for block in current.blocks if block != "events" and block in against.blocks]
         features = [feature_of(name, current, against, history) for name in names]
-        moved = [compare(feature) for feature in features]
+        moved = [compare(feature, self.minimum_moved) for feature in features]
         if not moved:
             return Score(0.0, 0.0, observed=0.0, expected=0.0, threshold=self.minimum_moved, count=int(total))
-        return self._report(moved, int(total), level)
+        return self._report(moved, features, int(total), level)
 
     def _lacking(self, total: float, against: Table | None) -> Score | None:
         if against is None:
@@ -90,7 +92,7 @@ class Drift:
         )
         return need.lacking(total, float(events.sum()), windows)
 
-    def _report(self, moved: list[FeatureDrift], total: int, level: float) -> Score:
+    def _report(self, moved: list[FeatureDrift], features: list[Feature], total: int, level: float) -> Score:
         worst = min(moved, key=lambda one: (not self._matters(one), one.probability, -one.moved, one.feature))
         probability = any_moved(worst.probability, len(moved))
         # The test's own bound: past the level only if past the bound as well.
@@ -111,7 +113,7 @@ class Drift:
             count=total,
             have=total,
             need=self.enough.samples,
-            facts=_facts(worst, named, len(moved)),
+            facts=_facts(with_distances(worst, features[moved.index(worst)]), named, len(moved)),
             suspects=tuple(one.feature for one in named),
         )
 
@@ -120,15 +122,18 @@ class Drift:
 
 
 def feature_of(name: str, current: Table, against: Table, history: Table) -> Feature:
-    """Return the counts of one feature, rounded to whole events; missing values apart where it is numeric."""
+    """Return the counts of one feature, those that are compared rounded to whole events; missing values apart where it is numeric."""
     parts = current.parts(name)
     is_categorical = OTHER in parts
     bins = current.block(name)[0].round()
-    known, before = np.zeros(len(parts)), against.block(name).sum(axis=0)
-    for part, count in zip(against.parts(name), before, strict=True):
-        if part in parts:
-            known[parts.index(part)] = round(count)
-    past = history.block(name).round()
+    known, before = np.zeros(len(parts)), against.block(name).sum(axis=0).round()
+    if against.parts(name) == parts:
+        known = before
+    else:
+        for part, count in zip(against.parts(name), before, strict=True):
+            if part in parts:
+                known[parts.index(part)] = count
+    past = history.block(name)
     if past.shape[1] != len(parts):
         past = np.zeros((0, len(parts)))
     if is_categorical or MISSING not in parts:

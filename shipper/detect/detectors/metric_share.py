@@ -11,7 +11,7 @@ import numpy as np
 
 from shipper.detect.detectors.base import FEW_LABELS, Enough, Reference, Score, not_enough
 from shipper.detect.fetching.table import Floats, Table
-from shipper.detect.judging.share import ShareModel, windows_since
+from shipper.detect.judging.share import ShareModel, in_blocks, windows_since
 from shipper.detect.statistics.probability import binomial_tail, significance
 
 _WILSON_Z = 1.959963984540054
@@ -132,10 +132,13 @@ class MetricShare:
         for against, table in tables.items():
             if table is None or against not in self.comparisons:
                 continue
-            lag = windows_since(current, table) if against == "baseline" else 0
-            model = ShareModel.of(self._bad(table), table.column("labels"), lag=lag)
-            if self.enough.lacking(total, model.total, model.windows) is not None:
+            bad_before, before = self._bad(table), table.column("labels")
+            if self.enough.lacking(total, float(before.sum()), int((before > 0).sum())) is not None:
                 continue
+            blocks = in_blocks(bad_before, before, total)
+            is_blocked = len(blocks[0]) < int((before > 0).sum())
+            lag = windows_since(current, table) if against == "baseline" and not is_blocked else 0
+            model = ShareModel.of(*blocks, lag=lag)
             worse = share - model.rate
             expected = 1 - model.rate if self.higher_is_better else model.rate
             is_effective = worse >= self.minimum_change

@@ -13,7 +13,7 @@ from shipper.detect.detectors.base import FEW_EVENTS, Enough, Fact, Reference, S
 from shipper.detect.detectors.metric_share import Comparison
 from shipper.detect.fetching.label_coverage import Coverage, known_share, settled
 from shipper.detect.fetching.table import Floats, Table
-from shipper.detect.judging.feature_drift import dispersion_of
+from shipper.detect.judging.dispersion import dispersion_of
 from shipper.detect.judging.quality_words import AGAINST
 from shipper.detect.rules.quality_rule import QualityEffect
 from shipper.detect.statistics.confusion import classes_of, shown

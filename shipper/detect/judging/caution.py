@@ -17,6 +17,7 @@ class Caution:
         strong: how far past the level evidence must be to open an alert at once.
         pooled: how far past the level the evidence of a longer look must be, which opens at once.
         newest: windows before the judged one that are left out of a long baseline.
+        needs_as_many: a longer look takes a baseline of as many windows: what a few hours did does not tell what many may do.
     """
 
     looks: tuple[int, ...]
@@ -25,6 +26,7 @@ class Caution:
     strong: float
     pooled: float
     newest: int
+    needs_as_many: bool = False
 
 
 APPROXIMATE: Final = Caution(looks=(4, 12), last_look=0, share=3.0, strong=1000.0, pooled=100.0, newest=11)
@@ -34,7 +36,15 @@ CALIBRATED: Final = Caution(looks=(4, 12, 48), last_look=144, share=2.0, strong=
 """For tails that were learnt from how the baseline wanders (`Detector.is_calibrated`). Its looks overlap so much that one of
 them alone would nearly do; `benchmarks/faults.py` counts what they raise together."""
 
+LEARNT: Final = Caution(
+    looks=(4, 12), last_look=48, share=2.0, strong=20.0, pooled=20.0, newest=12, needs_as_many=True
+)
+"""For tails that were learnt likewise (`Detector.is_learnt`), but of several tests of many features: each is calibrated to a factor
+of five or so far out."""
+
 
 def caution_of(detector: object) -> Caution:
     """Return how a detector's evidence is taken."""
+    if getattr(detector, "is_learnt", False):
+        return LEARNT
     return CALIBRATED if getattr(detector, "is_calibrated", False) else APPROXIMATE

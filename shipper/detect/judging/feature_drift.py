@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from shipper.detect.fetching.table import Floats
+from shipper.detect.judging.dispersion import counts_dispersion, scores_dispersion, share_dispersion
+from shipper.detect.judging.excess import Past
 from shipper.detect.judging.scores import deviations, location_scores, scale_scores, scores_probability
 from shipper.detect.statistics.distance import (
     beyond_chance,
@@ -20,17 +24,19 @@ from shipper.detect.statistics.distance import (
     usual_total_variation,
     wasserstein,
 )
-from shipper.detect.statistics.homogeneity import chi_squared
+from shipper.detect.statistics.homogeneity import chi_squared, statistic_of
 from shipper.detect.statistics.hypergeometric import two_sided, upper_tail
+from shipper.detect.statistics.probability import chi_squared_tail
 
 _NUMERIC_WEIGHTS: Final = {"location": 0.4, "scale": 0.2, "shape": 0.2, "missing": 0.2}
-_CATEGORICAL_WEIGHTS: Final = {"shares": 0.6, "one category": 0.4}
+_CATEGORICAL_WEIGHTS: Final = {"shape": 0.6, "one category": 0.4}
 """Parts of the level that each test of a feature may spend."""
 
 _CANDIDATES: Final = 5
-_DOUBTFUL: Final = 1.5
-_MOST_OF_ONE: Final = 6.0
-_PRIOR_DEGREES: Final = 10.0
+_FEWEST_BLOCKS: Final = 20
+_PLAIN: Final = 0.01
+"""Probabilities above this decide nothing, so it is not looked at how much further ordinary windows go."""
+
 _USUAL: Final = 1.13
 """What |z| comes to at most, five times of six, where only chance is at work; as for Kolmogorov's distribution."""
 
@@ -73,101 +79,171 @@ class FeatureDrift(NamedTuple):
     grown: str = ""
 
 
-def compare(feature: Feature) -> FeatureDrift:
-    """Compare a feature with its reference; the probability covers all tests made of this feature."""
+def compare(feature: Feature, least: float = 0.0) -> FeatureDrift:
+    """Compare a feature with its reference; the probability covers all tests made of this feature.
+
+    Args:
+        feature: its counts.
+        least: where fewer values sit elsewhere, the probability is that of chance alone: it decides nothing.
+    """
     n, m = float(feature.current.sum()), float(feature.reference.sum())
     absent, absent_before = feature.missing
     total, total_before = n + absent, m + absent_before
-    shares = (absent / total if total else 0.0, absent_before / total_before if total_before else 0.0)
     if total <= 0 or total_before <= 0:
         return FeatureDrift(feature.name, 0.0, 1.0)
-    tests: dict[str, float] = {}
-    moved = 0.0
+    shares = absent / total, absent_before / total_before
+    feature = _with_blocks(feature, total)
+    tests: dict[str, Test] = {}
+    moved, grown = 0.0, "missing"
     if not feature.is_categorical:
         tests["missing"], moved = _missing(feature, total, total_before)
-    if n <= 0 or m <= 0:
-        probability, by = _combined(tests, _NUMERIC_WEIGHTS)
-        return FeatureDrift(
-            feature.name,
-            moved,
-            probability,
-            by,
-            missing=shares[0],
-            missing_expected=shares[1],
-            grown="missing",
-        )
-    if feature.is_categorical:
-        tests, elsewhere = _categorical(feature)
-    else:
-        found, elsewhere = _numeric(feature)
-        tests |= found
-    probability, by = _combined(tests, _CATEGORICAL_WEIGHTS if feature.is_categorical else _NUMERIC_WEIGHTS)
-    ks = 0.0 if feature.is_categorical else kolmogorov_smirnov(feature.current, feature.reference)
-    growth = feature.current / n - feature.reference / m
-    grown = feature.parts[int(np.argmax(growth))]
+    if n > 0 and m > 0:
+        elsewhere = _elsewhere(feature, 1.0)
+        if max(elsewhere, moved) < least:  # a dispersion would only take from it
+            tests["shape"] = Test(chi_squared_tail(*statistic_of(feature.current, feature.reference)))
+        else:
+            found, dispersion = _categorical(feature) if feature.is_categorical else _numeric(feature)
+            tests |= found
+            elsewhere = _elsewhere(feature, dispersion)
+        moved = max(moved, elsewhere)
+        growth = feature.current / n - feature.reference / m
+        if shares[0] - shares[1] <= growth.max():
+            grown = feature.parts[int(np.argmax(growth))]
+    probability, by = _combined(feature, tests, is_widened=moved >= least)
     return FeatureDrift(
-        feature.name,
-        max(moved, elsewhere),
-        probability,
-        by,
-        psi=psi(feature.current, feature.reference),
-        js=jensen_shannon(feature.current, feature.reference),
-        ks=ks,
-        ks_probability=1.0 if feature.is_categorical else kolmogorov_tail(ks, n, m),
-        wasserstein=0.0 if feature.is_categorical else wasserstein(feature.current, feature.reference),
-        missing=shares[0],
-        missing_expected=shares[1],
-        grown="missing" if shares[0] - shares[1] > growth.max() else grown,
+        feature.name, moved, probability, by,
+        psi=psi(feature.current, feature.reference) if n > 0 and m > 0 else 0.0,
+        missing=shares[0], missing_expected=shares[1], grown=grown,
+    )  # fmt: skip
+
+
+def _with_blocks(feature: Feature, total: float) -> Feature:
+    """Return the feature with as many windows of its history taken together as make up one of the judged size.
+
+    How far an hour goes astray is told by hours; ten minutes say it only if it is known how alike they are. Enough blocks
+    must be left to tell anything.
+    """
+    sizes = feature.history.sum(axis=1) + feature.missing_history
+    usual = float(np.median(sizes)) if len(sizes) else 0.0
+    most = len(sizes) // _FEWEST_BLOCKS
+    together = min(most, round(total / usual)) if usual > 0 else 1
+    if together < 2:
+        return feature
+    starts = np.arange(len(sizes) % together, len(sizes), together)
+    starts[0] = 0  # the oldest block takes what is left over
+    return feature._replace(
+        history=np.add.reduceat(feature.history, starts, axis=0),
+        missing_history=np.add.reduceat(feature.missing_history, starts),
     )
 
 
-def _combined(tests: dict[str, float], weights: dict[str, float]) -> tuple[float, str]:
+def with_distances(found: FeatureDrift, feature: Feature) -> FeatureDrift:
+    """Return what is told of a feature beside its probability: distances of the two histograms, of numeric ones all of them."""
+    n, m = float(feature.current.sum()), float(feature.reference.sum())
+    if n <= 0 or m <= 0:
+        return found
+    js = jensen_shannon(feature.current, feature.reference)
+    if feature.is_categorical:
+        return found._replace(js=js)
+    ks = kolmogorov_smirnov(feature.current, feature.reference)
+    apart = wasserstein(feature.current, feature.reference)
+    return found._replace(js=js, ks=ks, ks_probability=kolmogorov_tail(ks, n, m), wasserstein=apart)
+
+
+class Test(NamedTuple):
+    """The exact probability of a test, and what tells how much further ordinary windows go than chance.
+
+    `statistic` is chi-squared with `degrees`; `size` is n m / (n + m); `past` is only looked at where it matters;
+    `times` as many tests were made, of which this one says most.
+    """
+
+    exact: float
+    statistic: float = 0.0
+    degrees: int = 1
+    size: float = 1.0
+    past: Callable[[], Past] | None = None
+    times: int = 1
+
+    @property
+    def probability(self) -> float:
+        """Return the probability given what ordinary windows do."""
+        if self.past is None or self.exact * self.times > _PLAIN:
+            return min(1.0, self.exact * self.times)
+        found = self.past().widened(self.exact, self.statistic, self.degrees, self.size)
+        return min(1.0, found * self.times)
+
+
+def _combined(feature: Feature, tests: dict[str, Test], *, is_widened: bool) -> tuple[float, str]:
     """Return the smallest probability by its weight (Bonferroni with unequal parts), and whose it is."""
-    return min((min(1.0, p / weights[name]), name) for name, p in tests.items())
+    weights = _CATEGORICAL_WEIGHTS if feature.is_categorical else _NUMERIC_WEIGHTS
+    return min(
+        (min(1.0, (test.probability if is_widened else test.exact * test.times) / weights[name]), name)
+        for name, test in tests.items()
+    )
 
 
-def _missing(feature: Feature, total: float, total_before: float) -> tuple[float, float]:
+def _missing(feature: Feature, total: float, total_before: float) -> tuple[Test, float]:
     absent, absent_before = feature.missing
     both, everything = absent + absent_before, total + total_before
     if both <= 0 or both >= everything:
-        return 1.0, 0.0
+        return Test(1.0), 0.0
     share = both / everything
-    sd = math.sqrt(share * (1 - share) * (1 / total + 1 / total_before))
+    variance = share * (1 - share) * (1 / total + 1 / total_before)
     sizes = feature.history.sum(axis=1) + feature.missing_history
-    dispersion = _share_dispersion(feature.missing_history, sizes)
+    dispersion = share_dispersion(feature.missing_history, sizes)
     apart = abs(absent / total - absent_before / total_before)
-    shrunk = absent_before / total_before * total
-    count = shrunk + (absent - shrunk) / math.sqrt(dispersion)
-    count = math.floor(count) if absent > shrunk else math.ceil(count)
-    probability = two_sided(int(count), int(total), int(both), int(everything))
-    return probability, beyond_chance(apart, _USUAL * sd * math.sqrt(dispersion))
+    exact = two_sided(int(absent), int(total), int(both), int(everything))
+    test = Test(
+        exact, apart**2 / variance, 1, total * total_before / everything,
+        lambda: Past.of_share(feature.missing_history, sizes),
+    )  # fmt: skip
+    return test, beyond_chance(apart, _USUAL * math.sqrt(variance * dispersion))
 
 
-def _numeric(feature: Feature) -> tuple[dict[str, float], float]:
+def _numeric(feature: Feature) -> tuple[dict[str, Test], float]:
     current, reference = feature.current, feature.reference
     both = current + reference
-    tests = {"shape": chi_squared(current, reference, counts_dispersion(feature.history))}
+    n, m = float(current.sum()), float(reference.sum())
+    size = n * m / (n + m)
+    tests = {"shape": _shares_test(feature, size)}
     dispersion = 1.0
     for name, scores in (("location", location_scores(both)), ("scale", scale_scores(both))):
-        spread = _scores_dispersion(feature.history, scores)
-        tests[name] = scores_probability(current, both, scores, spread)
-        dispersion = max(dispersion, spread)
-    n, m = float(current.sum()), float(reference.sum())
-    usual = usual_kolmogorov_smirnov(n, m, dispersion)
-    return tests, beyond_chance(kolmogorov_smirnov(current, reference), usual)
+        dispersion = max(dispersion, scores_dispersion(feature.history, scores))
+        off = float(deviations(current[None, :], both, scores)[0])
+        tests[name] = Test(
+            scores_probability(current, both, scores), off**2, 1, size,
+            partial(Past.of_scores, feature.history, scores),
+        )  # fmt: skip
+    return tests, dispersion
 
 
-def _categorical(feature: Feature) -> tuple[dict[str, float], float]:
+def _shares_test(feature: Feature, size: float) -> Test:
     current, reference = feature.current, feature.reference
-    dispersion = counts_dispersion(feature.history)
-    order = np.argsort(current + reference, kind="stable")
-    tests = {
-        "shares": chi_squared(current[order], reference[order], dispersion),
-        "one category": _one_category(current, reference, dispersion),
-    }
-    usual = usual_total_variation(current, reference, dispersion)
-    spread = beyond_chance(total_variation(current, reference), usual)
-    return tests, max(spread, _largest_growth(current, reference, dispersion))
+    if feature.is_categorical:
+        order = np.argsort(current + reference, kind="stable")
+        current, reference = current[order], reference[order]
+    statistic, degrees = statistic_of(current, reference)
+    exact = chi_squared(current, reference)
+    return Test(exact, statistic, degrees, size, lambda: Past.of_counts(feature.history))
+
+
+def _categorical(feature: Feature) -> tuple[dict[str, Test], float]:
+    current, reference = feature.current, feature.reference
+    n, m = float(current.sum()), float(reference.sum())
+    size = n * m / (n + m)
+    tests = {"shape": _shares_test(feature, size), "one category": _one_category(feature, size)}
+    return tests, counts_dispersion(feature.history)
+
+
+def _elsewhere(feature: Feature, dispersion: float) -> float:
+    """Return the share of the values that sit elsewhere, beyond what chance and so much dispersion usually show."""
+    current, reference = feature.current, feature.reference
+    if feature.is_categorical:
+        usual = usual_total_variation(current, reference, dispersion)
+        spread = beyond_chance(total_variation(current, reference), usual)
+        return max(spread, _largest_growth(current, reference, dispersion))
+    usual = usual_kolmogorov_smirnov(float(current.sum()), float(reference.sum()), dispersion)
+    return beyond_chance(kolmogorov_smirnov(current, reference), usual)
 
 
 def _largest_growth(current: Floats, reference: Floats, dispersion: float) -> float:
@@ -182,71 +258,23 @@ def _largest_growth(current: Floats, reference: Floats, dispersion: float) -> fl
     return math.sqrt(max(0.0, float((apart**2 - usual**2).max(initial=0.0))))
 
 
-def _one_category(current: Floats, reference: Floats, dispersion: float) -> float:
-    """Return the probability that some category grew as much as the one that grew most, exactly; for each of all of them."""
-    both = current + reference
+def _one_category(feature: Feature, size: float) -> Test:
+    """Return the test that some category grew as much as the one that grew most, exactly; for each of all of them."""
+    current, both = feature.current, feature.current + feature.reference
     n, total = float(current.sum()), float(both.sum())
     expected = both * n / total
     excess = (current - expected) / np.sqrt(np.maximum(expected, 1e-9))
-    lowest = 1.0
+    tried = int((both > 0).sum())
+    lowest = Test(1.0)
     for place in np.argsort(-excess, kind="stable")[:_CANDIDATES]:
         if excess[place] <= 0:
             break
-        count = math.floor(expected[place] + (current[place] - expected[place]) / math.sqrt(dispersion))
-        lowest = min(lowest, upper_tail(count, int(n), int(both[place]), int(total)))
-    return min(1.0, lowest * int((both > 0).sum()))
-
-
-def counts_dispersion(history: Floats) -> float:
-    """Return by how much the histograms of ordinary windows vary more than chance makes them; at least 1.
-
-    The mean of their chi-squared statistics per degree of freedom: inputs that come in clumps (a user at a time),
-    or follow the hour, are not taken for drift.
-    """
-    history = history[history.sum(axis=1) > 0]
-    if len(history) < 2:
-        return 1.0
-    sizes, pooled = history.sum(axis=1), history.sum(axis=0)
-    m = float(pooled.sum())
-    history, pooled = history[:, pooled > 0], pooled[pooled > 0]
-    expected = sizes[:, None] * pooled / m
-    # A window is part of the whole that it is compared with, which takes n/m from its variance.
-    own = np.maximum(1e-9, 1 - sizes / m)
-    if len(pooled) < 2:
-        return 1.0
-    return dispersion_of(((history - expected) ** 2 / expected).sum(axis=1) / own, len(pooled) - 1)
-
-
-def _scores_dispersion(history: Floats, scores: Floats) -> float:
-    history = history[history.sum(axis=1) > 0]
-    if len(history) < 2:
-        return 1.0
-    pooled = history.sum(axis=0)
-    return dispersion_of(deviations(history, pooled, scores) ** 2, 1)
-
-
-def _share_dispersion(counts: Floats, sizes: Floats) -> float:
-    seen = sizes > 0
-    counts, sizes = counts[seen], sizes[seen]
-    share = float(counts.sum() / sizes.sum()) if len(sizes) else 0.0
-    if len(sizes) < 2 or share <= 0 or share >= 1:
-        return 1.0
-    variance = sizes * share * (1 - share) * np.maximum(1e-9, 1 - sizes / sizes.sum())
-    return dispersion_of((counts - sizes * share) ** 2 / variance, 1)
-
-
-def dispersion_of(statistics: Floats, degrees: int) -> float:
-    """Return the dispersion that the windows' chi-squared statistics show; at least 1.
-
-    A handful of windows says little: until there are more, the belief that there is no clumping weighs as much as ten.
-    What chance alone explains is not widened further. Where there is more, it is only known to within its standard error, which
-    is added: the threshold must hold for the dispersion that is there, not for a lucky estimate of it. One
-    window that stands out (a drift that was not certain yet) must not hide the next: none counts for more than
-    `_MOST_OF_ONE` times the middle one.
-    """
-    ratios = statistics / degrees
-    kept = float(np.minimum(ratios, _MOST_OF_ONE * float(np.median(ratios))).mean())
-    known = degrees * len(ratios)
-    found = (_PRIOR_DEGREES + known * kept) / (_PRIOR_DEGREES + known)
-    error = math.sqrt(2 / (_PRIOR_DEGREES + known))
-    return max(1.0, found) if found <= 1 + _DOUBTFUL * error else found * (1 + error)
+        exact = upper_tail(int(current[place]), int(n), int(both[place]), int(total))
+        if exact < lowest.exact:
+            share = both[place] / total
+            off = (current[place] - expected[place]) ** 2 / (
+                max(share * (1 - share), 1e-12) * n * (total - n) / total
+            )
+            past = partial(Past.of_share, feature.history[:, place], feature.history.sum(axis=1))
+            lowest = Test(exact, float(off), 1, size, past)
+    return lowest._replace(times=tried)

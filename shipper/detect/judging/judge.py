@@ -161,6 +161,8 @@ class Judge:
             # What was over before the shortest look is a closed chapter, no evidence for this window.
             first += int(flagged[-1]) + 1
         reference = Reference(self._baseline(table, usable, first, moment), previous)
+        if self.caution.needs_as_many and len(reference.baseline) < look:
+            return None
         score = self.detector.score(table.take(slice(first, row + 1)).summed(), reference, level)
         is_too_small = alone.score.value is None
         if score.value is not None and verdict_of(score, level).is_anomalous:

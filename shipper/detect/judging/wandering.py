@@ -21,7 +21,7 @@ from typing import Final, Self
 import numpy as np
 
 from shipper.detect.fetching.table import Floats
-from shipper.detect.statistics.probability import binomial_tails, normal_tail, student_tail
+from shipper.detect.statistics.probability import binomial_tails, normal_tail, student_quantiles
 
 _SCALES: Final = (0.0, 0.03, 0.06, 0.1, 0.15, 0.22, 0.32, 0.46, 0.7, 1.0)
 _SCALE_WEIGHTS: Final = (0.2, 0.13, 0.14, 0.15, 0.14, 0.11, 0.07, 0.04, 0.015, 0.005)
@@ -188,18 +188,6 @@ def _quantiles(edges: Floats) -> tuple[Floats, Floats]:
     values = [
         scale * math.sqrt((degrees - 2) / degrees) * row
         for scale in _SCALES
-        for degrees, row in zip(_DEGREES, _student(tuple(middle)), strict=True)
+        for degrees, row in ((degrees, student_quantiles(tuple(middle), degrees)) for degrees in _DEGREES)
     ]
     return np.clip(np.array(values), -15, 15), mass
-
-
-@cache
-def _student(deviations: tuple[float, ...]) -> Floats:
-    """Return per degrees the values of Student's t that are as improbable as normal ones of so many deviations."""
-    t = np.concatenate([[0.0], np.geomspace(0.01, 1e7, 400)])
-    wanted = np.log([normal_tail(abs(z)) for z in deviations])
-    found = []
-    for degrees in _DEGREES:
-        tails = np.log([student_tail(value, degrees) for value in t])
-        found.append(np.sign(deviations) * np.interp(-wanted, -tails, t))
-    return np.array(found)

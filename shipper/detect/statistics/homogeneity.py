@@ -64,6 +64,16 @@ def chi_squared(current: Floats, reference: Floats, dispersion: float = 1.0) -> 
     return type_three_tail((found + least - moments.mean) / moments.deviation, moments.skewness)
 
 
+def statistic_of(current: Floats, reference: Floats) -> tuple[float, int]:
+    """Return Pearson's statistic over the bins that `chi_squared` judges, and its degrees of freedom; 0 and 1 without two bins."""
+    x, c = merged(current, current + reference, float(min(current.sum(), reference.sum())))
+    n, total = float(x.sum()), float(c.sum())
+    if len(c) < 2 or n <= 0 or n >= total:
+        return 0.0, 1
+    off = float(np.sum((x - c * (n / total)) ** 2 / c))
+    return off * total / (n * (total - n)) * total, len(c) - 1
+
+
 def type_three_tail(deviations: float, skewness: float) -> float:
     """Return P(Z >= deviations) on the standardised gamma curve of this skewness (Pearson's type III)."""
     if skewness < 1e-4:

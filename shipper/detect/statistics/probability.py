@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -52,6 +53,17 @@ def student_tail(statistic: float, degrees: float) -> float:
     """Return P(T >= statistic) for Student's t with `degrees` > 0 degrees of freedom."""
     half = 0.5 * beta_below(degrees / (degrees + statistic * statistic), degrees / 2, 0.5)
     return half if statistic >= 0 else 1.0 - half
+
+
+@cache
+def student_quantiles(deviations: tuple[float, ...], degrees: float) -> Floats:
+    """Return the values of Student's t that are as improbable as normal ones of so many deviations."""
+    t = np.concatenate([[0.0], np.geomspace(0.01, 1e7, 400)])
+    wanted = np.log([normal_tail(abs(z)) for z in deviations])
+    tails = np.log([student_tail(value, degrees) for value in t])
+    found: Floats = np.sign(deviations) * np.interp(-wanted, -tails, t)
+    found.flags.writeable = False
+    return found
 
 
 def binomial_tail(count: int, trials: int, rate: float) -> float:

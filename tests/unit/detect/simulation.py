@@ -157,7 +157,7 @@ def judged(rule: Rule, tables: dict[tuple[str | None, ...], Table], rules: RuleS
     newest = max(int(one.times[-1]) for one in tables.values()) + rule.window
     oldest = min(int(one.times[0]) for one in tables.values())
     fetched = Fetched(tables, RuleState())
-    return judge(rule, fetched, (oldest, newest), (rules.false_alarms, len(rules.active)))
+    return judge(rule, fetched, (oldest, newest), (rules.false_alarms, rules.tests))
 
 
 def episodes(rule: Rule, world: World, seed: int, *, groups: int = 2) -> list[Episode]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from shipper.detect.fetching.bins import QUANTILES, edges_of
-from shipper.detect.judging.feature_drift import Feature, FeatureDrift, compare, counts_dispersion
+from shipper.detect.judging.dispersion import counts_dispersion
+from shipper.detect.judging.feature_drift import Feature, FeatureDrift, compare
 from shipper.detect.statistics.discovery import adjusted, any_moved
 from shipper.detect.statistics.distance import (
     beyond_chance,
