@@ -19,7 +19,8 @@ from shipper.detect.rules.rule import Rule, RuleSet
 from shipper.detect.state import RuleState
 
 LABEL_RUN_US: Final = 3 * BUCKET_US
-"""Time between two runs of rules that wait for labels: every run judges some hours of windows again."""
+"""Time between two runs of rules that wait for labels: every run judges some hours of windows again. The job runs every 5
+minutes; where a run raises an alert, the runs that the job would have had before it are made up for, to see which raised it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def alerts(rules: RuleSet, rule: Rule, made: Sequence[Made]) -> Iterator[Alert]:
     yield from book.raised.values()
 
 
-def _late_runs(book: _Book, late: Mapping[Group, Labels]) -> None:
+def _late_runs(found: _Book, late: Mapping[Group, Labels]) -> None:
     """Run again and again on what had come by then; windows whose labels came since are judged again.
 
     A run of the job begins at the earliest window of any group that labels came for. Here each model begins at its
@@ -96,22 +97,31 @@ def _late_runs(book: _Book, late: Mapping[Group, Labels]) -> None:
     for group, labels in late.items():
         models.setdefault(group[0], {})[group] = labels
     spans = [(int(one.times[0]), int(one.times[-1])) for one in late.values()]
-    books = {model: _Book(book.rules, book.rule) for model in models}
+    rules, rule = found.rules, found.rule
+    books = {model: _Book(rules, rule) for model in models}
     for now in range(begin + LABEL_RUN_US, end + 1, LABEL_RUN_US):
-        since = now - book.rule.baseline.preceding
+        since = now - rule.baseline.preceding
         groups = sum(first < now and last >= since for first, last in spans)
         for model, versions in models.items():
-            _late_run(books[model], versions, (begin, now), groups)
+            book = books[model]
+            state, raised = book.state, dict(book.raised)
+            _late_run(book, versions, (begin, now), groups, now - LABEL_RUN_US)
+            if book.raised.keys() != raised.keys():
+                book.state, book.raised = state, raised
+                for moment in range(now - LABEL_RUN_US + BUCKET_US, now + 1, BUCKET_US):
+                    _late_run(book, versions, (begin, moment), groups, moment - BUCKET_US)
     for one in books.values():
-        book.raised |= one.raised
+        found.raised |= one.raised
 
 
-def _late_run(book: _Book, versions: Mapping[Group, Labels], span: tuple[int, int], groups: int) -> None:
-    """Judge what of one model's versions has changed since the last run; `groups` share the budget."""
+def _late_run(
+    book: _Book, versions: Mapping[Group, Labels], span: tuple[int, int], groups: int, since_us: int
+) -> None:
+    """Judge what of one model's versions has changed since the last run at `since_us`; `groups` share the budget."""
     begin, now = span
     rule = book.rule
     recent = {group: one for group, one in versions.items() if one.times[0] < now}
-    earliest = min((_touched(one, now - LABEL_RUN_US, now) for one in recent.values()), default=now)
+    earliest = min((_touched(one, since_us, now) for one in recent.values()), default=now)
     first = max(begin, earliest // rule.window * rule.window)
     if first >= now:
         return

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from shipper.datasets import DATASETS
 from shipper.detect.event_time.window import DAY_US, MINUTE_US, parse_duration
+from shipper.detect.rules.effects import ChangeEffect, DriftEffect, LatencyEffect, RatioEffect
 from shipper.detect.rules.maintenance import Maintenance
 
 _MODEL: Final = ConfigDict(frozen=True, extra="forbid")
@@ -112,6 +113,11 @@ class Rule(BaseModel):
         return "@timestamp"
 
     @property
+    def shares_budget(self) -> bool:
+        """Whether chance alone may raise an alert of it, which the budget of false alarms covers."""
+        return self.is_test
+
+    @property
     def digest(self) -> str:
         """Changes when the rule judges differently; what is only told (name, owner), and when it rests, is left out."""
         told = {"name", "owner", "severity", "enabled", "maintenance", "warm_up"}
@@ -131,14 +137,6 @@ class Rule(BaseModel):
         return []
 
 
-class RatioEffect(BaseModel):
-    """Least change that matters, as a ratio and as a difference; both must be reached."""
-
-    model_config = _MODEL
-    ratio: float = Field(2.0, gt=1, le=1000)
-    difference: float = Field(0.02, ge=0, le=1)
-
-
 class ErrorRateRule(Rule):
     """Too many of the events are bad."""
 
@@ -148,14 +146,6 @@ class ErrorRateRule(Rule):
 
     def _own_fields(self) -> list[tuple[str, str]]:
         return [("bad", name) for name in self.bad]
-
-
-class LatencyEffect(BaseModel):
-    """Least change of the percentile that matters, as a ratio and in milliseconds; both must be reached."""
-
-    model_config = _MODEL
-    ratio: float = Field(1.5, gt=1, le=1000)
-    difference_ms: float = Field(5.0, ge=0, le=1e9)
 
 
 class LatencyRule(Rule):
@@ -177,13 +167,6 @@ class Coverage(BaseModel):
     dataset: DatasetName = "ml.inference"
     filter: Terms = Field(default_factory=lambda: {"event.outcome": "success"})
     minimum: float = Field(0.8, ge=0, le=1, description="times the share that older windows reached")
-
-
-class ChangeEffect(BaseModel):
-    """Least change that matters, in the measure's own unit (0.05: five points of accuracy)."""
-
-    model_config = _MODEL
-    change: float = Field(0.05, gt=0)
 
 
 class MetricRule(Rule):
@@ -211,14 +194,6 @@ class MetricRule(Rule):
     def _own_fields(self) -> list[tuple[str, str]]:
         wanted = [("coverage.filter", name) for name in (self.coverage.filter if self.coverage else {})]
         return [("field", self.field), *wanted]
-
-
-class DriftEffect(BaseModel):
-    """Least change that matters, beyond what chance gives; both must be reached."""
-
-    model_config = _MODEL
-    share: float = Field(0.02, ge=0, le=1, description="of the values that sit elsewhere")
-    psi: float = Field(0.0, ge=0, le=100, description="population stability index")
 
 
 class FeatureRule(Rule):
@@ -296,4 +271,4 @@ class RuleSet(BaseModel):
     @property
     def tests(self) -> int:
         """Number of active rules that share the budget."""
-        return sum(rule.is_test for rule in self.active)
+        return sum(rule.shares_budget for rule in self.active)

@@ -109,6 +109,11 @@ class TrainingRule(Rule):
         return [("field", self.field), *(("same", name) for name in self.same)]
 
     @property
+    def shares_budget(self) -> bool:
+        """A loss that is no number is no matter of chance."""
+        return self.check != "nonfinite"
+
+    @property
     def compares(self) -> bool:
         """Whether earlier runs are looked at."""
         return self.check in COMPARED
