@@ -37,10 +37,16 @@ def selection(reason: str, hop: str, dataset: str, since: str, ids: Iterable[str
 @contextmanager
 def open_mirror(settings: Settings) -> Iterator[tuple[ElasticClient, LetterMirror]]:
     """Yield the way to the mirror; what goes into it is redacted as the settings say."""
+    from shipper.clock import SystemClock
     from shipper.elastic.client import connect
+    from shipper.index.erasures import ErasureWatch
     from shipper.index.mirror import LetterMirror
     from shipper.redaction import redactor, shown
 
     hiding = redactor(settings.redact)
     with connect(settings.elasticsearch) as client:
-        yield client, LetterMirror(client, settings.namespace, lambda payload: shown(payload, hiding))
+        watch = ErasureWatch(client, SystemClock())
+        yield (
+            client,
+            LetterMirror(client, settings.namespace, lambda payload: shown(payload, hiding), watch.erased),
+        )

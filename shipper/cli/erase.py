@@ -30,7 +30,7 @@ def erase(  # noqa: PLR0913, PLR0917 - each is an option
     sweep: Annotated[
         bool,
         typer.Option(
-            "--sweep", help="All persons on the list once more: after a restore, or beside Logstash."
+            "--sweep", help="All persons on the list once more: after a restore, or where hosts ship late."
         ),
     ] = False,
     show: Annotated[bool, typer.Option("--list", help="Show the list of erasures and end.")] = False,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shipper.index.erase import Erasing
-    from shipper.index.held import Held
+    from shipper.index.erase_topic import Held
+    from shipper.index.erase_writes import Erasing
 
 
 @dataclass
@@ -57,6 +57,7 @@ def receipt_document(receipt: Receipt) -> dict[str, Any]:
         else {
             "topic": held.topic,
             "records": held.count,
+            "refused": held.refused,
             "retention_ms": held.retention_ms,
             "read_by_logstash": held.is_by_logstash,
         },
@@ -85,13 +86,14 @@ def receipt_lines(receipt: Receipt) -> Iterator[str]:
     if receipt.is_dry:
         yield "Nothing was changed; --yes erases."
     elif receipt.is_whole:
-        yield "It is on the list of erasures: no indexer and no replay stores these records again."
+        yield "Their places are taken and the list of erasures has them: no replay stores these records again."
     else:
         yield "Not everything could be reached; what is said above mends it, then run this again."
 
 
 _WORDS = {
     "deleted": "deleted",
+    "kept_out": "on their way and kept out",
     "rewritten": "rewritten without the pseudonym",
     "emptied": "emptied",
     "gone": "gone already",
@@ -118,10 +120,19 @@ def _kafka_lines(receipt: Receipt) -> Iterator[str]:
         days = held.retention_ms / _DAY_MS
         yield (
             f"The topic {held.topic} still holds {held.count} records until its retention of {days:.3g} days is over; "
-            "indexers do not store them again."
+            "nobody who reads it again stores them."
         )
-    if held.count and held.is_by_logstash:
+    if held.is_by_logstash:
+        yield from _logstash_lines(held)
+
+
+def _logstash_lines(held: Held) -> Iterator[str]:
+    yield (
+        "Logstash reads this topic and does not know the list of erasures: what a host held back until now and ships "
+        "later it stores, and `shipper erase --sweep --yes` takes it out."
+    )
+    if held.refused:
         yield (
-            "Logstash reads this topic and does not know the list of erasures: let `shipper erase --sweep --yes` run once "
-            "a day until that time is over, and after each replay."
+            f"{held.refused} of these records no index takes: if Logstash reads the topic from its beginning they are "
+            "dead letters again, and a sweep takes them out."
         )

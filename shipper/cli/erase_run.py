@@ -12,8 +12,12 @@ from shipper.cli.audited import act_of, audited, who
 from shipper.cli.erase_receipt import Receipt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shipper.config import Settings
     from shipper.elastic.client import ElasticClient
+    from shipper.index.erase_topic import NoTopic, TopicEraser
+    from shipper.index.erase_writes import ErasureWriter
     from shipper.index.erasures import Erased, Erasure
 
 _EVER_US: Final = 1 << 62
@@ -90,9 +94,11 @@ class EraseRun:
 
     def _work(self, receipt: Receipt, erased: Erased, entries: list[Erasure]) -> None:
         from shipper.index.erase import PASSES_MAX, ErasePlan, Eraser
+        from shipper.index.erase_writes import ErasureWriter
         from shipper.index.erasures import LOOK_S
 
-        plan = ErasePlan(erased, self._indices, self._is_quick, receipt.is_dry)
+        writer = ErasureWriter(self._client, self._settings.namespace, self._clock)
+        receipt.erasing = writer.done
         started_us = self._clock.now_us()
 
         def reach(newest_us: int) -> None:
@@ -103,23 +109,58 @@ class EraseRun:
         def told(counts: Counter[str]) -> None:
             if counts and len(entries) == 1:
                 self._list.change(entries[0].id, counts=counts)
-            self._tell(f"{eraser.done.looked_at} documents looked at, {eraser.done.total().total()} found")
+            done = writer.done
+            self._tell(f"{done.looked_at} documents looked at, {done.total().total()} found")
 
-        eraser = Eraser(self._client, self._settings.namespace, self._clock, plan, reach, told)
-        receipt.erasing = eraser.done
+        plan = ErasePlan(self._indices, self._is_quick, receipt.is_dry)
+        eraser = Eraser(self._client, writer, plan, reach, told)
+        topic = self._topic(writer, reach, told, is_dry=receipt.is_dry)
         self._letters(receipt, erased, entries)
-        eraser.run_pass()
+        # The places of what is on its way are taken first; what was stored before that is found afterwards.
+        topic.run_pass(erased)
+        eraser.run_pass(erased)
         for _ in range(0 if receipt.is_dry else PASSES_MAX):
-            # Who indexes has the new list by then; what was under way before is found by the next look.
+            # Who indexes has the new list by then; what came onto the topic meanwhile is found by the next look.
             self._pause(2 * LOOK_S)
-            if not eraser.run_pass(started_us):
+            later = self._later(receipt)
+            if not topic.run_pass(later) + eraser.run_pass(later, started_us):
                 break
         else:
             receipt.is_settled = receipt.is_dry
-        self._held(receipt, erased)
+        receipt.held = topic.held
         if receipt.is_whole:
             for entry in entries:
                 self._list.change(entry.id, state="done")
+
+    def _later(self, receipt: Receipt) -> Erased:
+        """Return whose records, and up to when: what happens after an erasure is stored."""
+        from shipper.index.erasures import erased_of
+
+        return erased_of(entry for entry in self._list.entries() if entry.id in receipt.erasures)
+
+    def _topic(
+        self,
+        writer: ErasureWriter,
+        reach: Callable[[int], None],
+        told: Callable[[Counter[str]], None],
+        *,
+        is_dry: bool,
+    ) -> TopicEraser | NoTopic:
+        from shipper.index.assemble import limits_of
+        from shipper.index.erase_topic import NoTopic, Road, TopicEraser
+
+        if self._no_kafka:
+            return NoTopic()
+        settings = self._settings
+        return TopicEraser(
+            Road(settings.kafka, settings.namespace, limits_of(settings.index, settings.kafka)),
+            writer,
+            self._clock,
+            is_dry=is_dry,
+            on_found=reach,
+            on_counts=told,
+            on_records=lambda count: self._tell(f"{count} records of the topic looked at"),
+        )
 
     def _letters(self, receipt: Receipt, erased: Erased, entries: list[Erasure]) -> None:
         from shipper.index.erase_letters import count_letters, erase_letters
@@ -143,16 +184,6 @@ class EraseRun:
         finally:
             if receipt.letters and len(entries) == 1:
                 self._list.change(entries[0].id, counts=receipt.letters)
-
-    def _held(self, receipt: Receipt, erased: Erased) -> None:
-        from shipper.index.held import held_on_topic
-
-        if not self._no_kafka:
-            receipt.held = held_on_topic(
-                self._settings.kafka,
-                erased,
-                on_records=lambda count: self._tell(f"{count} records of the topic looked at"),
-            )
 
     def _pause(self, seconds: float) -> None:
         import threading

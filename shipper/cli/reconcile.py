@@ -82,7 +82,7 @@ class _Looked:
 
 def _look(settings: Settings) -> _Looked:
     """Look in the direction in which records flow: so none is missed that moves on meanwhile."""
-    from shipper.index.held import LOGSTASH_GROUP
+    from shipper.index.erase_topic import LOGSTASH_GROUP
     from shipper.index.ledger import Flow, dead_by_producer, look_at_kafka
     from shipper.index.letters import read_if_topic_exists
 

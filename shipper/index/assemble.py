@@ -100,7 +100,7 @@ def open_indexer(
                 namespace=namespace,
                 batch_max_bytes=index.batch_max_bytes,
                 requests_at_once=index.requests_at_once,
-                limits=Limits(index.past_limit_days * 86_400, index.future_limit_s, kafka.max_record_bytes),
+                limits=limits_of(index, kafka),
             ),
             clock=clock,
             random=Random(),  # noqa: S311  # spreads pauses, guards nothing
@@ -108,6 +108,11 @@ def open_indexer(
             ready=lambda: require_installed(client, templates),
             erased=ErasureWatch(client, clock).erased,
         )
+
+
+def limits_of(index: IndexSettings, kafka: KafkaSettings) -> Limits:
+    """Return what an indexer takes by these settings."""
+    return Limits(index.past_limit_days * 86_400, index.future_limit_s, kafka.max_record_bytes)
 
 
 def _require_topics(kafka: KafkaSettings) -> None:

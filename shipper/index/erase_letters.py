@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from shipper.config import KafkaSettings
 from shipper.errors import ShipperError, TopicMissing
 from shipper.index.erasures import Erased
-from shipper.index.letters import StoredLetter
+from shipper.index.letters import StoredLetter, names_erased
 from shipper.index.mirror import Act, LetterMirror
 from shipper.kafka.admin import Admin
 from shipper.kafka.consumed import ConsumedRecord
@@ -94,9 +94,7 @@ def holds(record: ConsumedRecord, erased: Erased) -> bool:
     letter = decode(value)
     if letter is None:
         return erased.covers(value)
-    # A record may claim any time, and be refused for that: what was refused before the erasure is as old as that.
-    texts = (letter.payload, letter.detail.encode("utf-8", "replace"))
-    return erased.covers(letter.payload) or any(erased.names(text, letter.at_us) for text in texts)
+    return names_erased(letter, erased)
 
 
 def _find(

@@ -18,6 +18,7 @@ from shipper.elastic.answers import JsonObject
 from shipper.elastic.client import ElasticClient
 from shipper.errors import ConfigurationError, RequestRefused
 from shipper.index.moment import rfc3339
+from shipper.index.tombstones import NOT_ERASED
 
 SHORT_NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -71,7 +72,7 @@ class Search:
 
     def query(self) -> JsonObject:
         """Return the query for Elasticsearch."""
-        filters: list[JsonObject] = []
+        filters: list[JsonObject] = [dict(NOT_ERASED)]
         if self.since_us is not None or self.until_us is not None:
             span = {"gte": self.since_us, "lt": self.until_us}
             times = {side: rfc3339(moment) for side, moment in span.items() if moment is not None}
@@ -85,7 +86,7 @@ class Search:
             filters.append({"prefix": {"git.commit": self.commit.lower()}})
         if self.text.strip():
             filters.append(_text_query(self.text))
-        return {"bool": {"filter": filters}} if filters else {"match_all": {}}
+        return {"bool": {"filter": filters}}
 
     def indices(self, namespace: str) -> str:
         """Return the pattern of the indices to search."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from shipper.config import KafkaSettings
 from shipper.errors import TopicMissing
+from shipper.index.erasures import Erased
 from shipper.index.moment import rfc3339
 from shipper.kafka.admin import Admin
 from shipper.kafka.consumed import ConsumedRecord
@@ -40,6 +41,13 @@ class StoredLetter:
     def letter_id(self) -> str:
         """See `DeadLetter.letter_id`; what is no letter is known by its place."""
         return self.place if self.letter is None else self.letter.letter_id
+
+
+def names_erased(letter: DeadLetter, erased: Erased) -> bool:
+    """Return whether a letter is an erased person's: by its original or its reason."""
+    # A record may claim any time, and be refused for that: what was refused before the erasure is as old as that.
+    texts = (letter.payload, letter.detail.encode("utf-8", "replace"))
+    return erased.covers(letter.payload) or any(erased.names(text, letter.at_us) for text in texts)
 
 
 @dataclass(frozen=True, slots=True)

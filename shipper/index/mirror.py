@@ -18,8 +18,9 @@ from shipper.datasets import dead_letter_index, namespace_of
 from shipper.elastic.answers import ItemAnswer
 from shipper.elastic.client import ElasticClient
 from shipper.errors import RequestRefused, StoreUnavailable
+from shipper.index.erasures import NOBODY, Erased
 from shipper.index.fate import Fate, judge
-from shipper.index.letters import StoredLetter
+from shipper.index.letters import StoredLetter, names_erased
 from shipper.index.moment import rfc3339
 from shipper.kafka.dead_letters import DeadLetter
 
@@ -85,10 +86,18 @@ class LetterMirror:
 
     Args:
         namespace: for letters that do not name an index.
+        erased: asked whose letters are mirrored without their content.
     """
 
-    def __init__(self, client: ElasticClient, namespace: str, redact: Redact) -> None:
+    def __init__(
+        self,
+        client: ElasticClient,
+        namespace: str,
+        redact: Redact,
+        erased: Callable[[], Erased] = lambda: NOBODY,
+    ) -> None:
         self._client = client
+        self._erased = erased
         self._namespace = namespace
         self._redact = redact
 
@@ -212,6 +221,10 @@ class LetterMirror:
     def _document(self, stored: StoredLetter) -> dict[str, Any]:
         letter = stored.letter
         assert letter is not None  # noqa: S101  # callers pass letters only
+        document = self._whole_document(letter, stored.place)
+        return purged_source(document) if names_erased(letter, self._erased()) else document
+
+    def _whole_document(self, letter: DeadLetter, place: str) -> dict[str, Any]:
         is_large = len(letter.payload) > REDACTED_BYTES
         shown = "Too large to be shown here." if is_large else self._redact(letter.payload)
         is_short = len(shown) <= SHOWN_CHARACTERS
@@ -227,7 +240,7 @@ class LetterMirror:
                 "hop": letter.hop,
                 "index": letter.index,
                 "position": letter.position,
-                "place": stored.place,
+                "place": place,
                 "payload": shown if is_short else f"{shown[:SHOWN_CHARACTERS]}…",
                 "payload_bytes": letter.size_bytes,
                 "payload_sha256": letter.digest,

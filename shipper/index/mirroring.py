@@ -17,6 +17,7 @@ from shipper.clock import Clock
 from shipper.config import ElasticsearchSettings, KafkaSettings
 from shipper.elastic.client import connect
 from shipper.errors import GroupRebalanced, ShipperError
+from shipper.index.erasures import ErasureWatch
 from shipper.index.letters import StoredLetter
 from shipper.index.mirror import LetterMirror, Redact
 from shipper.index.patience import Backoff, Interrupted, Patience
@@ -143,7 +144,7 @@ def mirroring(
 
         work = Mirroring(
             open_consumer,
-            LetterMirror(client, namespace, redact),
+            LetterMirror(client, namespace, redact, ErasureWatch(client, clock).erased),
             ready=lambda: require_installed(client, templates),
             clock=clock,
             report=report,

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from shipper.datasets import expiry_us
 from shipper.errors import ShipperError
 from shipper.index.erasures import NOBODY, Erased
-from shipper.index.letters import Selection, StoredLetter
+from shipper.index.letters import Selection, StoredLetter, names_erased
 from shipper.index.mirror import Act, LetterMirror, Mirrored
 from shipper.kafka.dead_letters import DeadLetter
 from shipper.kafka.headers import DATASET, EVENT_ID, INDEX, SCHEMA, SCHEMA_VERSION
@@ -138,12 +138,12 @@ def _obstacle(stored: StoredLetter, mirrored: Mirrored | None, plan: ReplayPlan)
     letter = stored.letter
     if letter is None:
         return "unreadable"
+    if names_erased(letter, plan.erased):
+        return "erased"
     if mirrored is not None and mirrored.state == "purged":
         return "purged"
     if mirrored is not None and mirrored.state == "replayed" and not plan.with_replayed:
         return "already_replayed"
-    if plan.erased.names(letter.payload, letter.at_us) or plan.erased.covers(letter.payload):
-        return "erased"
     if letter.is_cut:
         return "cut"
     end_us = expiry_us(letter.index, plan.retention_days)

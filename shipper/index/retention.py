@@ -17,6 +17,7 @@ from shipper.elastic.client import ElasticClient
 from shipper.elastic.upkeep import Size, every_index, sizes
 from shipper.errors import ConfigurationError, RequestRefused
 from shipper.index.moment import rfc3339
+from shipper.index.tombstones import tombstones
 
 State = Literal["kept", "due", "unfinished", "odd"]
 
@@ -56,6 +57,9 @@ def survey(
     """
     wanted = patterns(namespace)
     sized = sizes(client, wanted)
+    for name, count in tombstones(client, wanted[:1]).items() if sized else ():
+        if name in sized:  # what stands in the place of an erased record is none
+            sized[name] = replace(sized[name], documents=sized[name].documents - count)
     now = datetime.fromtimestamp(now_us / 1e6, UTC)
     found = [
         _kept(name, definition["settings"]["index"], sized.get(name), now, retention_days)

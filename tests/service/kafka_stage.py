@@ -150,13 +150,14 @@ class KafkaStage:
         )
 
     def stored_ids(self) -> list[str]:
-        """Return the ids of all documents of this stage, doubles included."""
+        """Return the ids of all records of this stage, doubles included."""
         from shipper.index.search import read_all
+        from shipper.index.tombstones import NOT_ERASED
 
         pattern = f"logs-ml.*-{self.namespace}-*"
         self.client.refresh(pattern)
         hits = read_all(
-            self.client, pattern, {"match_all": {}}, sort=[{"event.sequence": "asc"}], _source=["event.id"]
+            self.client, pattern, NOT_ERASED, sort=[{"event.sequence": "asc"}], _source=["event.id"]
         )
         return [hit["_source"]["event"]["id"] for hit in hits]
 

@@ -60,18 +60,18 @@ def test_fields_of_a_query_are_recognised(text: str, names: list[str]) -> None:
 def test_short_names_reach_the_query() -> None:
     """What is sent holds full names; quoted text stays as it is."""
     query = Search(text='level:error "level:x"').query()
-    (clause,) = query["bool"]["filter"]
+    _, clause = query["bool"]["filter"]
     assert clause["query_string"]["query"] == 'log.level:error "level:x"'
 
 
-def test_an_empty_search_matches_everything() -> None:
-    """No words and no options: everything."""
-    assert Search(text="  ").query() == {"match_all": {}}
+def test_an_empty_search_matches_every_record() -> None:
+    """No words and no options: everything but what stands in the place of erased records, which has no time."""
+    assert Search(text="  ").query() == {"bool": {"filter": [{"exists": {"field": "@timestamp"}}]}}
 
 
 def test_a_level_means_it_and_those_above() -> None:
     """--level warning finds warning, error and critical; an unknown one is refused."""
-    (clause,) = Search(min_level="WARNING").query()["bool"]["filter"]
+    _, clause = Search(min_level="WARNING").query()["bool"]["filter"]
     assert clause == {"terms": {"log.level": ["warning", "error", "critical"]}}
     with pytest.raises(ConfigurationError, match="is no level"):
         Search(min_level="loud").query()
