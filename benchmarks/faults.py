@@ -2,7 +2,7 @@
 """Faults planted in made-up series, and which of them the shipped default rules find, how soon, and what else they tell.
 
     benchmarks/faults.py --seed 7
-    benchmarks/faults.py --seed 7 --series 300 --days 7 --check
+    benchmarks/faults.py --seed 7 --series 300 --days 7 --keep FOLDER --check
 
 Every series is one group of one shipped default rule, with the rule's own defaults and the shipped budget of false
 alarms; nothing is fitted to a seed. docs/explanation/planted-faults.md says what the world is like and what is counted.
@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.command import positive
 from benchmarks.faulting import ours, peers, world
+from benchmarks.faulting.kept import OURS, Kept
 from benchmarks.faulting.planted import Made
 from benchmarks.faulting.report import Run, Tally, missed, shown
 from benchmarks.faulting.tally import outcomes
@@ -44,18 +45,37 @@ def run(rules: RuleSet, given: argparse.Namespace, per_day: float, seed: int, wo
     tallies: list[Tally] = []
     others: dict[str, list[Tally]] = {}
     notes: list[str] = []
+    shown_rules = rules.model_dump_json()
+    kept = Kept(given.keep, f"{seed} {given.series} {given.days} {per_day} {given.elastalert} {shown_rules}")
     for rule, count in _allotted(rules, given):
         began = time.monotonic()
-        made = list(world.make(rules, rule, count, seed, given.days, per_day))
-        faults = [fault for one in made for fault in one.faults]
-        found, false = outcomes(faults, list(ours.alerts(rules, rule, made)))
-        tallies.append(Tally(rule.id, count, tuple(found), len(false)))
-        for name, alerts in _peers(rule, made, given, notes).items():
-            found, false = outcomes(faults, alerts)
-            others.setdefault(name, []).append(Tally(rule.id, count, tuple(found), len(false)))
+        found = kept.read(word, rule.id)
+        if found is None:
+            found = _tallies(rules, rule, count, (given, per_day, seed), notes)
+            kept.write(word, rule.id, found)
+        for name, one in found.items():
+            (tallies if name == OURS else others.setdefault(name, [])).append(one)
         took = time.monotonic() - began
-        print(f"{word}: {rule.id}, {count} series, {took:.0f} s", file=sys.stderr, flush=True)
+        print(
+            f"{word}: {rule.id}, {count} series, {found[OURS].false} false alerts, {took:.0f} s",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
     return Run(given.days, tuple(tallies), {name: tuple(some) for name, some in others.items()}, tuple(notes))
+
+
+def _tallies(
+    rules: RuleSet, rule: Rule, count: int, of: tuple[argparse.Namespace, float, int], notes: list[str]
+) -> dict[str, Tally]:
+    """Return what the contenders make of one rule's series."""
+    given, per_day, seed = of
+    made = list(world.make(rules, rule, count, seed, given.days, per_day))
+    faults = [fault for one in made for fault in one.faults]
+    told = {OURS: list(ours.alerts(rules, rule, made)), **_peers(rule, made, given, notes)}
+    counted = {}
+    for name, alerts in told.items():
+        found, false = outcomes(faults, alerts)
+        counted[name] = Tally(rule.id, count, tuple(found), len(false))
+    return counted
 
 
 def _peers(
@@ -95,6 +115,9 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="PYTHON",
         help="Python of an environment that has ElastAlert 2, for comparison",
+    )
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="keep results here rule by rule, and go on from there"
     )
     parser.add_argument("--json", action="store_true", help="print every fault and count as JSON")
     parser.add_argument("--check", action="store_true", help="exit with 1 where a promise is not kept")

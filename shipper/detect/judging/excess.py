@@ -43,6 +43,8 @@ _GROWTH_WEIGHTS: Final = (0.5, 0.3, 0.2)
 _MOST_WINDOWS: Final = 200
 _LEAST_TRUST: Final = 0.25
 _FEWEST_EXPECTED: Final = 5.0
+_NOTHING: Final = 1e-12
+"""Beliefs below this change no verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class Past:
         windows = len(self.statistics) + 1
         nodes, mass, scales, growths = _nodes(fine=True)
         factor = (1 + 1 / windows) * (size / middle) ** growths
-        some = weights > 1e-3 * exact
+        some = weights > max(1e-3 * exact, _NOTHING)
         excess = (scales**2 * factor)[some, None] * nodes[some] ** 2
         tails = _noncentral_tails(statistic, degrees, excess) @ mass
         return min(1.0, max(exact, chance * exact + float(weights[some] @ tails)))

@@ -84,7 +84,7 @@ def _learnt(
         share = np.clip(np.frombuffer(link_bytes), 1e-9, 1 - 1e-9)
         log_odds = np.log(share / (1 - share))
     levels = _levels(bad, total, log_odds, lag)
-    weights = _noise_weights(bad, total, log_odds, levels[:-1])
+    weights = _noise_weights(bad, total, log_odds, levels[:-1], is_shift=link_bytes is None)
     # How far the odds move with the shift, around no shift at all.
     slope = float(np.interp(0.2, SHIFTS, log_odds) - np.interp(-0.2, SHIFTS, log_odds)) / 0.4
     weights = _blurred(weights, k + 0.5, max(slope, 0.2))
@@ -109,18 +109,24 @@ def _levels(bad: Floats, total: Floats, log_odds: Floats, lag: int) -> Floats:
     return levels
 
 
-def _noise_weights(bad: Floats, total: Floats, log_odds: Floats, levels: Floats) -> Floats:
-    """Return how probable each of `SHIFTS` is as the noise of a window around its level."""
+def _noise_weights(bad: Floats, total: Floats, log_odds: Floats, levels: Floats, *, is_shift: bool) -> Floats:
+    """Return how probable each of `SHIFTS` is as the noise of a window around its level.
+
+    Args:
+        bad, total, log_odds, levels: see `_learnt`.
+        is_shift: the log odds are a constant and the shift.
+    """
     step = max(1, len(bad) // _MOST_WINDOWS)
     some, of, around = bad[::-step], total[::-step], levels[::-step]
     z, mass, on_grid = _nodes()
     post = _prior()
     if len(some):
-        if levels.any():
-            odds = np.interp(around[:, None] + z.ravel(), SHIFTS, log_odds)
+        shifts = around[:, None] + z.ravel() if levels.any() else z.reshape(1, -1)
+        if is_shift:
+            odds = np.clip(shifts, SHIFTS[0], SHIFTS[-1]) + (log_odds[0] - SHIFTS[0])
         else:
-            odds = np.interp(z.ravel(), SHIFTS, log_odds)[None, :]
-        logs = of[:, None] * -np.logaddexp(0.0, odds) + some[:, None] * odds
+            odds = np.interp(shifts, SHIFTS, log_odds)
+        logs = some[:, None] * odds - of[:, None] * np.log1p(np.exp(odds))
         # Each window relative to its best, so that nothing underflows.
         logs -= logs.max(axis=1, keepdims=True)
         each = np.exp(logs).reshape(len(some), *z.shape) @ mass

@@ -30,23 +30,23 @@ def test_false_alarms_stay_within_the_budget(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule_id", "world", "delay_windows"),
+    ("rule_id", "world", "delay_min"),
     [
-        ("inference-errors", World(fault_us=FAULT_US, error_rate=0.2), 3),
-        ("inference-errors", World(fault_us=FAULT_US, error_rate=0.06, per_hour=600), 3),
-        ("inference-latency", World(fault_us=FAULT_US, slower=2.0), 3),
-        ("model-accuracy", World(fault_us=FAULT_US, accuracy=0.82), 3),
-        ("feature-drift", World(fault_us=FAULT_US, shift=1.0), 2),
-        ("feature-drift", World(fault_us=FAULT_US, missing=0.2), 2),
-        ("inference-silence", World(fault_us=FAULT_US, silent=True), 3),
+        ("inference-errors", World(fault_us=FAULT_US, error_rate=0.2), 15),
+        ("inference-errors", World(fault_us=FAULT_US, error_rate=0.06, per_hour=600), 15),
+        ("inference-latency", World(fault_us=FAULT_US, slower=2.0), 15),
+        ("model-accuracy", World(fault_us=FAULT_US, accuracy=0.82), 90),
+        ("feature-drift", World(fault_us=FAULT_US, shift=1.0), 40),
+        ("feature-drift", World(fault_us=FAULT_US, missing=0.2), 40),
+        ("inference-silence", World(fault_us=FAULT_US, silent=True), 15),
     ],
 )
-def test_planted_faults_are_found_soon(rule_id: str, world: World, delay_windows: float) -> None:
-    """Faults that matter are found in at least 19 of 20 histories, the median within a few windows."""
+def test_planted_faults_are_found_soon(rule_id: str, world: World, delay_min: float) -> None:
+    """Faults that matter are found in at least 19 of 20 histories, the median within so many minutes."""
     rule = rule_named(rule_id)
     delays: list[float] = []
     for seed in range(20):
         found = episodes(rule, world, 1000 + seed, groups=1)
-        delays += [(one.opened_us + rule.window - FAULT_US) / rule.window for one in found[:1]]
+        delays += [(one.opened_us + rule.window - FAULT_US) / MINUTE_US for one in found[:1]]
     assert len(delays) >= 19
-    assert float(np.median(delays)) <= delay_windows
+    assert float(np.median(delays)) <= delay_min
