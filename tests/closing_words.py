@@ -17,6 +17,7 @@ _LOGSTASH = {
     "Logstash's own test of the pipelines": "tests/service/test_logstash_pipeline.py::test_logstash_accepts",
     "end to end": "tests/service/test_logstash_road.py::",
     "with TLS and users": "tests/service/test_logstash_secure.py::",
+    "erased beside it": "tests/service/test_logstash_erase.py::",
     "the how-to, walked": "tests/service/test_logstash_page.py::",
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.error import URLError
@@ -24,6 +23,13 @@ _TIMEOUT_S = 10.0
 def export(
     folder: Annotated[Path, typer.Argument(help="Gets config/ and pipelines/; made if it is not there.")],
     is_forced: Annotated[bool, typer.Option("--force", help="Replace files that are different.")] = False,
+    is_mutual: Annotated[
+        bool,
+        typer.Option(
+            "--mutual-tls",
+            help="For a Kafka that asks for a certificate: SHIPPER_LOGSTASH_KAFKA_CERTIFICATE.",
+        ),
+    ] = False,
 ) -> None:
     """Write the pipelines, their scripts and Logstash's settings into a folder. Other files there are left alone."""
     from shipper.assets import asset
@@ -31,24 +37,36 @@ def export(
 
     root = asset("logstash")
     files = {
-        each.relative_to(root): each for name in ("config", "pipelines") for each in (root / name).iterdir()
+        each.relative_to(root): _content(each, is_mutual=is_mutual)
+        for name in ("config", "pipelines")
+        for each in (root / name).iterdir()
     }
-    other = [name for name, each in files.items() if _differs(folder / name, each)]
+    other = [name for name, content in files.items() if _differs(folder / name, content)]
     if other and not is_forced:
         names = ", ".join(sorted(map(str, other)))
         raise ConfigurationError(f"In {folder} are other versions of {names}; --force replaces them.")
     try:
-        for name, each in sorted(files.items()):
+        for name, content in sorted(files.items()):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(each, folder / name)
+            (folder / name).write_bytes(content)
     except OSError as error:
         raise ConfigurationError(f"{folder} cannot be written: {error.strerror}.") from error
     typer.echo(f"{len(files)} files written.")
     typer.echo(f"Set for Logstash: SHIPPER_LOGSTASH_PIPELINES={(folder / 'pipelines').resolve()}")
+    if is_mutual:
+        typer.echo(
+            "And SHIPPER_LOGSTASH_KAFKA_CERTIFICATE: a PEM file with its certificate and the key of it."
+        )
 
 
-def _differs(there: Path, ours: Path) -> bool:
-    return there.exists() and there.read_bytes() != ours.read_bytes()
+def _content(file: Path, *, is_mutual: bool) -> bytes:
+    """Return what is written; the lines for mutual TLS are marked as comments, as without it there is no certificate."""
+    content = file.read_bytes()
+    return content.replace(b"# ssl_keystore_", b"ssl_keystore_") if is_mutual else content
+
+
+def _differs(there: Path, ours: bytes) -> bool:
+    return there.exists() and there.read_bytes() != ours
 
 
 @app.command()

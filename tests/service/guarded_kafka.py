@@ -43,6 +43,7 @@ class GuardedKafka(SecureKafka):
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "allow.everyone.if.no.acl.found": "false",
             "super.users": "User:ANONYMOUS",
+            "ssl.principal.mapping.rules": mapping_rule(),
         }
 
     def as_party(self, name: str, **more: Any) -> KafkaSettings:
@@ -56,6 +57,13 @@ class GuardedKafka(SecureKafka):
             "dead_letter_topic": LETTERS,
         }
         return self.settings("SASLTLS", **values | more)
+
+
+def mapping_rule() -> str:
+    """Return how the page has a broker read a party's name from its certificate."""
+    found = re.search(r"^ssl\.principal\.mapping\.rules=(.+)$", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert found is not None
+    return found[1]
 
 
 def rules() -> list[ACL]:

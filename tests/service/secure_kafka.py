@@ -59,8 +59,9 @@ class SecureKafka:
         authority, stranger = trustme.CA(), trustme.CA()
         authority.cert_pem.write_to_path(self.path("ca.pem"))
         stranger.cert_pem.write_to_path(self.path("other-ca.pem"))
-        for name, issuer in (("server", authority), ("client", authority), ("stranger", stranger)):
-            issued = issuer.issue_cert("127.0.0.1", "localhost")
+        parties = [(name, authority) for name in ("server", "client", *self.scram_users)]
+        for name, issuer in (*parties, ("stranger", stranger)):
+            issued = issuer.issue_cert("127.0.0.1", "localhost", common_name=name)
             chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
             self.path(f"{name}.pem").write_bytes(chain)
             self.path(f"{name}.key").write_bytes(self._key(issued, None))

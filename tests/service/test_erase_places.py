@@ -57,7 +57,7 @@ def totals(stage: KafkaStage) -> dict[str, int]:
     done = run(stage, "reconcile", "--json")
     found: dict[str, Any] = json.loads(done.stdout)["totals"]
     wanted: dict[str, int] = {name: found[name] for name in ("missing", "doubled", "stored")}
-    return wanted | found["dropped"]
+    return {**wanted, **found["dropped"]}
 
 
 def test_erased_while_records_are_on_their_way(stage: KafkaStage) -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from shipper.assets import asset
+from shipper.cli.main import app
 from shipper.elastic.client import ElasticClient
+from shipper.errors import TransportError
 from shipper.kafka.admin import Admin
 from shipper.kafka.producer import Acknowledged, Message, Producer
 from shipper.schema.roles import load_roles, roles_yaml
@@ -107,9 +110,8 @@ def _record(number: int, **more: Any) -> Message:
     return Message(TOPIC, b"key", json.dumps(document | more).encode())
 
 
-def test_every_hop_asks_who_one_is(guarded: Guarded, tmp_path: Path) -> None:
-    """Logstash, known to Kafka by SCRAM and to Elasticsearch as the writer, both over TLS, with the rights of the pages
-    and no more, its passwords from its keystore: stores what is good, sets aside what it or the server refuses."""
+def _send(guarded: Guarded) -> None:
+    """Put good records onto the topic, one that Logstash refuses and one that Elasticsearch does."""
     producer = Producer(guarded.kafka.as_party("app"))
     try:
         sent = [_record(number) for number in range(_COUNT)]
@@ -117,12 +119,14 @@ def test_every_hop_asks_who_one_is(guarded: Guarded, tmp_path: Path) -> None:
         assert all(isinstance(one, Acknowledged) for one in producer.send([*sent, *refused]))
     finally:
         producer.close(10.0)
-    secrets = {"SHIPPER_KAFKA_SASL_PASSWORD": KAFKA_PASSWORD, "SHIPPER_ELASTICSEARCH_PASSWORD": PASSWORD}
-    folder = tmp_path / "logstash"
+
+
+def _run(guarded: Guarded, folder: Path, variables: Mapping[str, str], secrets: Mapping[str, str]) -> str:
+    """Run Logstash until all is stored or set aside; return its log."""
     folder.mkdir()
     keep_secrets(folder, secrets)
     log = folder / "logstash.out"
-    with running(folder, guarded.variables) as process:
+    with running(folder, variables) as process:
 
         def is_done() -> bool:
             assert process.poll() is None, log.read_text("utf-8")[-4000:]
@@ -131,5 +135,35 @@ def test_every_hop_asks_who_one_is(guarded: Guarded, tmp_path: Path) -> None:
         wait_until(
             is_done, lambda: f"{guarded.stored()} {guarded.letters()} {log.read_text('utf-8')[-3000:]}"
         )
-    said = log.read_text("utf-8")
+    return log.read_text("utf-8")
+
+
+def test_every_hop_asks_who_one_is(guarded: Guarded, tmp_path: Path) -> None:
+    """Logstash, known to Kafka by SCRAM and to Elasticsearch as the writer, both over TLS, with the rights of the pages
+    and no more, its passwords from its keystore: stores what is good, sets aside what it or the server refuses."""
+    _send(guarded)
+    secrets = {"SHIPPER_KAFKA_SASL_PASSWORD": KAFKA_PASSWORD, "SHIPPER_ELASTICSEARCH_PASSWORD": PASSWORD}
+    said = _run(guarded, tmp_path / "logstash", guarded.variables, secrets)
     assert not [name for name, secret in secrets.items() if secret in said]
+
+
+def test_a_certificate_says_who_one_is(guarded: Guarded, tmp_path: Path) -> None:
+    """Mutual TLS: with the pipelines that the page has one write, Logstash proves itself to Kafka by its certificate, on a
+    listener that takes nobody without one, has the rights of its name in it and no password."""
+    _send(guarded)
+    with (
+        pytest.raises(TransportError),
+        Admin(guarded.kafka.settings("MUTUAL", ssl_cafile=guarded.kafka.path("ca.pem"))) as admin,
+    ):
+        admin.topics()
+    written = CliRunner().invoke(app, ["logstash", "export", str(tmp_path / "export"), "--mutual-tls"])
+    assert written.exit_code == 0, written.output
+    variables = {
+        name: value for name, value in guarded.variables.items() if name != "SHIPPER_KAFKA_SASL_USERNAME"
+    } | {
+        "SHIPPER_LOGSTASH_PIPELINES": str(tmp_path / "export" / "pipelines"),
+        "SHIPPER_LOGSTASH_KAFKA_CERTIFICATE": str(guarded.kafka.path("logstash-both.pem")),
+        "SHIPPER_KAFKA_SECURITY_PROTOCOL": "SSL",
+        "SHIPPER_KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{guarded.kafka.ports['MUTUAL']}",
+    }
+    _run(guarded, tmp_path / "logstash", variables, {"SHIPPER_ELASTICSEARCH_PASSWORD": PASSWORD})

@@ -72,6 +72,19 @@ def test_a_folder_gets_all_that_logstash_reads(tmp_path: Path) -> None:
     assert (target / "config" / "logstash.yml").read_bytes() != b"mine"
 
 
+def test_pipelines_for_mutual_tls(tmp_path: Path) -> None:
+    """--mutual-tls takes the marks away from the two lines of each connection to Kafka, and from nothing else."""
+    runner = CliRunner()
+    plain, mutual = tmp_path / "plain", tmp_path / "mutual"
+    assert runner.invoke(app, ["export", str(plain)]).exit_code == 0
+    assert runner.invoke(app, ["export", str(mutual), "--mutual-tls"]).exit_code == 0
+    for file in sorted((plain / "pipelines").glob("*.conf")):
+        before = file.read_text("utf-8").splitlines()
+        after = (mutual / "pipelines" / file.name).read_text("utf-8").splitlines()
+        changed = [new.split()[0] for old, new in zip(before, after, strict=True) if old != new]
+        assert changed == ["ssl_keystore_type", "ssl_keystore_location"], file.name
+
+
 def test_numbers_of_a_running_logstash() -> None:
     """U34: what waits, what was refused and how many lines were not understood are there by pipeline."""
     found = status({"ml-logs": ROW, "ml-dead-letters": {"events": None}, ".monitoring": ROW}, "--json")
