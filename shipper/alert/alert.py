@@ -78,6 +78,7 @@ class Alert:
         measured: what the last anomalous window showed.
         note: what the person wrote who acknowledged it.
         reason: why it is in this state where that is not plain, for example `withdrawn`.
+        silenced_until_us: until when nobody wants to hear of it; None: it was not silenced.
     """
 
     id: str
@@ -93,6 +94,11 @@ class Alert:
     revision: int = 1
     note: str = ""
     reason: str = ""
+    silenced_until_us: int | None = None
+
+    def is_silenced(self, now_us: int) -> bool:
+        """Whether nobody wants to hear of it now."""
+        return self.silenced_until_us is not None and now_us < self.silenced_until_us
 
     @property
     def commit(self) -> str:

@@ -62,6 +62,8 @@ def to_document(alert: Alert) -> Json:
         {"owner": alert.rule.owner, "url": evidence.url, "incident": alert.incident, "note": alert.note}
     )
     document["event"] |= _present({"reason": alert.reason})
+    if alert.silenced_until_us is not None:
+        document["alert"]["silenced_until"] = _iso(alert.silenced_until_us)
     if alert.ended_us is not None:
         document["event"]["end"] = _iso(alert.ended_us)
     return document | _context(alert)
@@ -84,6 +86,7 @@ def from_document(document: Mapping[str, Any]) -> Alert:
         revision=alert["revision"],
         note=alert.get("note", ""),
         reason=event.get("reason", ""),
+        silenced_until_us=_moment(alert["silenced_until"]) if "silenced_until" in alert else None,
     )
 
 

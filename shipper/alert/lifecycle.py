@@ -79,6 +79,19 @@ def acknowledged(alert: Alert, note: str, at_us: int) -> Change | None:
     return Change(alert, after, at_us)
 
 
+def silenced(alert: Alert, until_us: int | None, at_us: int) -> Change | None:
+    """Return the change that a person's wish for silence makes, or None where there is nothing to change.
+
+    The state stays what it is: the alert goes on being judged, and recovers when it is over.
+
+    Args:
+        until_us: until when; None: from now on it is heard again.
+    """
+    if not alert.state.is_active or alert.silenced_until_us == until_us:
+        return None
+    return Change(alert, replace(alert, silenced_until_us=until_us, revision=alert.revision + 1), at_us)
+
+
 def _opened(finding: Finding, evidence: Evidence) -> Alert:
     if finding.measured is None:
         raise ValueError("an alert opens on what was measured")

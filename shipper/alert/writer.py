@@ -6,12 +6,12 @@ nothing; the other order could lose it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from shipper.alert.alert import Alert, State
 from shipper.alert.document import from_document, to_document, to_transition, transition_id
-from shipper.alert.lifecycle import Change, acknowledged
+from shipper.alert.lifecycle import Change, acknowledged, silenced
 from shipper.alert.store import DocumentStore, JsonObject, StoredDocument
 from shipper.clock import Clock
 from shipper.datasets import alert_index, index_name
@@ -93,8 +93,15 @@ class AlertBook:
 
     def acknowledge(self, prefix: str, note: str) -> Alert:
         """Mark an alert as seen by a person and return it; the detection job keeps that mark."""
+        return self._act(prefix, lambda alert: acknowledged(alert, note, self._clock.now_us()))
+
+    def silence(self, prefix: str, until_us: int | None) -> Alert:
+        """Have an alert silent until a moment, or (None) heard again, and return it."""
+        return self._act(prefix, lambda alert: silenced(alert, until_us, self._clock.now_us()))
+
+    def _act(self, prefix: str, change_of: Callable[[Alert], Change | None]) -> Alert:
         for _ in range(_ATTEMPTS):
-            change = acknowledged(self.one(prefix), note, self._clock.now_us())
+            change = change_of(self.one(prefix))
             if change is None:
                 return self.one(prefix)
             try:

@@ -116,6 +116,7 @@ def print_alert(alert: Alert) -> None:
         ("alert", alert.id),
         ("state", alert.state.value + (f" ({alert.reason})" if alert.reason else "")),
         ("note", alert.note),
+        ("silenced until", moment_text(alert.silenced_until_us) if alert.silenced_until_us else ""),
         ("what", document["message"]),
         ("rule", f"{alert.rule.id} ({alert.rule.category})"),
         ("owner", alert.rule.owner),

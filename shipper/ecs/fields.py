@@ -188,6 +188,7 @@ FIELDS: Final[dict[str, FieldSpec]] = {
     "alert.group": FieldSpec("flattened", "public", "", 1024),
     "alert.incident": FieldSpec("keyword", "public", "", 1024),
     "alert.note": FieldSpec("keyword", "internal", "", 1024),
+    "alert.silenced_until": FieldSpec("date", "public", "", 1024),
     "alert.owner": FieldSpec("keyword", "public", "", 1024),
     "alert.observed": FieldSpec("double", "public", "", 1024),
     "alert.expected": FieldSpec("double", "public", "", 1024),

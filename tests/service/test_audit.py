@@ -13,6 +13,7 @@ import shipper
 from shipper.assets import asset
 from shipper.cli.main import app
 from shipper.datasets import alert_index, index_pattern
+from shipper.errors import ConfigurationError
 from shipper.index.search import read_all
 from shipper.testing import reset
 from tests.service.kafka_stage import KafkaStage
@@ -115,3 +116,34 @@ def test_an_alert_that_was_acknowledged(stage: KafkaStage) -> None:
     assert (told["shipper"]["act"]["by"], told["shipper"]["act"]["filter"]) == ("carol", alert.id)
     assert "hunter2" not in json.dumps(told)
     assert "is not it" in told["shipper"]["act"]["why"]
+
+
+def test_an_alert_that_was_silenced(stage: KafkaStage) -> None:
+    """`shipper alerts silence` says who, which alert, until when and why before it does it; the list leaves the alert out
+    until it is heard again, and an ordinary acknowledgement meanwhile keeps the silence."""
+    from shipper.alert.document import to_document
+
+    alert = made.alert()
+    stage.client.create(alert_index(stage.namespace), alert.id, to_document(alert), refresh=True)
+    said = run(
+        stage, "alerts", "silence", alert.id[:8], "--for", "2h", "--why", "known", SHIPPER_AUDIT_BY="carol"
+    )
+    assert "is silent until" in said.stdout
+    run(stage, "alerts", "ack", alert.id)
+    (told,) = trail(stage, "alert-silence")
+    act = told["shipper"]["act"]
+    assert (act["by"], act["why"]) == ("carol", "known")
+    assert act["filter"].startswith(f"{alert.id} until 2")
+    assert json.loads(run(stage, "alerts", "list", "--json").stdout) == []
+    assert "Silenced: 1" in run(stage, "alerts", "list").stdout
+    (shown,) = json.loads(run(stage, "alerts", "list", "--all", "--json").stdout)
+    assert (shown["alert"]["state"], "silenced_until" in shown["alert"]) == ("acknowledged", True)
+    run(stage, "alerts", "unsilence", alert.id)
+    assert len(trail(stage, "alert-unsilence")) == 1
+    assert len(json.loads(run(stage, "alerts", "list", "--json").stdout)) == 1
+    for wrong in ("2", "31d", "-1h"):
+        refused = CliRunner().invoke(
+            app, ["alerts", "silence", alert.id, f"--for={wrong}"], env=stage.environment
+        )
+        assert isinstance(refused.exception, ConfigurationError), refused.output
+    assert len(trail(stage, "alert-silence")) == 1

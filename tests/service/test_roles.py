@@ -292,12 +292,19 @@ def test_detection_and_migration_with_their_roles(server: SecureElasticsearch, t
     (alert, *_) = json.loads(by("viewer", "alerts", "list", "--json"))
     identity = alert["alert"]["id"]
     for user in ("viewer", "writer", "indexer"):
-        for command_ in (["detect", "run"], ["detect", "backfill", *span], ["alerts", "ack", identity]):
+        silence = ["alerts", "silence", identity, "--for", "1h"]
+        for command_ in (
+            ["detect", "run"],
+            ["detect", "backfill", *span],
+            ["alerts", "ack", identity],
+            silence,
+        ):
             refused = run(user, *command_)
             assert isinstance(refused.exception, ShipperError), (user, command_, refused.output)
             # Who may not read alerts finds none to acknowledge.
             assert "403" in str(refused.exception) or (command_[0], user != "viewer") == ("alerts", True)
     by("operator", "alerts", "ack", identity, "--note", "looked at")
+    by("operator", *silence)
     assert run("detector", "migrate", "apply", "--yes", "--index", logs_of(namespace)).exception is not None
     migrated = by("operator", "migrate", "apply", "--yes", "--index", logs_of(namespace), "--json")
     assert [one["outcome"] for one in json.loads(migrated)["results"]] == ["migrated"]

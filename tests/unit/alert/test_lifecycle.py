@@ -8,7 +8,7 @@ import pytest
 
 from shipper.alert.alert import Alert, Evidence, State, alert_id
 from shipper.alert.finding import Finding
-from shipper.alert.lifecycle import WITHDRAWN, Change, acknowledged, reconcile
+from shipper.alert.lifecycle import WITHDRAWN, Change, acknowledged, reconcile, silenced
 from tests.unit.alert.made import EVIDENCE, GROUP, MEASURED, MINUTE_US, START_US, alert, finding
 
 JUDGED = (START_US, START_US + 240 * MINUTE_US)
@@ -133,3 +133,27 @@ def test_acknowledging_where_there_is_nothing_to_do(state: State) -> None:
 def test_a_finding_that_was_measured_long_ago_opens_nothing() -> None:
     """Without numbers there is nothing to tell; an old episode without an alert stays untold."""
     assert changes([finding(measured=None)], []) == []
+
+
+def test_a_silenced_alert_goes_on_being_judged() -> None:
+    """Silence changes no state and is no news; a longer finding keeps it, and it recovers as others do."""
+    change = silenced(alert(), START_US + 5, 7)
+    assert change is not None
+    quiet = change.after
+    assert (quiet.state, quiet.revision, quiet.silenced_until_us) == (State.OPEN, 2, START_US + 5)
+    assert not change.is_transition
+    assert (quiet.is_silenced(START_US + 4), quiet.is_silenced(START_US + 5)) == (True, False)
+    (later,) = changes([finding(windows=3)], [quiet])
+    assert later.after.silenced_until_us == START_US + 5
+    (over,) = changes([finding(**ENDED)], [quiet])
+    assert over.after.state is State.RECOVERED
+
+
+def test_silence_that_changes_nothing() -> None:
+    """The same silence again, the end of none, and that of an alert that has recovered are no changes."""
+    assert silenced(alert(), None, 7) is None
+    assert silenced(alert(silenced_until_us=9), 9, 7) is None
+    assert silenced(alert(state=State.RECOVERED), 9, 7) is None
+    heard = silenced(alert(silenced_until_us=9), None, 7)
+    assert heard is not None
+    assert heard.after.silenced_until_us is None
