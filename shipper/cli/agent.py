@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 _BATCHES_AT_ONCE = 8
+_AHEAD = 2
 _SWITCH_S = 0.0005
 
 
@@ -182,6 +183,7 @@ def _shipping(settings: Settings, sink: KafkaSink | LineSink, clock: Clock) -> S
         random.random,
         Health(clock),
         Reporter(clock),
+        ahead=_AHEAD,
     )
 
 

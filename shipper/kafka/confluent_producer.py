@@ -132,21 +132,21 @@ class ConfluentProducer:
                 )
             except (KafkaException, BufferError) as error:
                 outcomes[place] = self._ours(error, message.topic, message.size_bytes)
-        self._settle()
+        self._settle(self._client)
         unknown = self._ours(_NO_OUTCOME, "")
         return [outcomes.get(place, unknown) for place in range(len(messages))]
 
-    def send_records(
+    def begin_records(
         self, topic: str, batch: RecordBatch, places: Sequence[int], namespace: str, limits: BlockLimits
-    ) -> Failures:
-        """See `ProducerClient.send_records`."""
+    ) -> Callable[[], Failures]:
+        """See `ProducerClient.begin_records`."""
         try:
             missing = self._require({topic})
         except TransportError as error:
-            return Failures(answered=dict.fromkeys(places, error))
+            return partial(Failures, dict.fromkeys(places, error))
         if missing:
-            return Failures(answered=dict.fromkeys(places, missing[topic]))
-        failures = Failures()
+            return partial(Failures, dict.fromkeys(places, missing[topic]))
+        failures, client = Failures(), self._client
         stored: set[int] = set()
 
         def report(place: int, error: Any, _stored: Any) -> None:
@@ -170,10 +170,14 @@ class ConfluentProducer:
                     self._produce(topic, payload, key, partial(report, place), headers)
                 except (KafkaException, BufferError) as error:
                     failures.answered[place] = self._ours(error, topic, size_bytes)
-        self._settle()
-        unknown = set(places) - stored - failures.answered.keys() - failures.ours.keys()
-        failures.answered |= dict.fromkeys(unknown, self._ours(_NO_OUTCOME, topic))
-        return failures
+
+        def finish() -> Failures:
+            self._settle(client)
+            unknown = set(places) - stored - failures.answered.keys() - failures.ours.keys()
+            failures.answered |= dict.fromkeys(unknown, self._ours(_NO_OUTCOME, topic))
+            return failures
+
+        return finish
 
     def _produce(
         self, topic: str, value: bytes, key: bytes, report: Callable[[Any, Any], None], headers: Any
@@ -192,13 +196,13 @@ class ConfluentProducer:
             else:
                 return
 
-    def _settle(self) -> None:
+    def _settle(self, client: Any) -> None:
         """Wait until each message has its outcome: the client's deadline brings it, ours is a little later."""
-        client = self._client
         if client.flush(self._delivery_timeout_s + _GRACE_S):
             client.purge()
             client.flush(_GRACE_S)
-            self.close(0.0)
+            if client is self._client:
+                self.close(0.0)
 
     def _ours(self, error: Any, topic: str, size_bytes: int = 0) -> TransportError:
         return self._troubles.explain(

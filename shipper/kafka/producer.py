@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from shipper.config import KafkaSettings
@@ -16,11 +16,8 @@ from shipper.record import RecordBatch
 
 __all__ = ["Acknowledged", "Message", "Outcome", "Producer", "ProducerClient"]
 
-_BLOCK_BYTES = 700 << 10
-"""Of payload, before compression: with keys and headers it fits a topic of Kafka's own limit, compressed or not."""
-_BYTES_OF_A_RECORD = 700
-_EXPECTED_SHRINKING = 2
-"""JSON shrinks by far more. Where it does not, the broker may refuse a block, and it is sent again in halves."""
+_BLOCK_BYTES = 4 << 20
+_BLOCK_RECORDS = 6000
 
 
 class ProducerClient(Protocol):
@@ -29,10 +26,10 @@ class ProducerClient(Protocol):
     def send(self, messages: Sequence[Message]) -> list[Outcome]:
         """Try all once; return the outcome of each. Never raises."""
 
-    def send_records(
+    def begin_records(
         self, topic: str, batch: RecordBatch, places: Sequence[int], namespace: str, limits: BlockLimits
-    ) -> Failures:
-        """Try the records at `places` once; return those that were not stored. Never raises."""
+    ) -> Callable[[], Failures]:
+        """Try the records at `places` once; what is returned waits, and tells which were not stored. Neither raises."""
 
     def close(self, timeout_s: float) -> None:
         """See `Producer.close`."""
@@ -60,8 +57,7 @@ class Producer:
         self._max_message_bytes = max_message_bytes or settings.max_record_bytes
         self.client = writing_client(settings)
         self._producer = _make(self.client, settings, client_id, self._max_message_bytes)
-        block_bytes = _BLOCK_BYTES * (1 if settings.compression == "none" else _EXPECTED_SHRINKING)
-        self._limits = BlockLimits(block_bytes // _BYTES_OF_A_RECORD, block_bytes, self._max_message_bytes)
+        self._limits = BlockLimits(_BLOCK_RECORDS, _BLOCK_BYTES, self._max_message_bytes)
 
     @property
     def max_message_bytes(self) -> int:
@@ -111,12 +107,28 @@ class Producer:
 
         Never raises; blocks as `send` does.
         """
-        failures = self._send_places(topic, batch, range(len(batch)), namespace)
-        return {**failures.answered, **failures.ours}
+        return self.begin_records(topic, batch, namespace)()
 
-    def _send_places(self, topic: str, batch: RecordBatch, places: Sequence[int], namespace: str) -> Failures:
-        """Send, and believe a refusal only of a record that was sent alone: see `_send`."""
-        failures = self._producer.send_records(topic, batch, places, namespace, self._limits)
+    def begin_records(
+        self, topic: str, batch: RecordBatch, namespace: str
+    ) -> Callable[[], dict[int, TransportError]]:
+        """Begin to send records; what is returned waits for them, and answers as `send_records` does.
+
+        Several batches may be under way; ask them in the order in which they were begun.
+        """
+        places = range(len(batch))
+        first = self._producer.begin_records(topic, batch, places, namespace, self._limits)
+
+        def failures() -> dict[int, TransportError]:
+            found = self._believed(first(), topic, batch, places, namespace)
+            return {**found.answered, **found.ours}
+
+        return failures
+
+    def _believed(
+        self, failures: Failures, topic: str, batch: RecordBatch, places: Sequence[int], namespace: str
+    ) -> Failures:
+        """Believe a refusal only of a record that was sent alone: see `_send`."""
         refused = failures.refused()
         if not refused or len(places) == 1:
             return failures
@@ -124,7 +136,8 @@ class Producer:
             del failures.answered[place]
         for part in _halves(refused):
             if part:
-                again = self._send_places(topic, batch, part, namespace)
+                sent = self._producer.begin_records(topic, batch, part, namespace, self._limits)
+                again = self._believed(sent(), topic, batch, part, namespace)
                 failures.answered |= again.answered
                 failures.ours |= again.ours
         return failures

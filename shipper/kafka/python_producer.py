@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from kafka import KafkaProducer, TopicPartition
 
 from shipper.config import KafkaSettings
 from shipper.errors import BrokerUnavailable, TopicMissing, TransportError
+from shipper.kafka.block_size import BlockSize
 from shipper.kafka.connection import client_options, open_client
 from shipper.kafka.failure import needs_new_client, to_transport_error
 from shipper.kafka.headers import record_messages
 from shipper.kafka.message import Acknowledged, Failures, Message, Outcome
 from shipper.kafka.raw_batch import RawRecords, enqueue, fits
-from shipper.kafka.wire import Block, BlockLimits, blocks
+from shipper.kafka.wire import BlockLimits, blocks
 from shipper.record import RecordBatch
 
 _REQUEST_OVERHEAD_BYTES: Final = 16 << 10
@@ -24,6 +26,15 @@ _BATCH_BYTES: Final = 256 << 10
 _LINGER_MS: Final = 50
 _METADATA_WAIT_S: Final = 2.0
 _GRACE_S: Final = 5.0
+
+
+class _Sent(NamedTuple):
+    """A block on its way: what it holds, and who knows what became of it."""
+
+    places: Sequence[int]
+    payload_bytes: int
+    records: RawRecords
+    future: Any
 
 
 class PythonProducer:
@@ -35,6 +46,7 @@ class PythonProducer:
         self._max_message_bytes = max_message_bytes
         self._delivery_timeout_s = 2 * settings.request_timeout_s
         self._client: Any = None
+        self._block_size = BlockSize(is_compressed=settings.compression != "none")
 
     def send(self, messages: Sequence[Message]) -> list[Outcome]:
         """See `ProducerClient.send`."""
@@ -62,52 +74,56 @@ class PythonProducer:
                     results.append(error)
         return self._outcomes(client, messages, results)
 
-    def send_records(
+    def begin_records(
         self, topic: str, batch: RecordBatch, places: Sequence[int], namespace: str, limits: BlockLimits
-    ) -> Failures:
-        """See `ProducerClient.send_records`. While one block is made the client compresses and sends another."""
+    ) -> Callable[[], Failures]:
+        """See `ProducerClient.begin_records`. While one block is made the client compresses and sends another."""
         try:
             client = self._connect()
             if self._missing_topics(client, {topic}):
-                return _all(places, TopicMissing(topic))
+                return partial(_all, places, TopicMissing(topic))
         except TransportError as error:
-            return _all(places, error)
+            return partial(_all, places, error)
         if not fits(client):
-            return self._send_as_messages(topic, batch, places, namespace)
+            return partial(self._send_as_messages, topic, batch, places, namespace)
         failures = Failures()
-        sent: list[tuple[Block, Any]] = []
+        sent: list[_Sent] = []
         try:
             key = batch.producer_id.encode()
             partition = TopicPartition(topic, client._partition(topic, None, key, None, key, None))  # noqa: SLF001
             now_ms = time.time_ns() // 1_000_000
-            for block in blocks(batch, places, namespace, limits, failures.ours):
+            fitting = self._block_size.within(limits)
+            for block in blocks(batch, places, namespace, fitting, failures.ours):
                 records = RawRecords(block.body, len(block.places), now_ms, self._settings.compression)
-                sent.append((block, enqueue(client, partition, records)))
+                future = enqueue(client, partition, records)
+                sent.append(_Sent(block.places, block.payload_bytes, records, future))
         except Exception as error:  # noqa: BLE001  # whatever the client raises is an outcome
-            done = {place for block, _ in sent for place in block.places} | failures.ours.keys()
+            done = {place for one in sent for place in one.places} | failures.ours.keys()
             ours = self._ours(error, topic)
             failures.answered |= {place: ours for place in places if place not in done}
             self._drop_client_after(error)
-        self._await_blocks(topic, batch, sent, failures)
-        return failures
+        return partial(self._await_blocks, topic, batch, sent, failures)
 
     def _await_blocks(
-        self, topic: str, batch: RecordBatch, sent: Sequence[tuple[Block, Any]], failures: Failures
-    ) -> None:
+        self, topic: str, batch: RecordBatch, sent: Sequence[_Sent], failures: Failures
+    ) -> Failures:
         """Note what became of each block. The client's deadlines bound each; ours is a little later."""
         deadline_s = time.monotonic() + self._delivery_timeout_s + _GRACE_S
         worst: Exception | None = None
-        for block, future in sent:
-            future.wait(max(0.0, deadline_s - time.monotonic()))
-            error = _error_of_block(future)
+        for one in sent:
+            one.future.wait(max(0.0, deadline_s - time.monotonic()))
+            error = _error_of_block(one.future)
             if error is None:
+                self._block_size.stored(one.payload_bytes, one.records.size_in_bytes())
                 continue
+            self._block_size.refused()
             worst = error if worst is None or needs_new_client(error) else worst
-            for place in block.places:
+            for place in one.places:
                 size_bytes = len(batch.rows[place][4])
                 failures.answered[place] = self._ours(error, topic, size_bytes)
         if worst is not None:
             self._drop_client_after(worst)
+        return failures
 
     def _send_as_messages(
         self, topic: str, batch: RecordBatch, places: Sequence[int], namespace: str

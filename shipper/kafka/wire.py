@@ -15,7 +15,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import lru_cache
+from itertools import accumulate, chain, repeat
+from operator import mod
 from typing import Final
 
 from shipper.errors import RecordTooLarge, TransportError
@@ -67,10 +69,12 @@ class Block:
     Attributes:
         body: what stands behind the header of a batch, not compressed.
         places: of the records in the batch that they come from, in order.
+        payload_bytes: of these records.
     """
 
     body: bytes
     places: Sequence[int]
+    payload_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +99,15 @@ def blocks(
     refused: dict[int, TransportError],
 ) -> Iterator[Block]:
     """Give the records at `places` of a batch in blocks; those that cannot be sent go to `refused` by their place."""
-    rows = batch.rows
+    rows = [batch.rows[place] for place in places]
     encoder = _Encoder(batch.producer_id, namespace, limits.max_record_bytes)
-    behind = list(accumulate([len(rows[place][4]) for place in places]))
+    behind = list(accumulate([len(row[4]) for row in rows]))
     start = 0
     while start < len(places):
         before = behind[start - 1] if start else 0
         fitting = bisect_right(behind, before + limits.max_bytes, start)
         stop = min(start + limits.max_records, max(fitting, start + 1))
-        block = encoder.block(rows, places[start:stop], refused)
+        block = encoder.block(rows[start:stop], places[start:stop], refused)
         if block.places:
             yield block
         start = stop
@@ -130,8 +134,28 @@ class _Shape:
 
 
 _NO_SHAPE: Final = _Shape("", 0, 0, 0, 0, b"", 0)
-_LONGER_OFFSETS: Final = frozenset({1 << 6, 1 << 13, 1 << 20})
-"""From these on the varint of an offset has a byte more."""
+
+
+class _Varints(dict[int, bytes]):
+    """Varints by number; those that come again and again are kept."""
+
+    def __missing__(self, number: int) -> bytes:
+        made = varint(number)
+        if number < _KEPT_VARINTS:
+            self[number] = made
+        return made
+
+
+_KEPT_VARINTS: Final = 1 << 13
+_varint: Final = _Varints().__getitem__
+_TOGETHER: Final = 128
+"""So many records are joined together: what one step reads is still in the processor's own cache for the next."""
+
+
+@lru_cache(maxsize=8)
+def _starts(count: int) -> Sequence[bytes]:
+    """Return attributes, timestamp delta and offset delta of a block's records, at least so many (a power of two)."""
+    return [b"\0\0" + varint(number) for number in range(count)]
 
 
 class _Encoder:
@@ -143,18 +167,73 @@ class _Encoder:
         self._prefix = producer + b"-"
         self._namespace = namespace
         self._max_record_bytes = max_record_bytes - _LENGTH_OVERHEAD_BYTES
-        self._starts: list[bytes] = []
-        """Attributes, timestamp delta, offset delta and key, by the offset delta."""
 
     def block(self, rows: Sequence[Row], places: Sequence[int], refused: dict[int, TransportError]) -> Block:
-        """Return the block of these records, without those that cannot be sent."""
-        starts = self._starts
-        starts += (b"\0\0" + varint(number) + self._key for number in range(len(starts), len(places)))
-        shape, lengths, number = _NO_SHAPE, dict[int, tuple[bytes, bytes]](), 0
+        """Return the block of these records, without those that cannot be sent.
+
+        Args:
+            rows: one for each place.
+        """
+        starts = _starts(1 << len(rows).bit_length())
         parts: list[bytes] = []
         taken: list[int] = []
-        for place in places:
-            sequence, timestamp_us, _, dataset, payload = rows[place]
+        for first in range(0, len(rows), _TOGETHER):
+            some, theirs = rows[first : first + _TOGETHER], places[first : first + _TOGETHER]
+            offsets = starts[len(taken) : len(taken) + len(some)]
+            found = self._alike(some, offsets)
+            if found is None:
+                theirs = self._one_by_one(some, theirs, offsets, parts, refused)
+            else:
+                parts += found
+            taken += theirs
+        return Block(b"".join(parts), taken, sum(map(len, parts[4::6])))
+
+    def _alike(self, rows: Sequence[Row], offsets: Sequence[bytes]) -> Iterator[bytes] | None:
+        """Return the parts of records of one day whose numbers have as many digits; None if they are others.
+
+        Each step is one call for all records. What it gives is what `_one_by_one` gives; it refuses nothing.
+        """
+        sequences, times_us, _, datasets, payloads = zip(*rows, strict=True)
+        formats = self._formats(sequences, times_us, set(datasets))
+        if formats is None or len(offsets[0]) != len(offsets[-1]):
+            return None
+        headers = list(map(mod, map(formats.__getitem__, datasets), zip(sequences, times_us, strict=True)))
+        sizes = list(map(len, payloads))
+        values = list(map(_varint, sizes))
+        fixed = len(self._key) + len(offsets[0])
+        wholes = [
+            fixed + size + len(value) + len(header)
+            for size, value, header in zip(sizes, values, headers, strict=True)
+        ]
+        if max(wholes) > self._max_record_bytes:
+            return None
+        parts = zip(map(_varint, wholes), offsets, repeat(self._key), values, payloads, headers, strict=False)
+        return chain.from_iterable(parts)
+
+    def _formats(
+        self, sequences: Sequence[int], times_us: Sequence[int], datasets: set[str]
+    ) -> dict[str, bytes] | None:
+        """Return how headers are written, by dataset; None where that is not the same for all of these records."""
+        earliest, latest, lowest, highest = min(times_us), max(times_us), min(sequences), max(sequences)
+        found: dict[str, bytes] = {}
+        for dataset in datasets:
+            shape = self._shape(dataset, lowest, earliest)
+            if shape is None or latest >= shape.until_us or highest >= shape.until:
+                return None
+            found[dataset] = shape.headers
+        return found
+
+    def _one_by_one(
+        self,
+        rows: Sequence[Row],
+        places: Sequence[int],
+        offsets: Sequence[bytes],
+        parts: list[bytes],
+        refused: dict[int, TransportError],
+    ) -> list[int]:
+        """Add the parts of records of any shapes; return the places of those that can be sent."""
+        shape, taken = _NO_SHAPE, list[int]()
+        for place, (sequence, timestamp_us, _, dataset, payload) in zip(places, rows, strict=True):
             if (
                 dataset != shape.dataset
                 or not shape.since_us <= timestamp_us < shape.until_us
@@ -164,24 +243,18 @@ class _Encoder:
                 if found is None:
                     refused[place] = no_calendar(timestamp_us)
                     continue
-                shape, lengths = found, {}
-            known = lengths.get(len(payload))
-            if known is None:
-                whole = len(starts[number]) + len(varint(len(payload))) + len(payload) + shape.headers_bytes
-                if whole > self._max_record_bytes:
-                    refused[place] = RecordTooLarge(
-                        whole + _LENGTH_OVERHEAD_BYTES, self._max_record_bytes + _LENGTH_OVERHEAD_BYTES
-                    )
-                    continue
-                known = lengths[len(payload)] = varint(whole), varint(len(payload))
-            parts += (
-                known[0], starts[number], known[1], payload, shape.headers % (sequence, timestamp_us)
-            )  # fmt: skip
+                shape = found
+            offset, value = offsets[len(taken)], _varint(len(payload))
+            whole = len(offset) + len(self._key) + len(value) + len(payload) + shape.headers_bytes
+            if whole > self._max_record_bytes:
+                refused[place] = RecordTooLarge(
+                    whole + _LENGTH_OVERHEAD_BYTES, self._max_record_bytes + _LENGTH_OVERHEAD_BYTES
+                )
+                continue
+            headers = shape.headers % (sequence, timestamp_us)
+            parts += (_varint(whole), offset, self._key, value, payload, headers)
             taken.append(place)
-            number += 1
-            if number in _LONGER_OFFSETS:
-                lengths = {}
-        return Block(b"".join(parts), taken)
+        return taken
 
     def _shape(self, dataset: str, sequence: int, timestamp_us: int) -> _Shape | None:
         """Return the shape of a record; None if its event time belongs to no calendar."""

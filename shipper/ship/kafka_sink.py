@@ -15,7 +15,7 @@ from shipper.errors import ShipperError
 from shipper.loading import LOADING
 from shipper.record import Record, RecordBatch
 from shipper.ship.dead_letter import Refusal
-from shipper.ship.sink import ACCEPTED, Delivery
+from shipper.ship.sink import ACCEPTED, Answers, Delivery
 
 if TYPE_CHECKING:
     from shipper.kafka.dead_letters import DeadLetter, DeadLetterTopic
@@ -82,18 +82,28 @@ class KafkaSink:
         """Return a sink for records of another namespace over the same connections."""
         return KafkaSink(self._settings, namespace, self._clock, connections=self._connections)
 
-    def send(self, batch: Sequence[Record]) -> list[Delivery]:
-        """Send the batch. Never raises; blocks at most about three request timeouts."""
-        deliveries: list[Delivery] = []
-        for records in [batch] if isinstance(batch, RecordBatch) else RecordBatch.of(batch):
-            failures = self._connections.producer().send_records(
-                self._settings.topic, records, self._namespace
-            )
-            answers = [ACCEPTED] * len(records)
-            for place, error in failures.items():
-                answers[place] = Delivery(error)
-            deliveries += answers
-        return deliveries
+    def begin(self, batch: Sequence[Record]) -> Answers:
+        """Begin to send the batch. Never raises; this and the answers block at most about three request timeouts."""
+        producer, topic = self._connections.producer(), self._settings.topic
+        begun = [
+            (len(records), producer.begin_records(topic, records, self._namespace))
+            for records in ([batch] if isinstance(batch, RecordBatch) else RecordBatch.of(batch))
+        ]
+
+        def answers() -> list[Delivery]:
+            deliveries: list[Delivery] = []
+            for count, failures in begun:
+                start = len(deliveries)
+                deliveries += [ACCEPTED] * count
+                for place, error in failures().items():
+                    deliveries[start + place] = Delivery(error)
+            return deliveries
+
+        return answers
+
+    def send(self, batch: Sequence[Record]) -> Sequence[Delivery]:
+        """Send the batch and wait for its answers."""
+        return self.begin(batch)()
 
     def write(self, refusals: Sequence[Refusal]) -> list[Delivery]:
         """Write refusals to the dead-letter topic. Never raises; blocks as `send` does."""

@@ -21,7 +21,7 @@ from shipper.clock import Clock
 from shipper.errors import RecordRefused, ShipperError, TransportError
 from shipper.record import Record
 from shipper.ship.dead_letter import Refusal
-from shipper.ship.sink import ACCEPTED, Delivery
+from shipper.ship.sink import ACCEPTED, Delivery, SinkAtOnce
 
 DEAD_LETTERS_SUFFIX: Final = ".dead-letters"
 _MODE: Final = 0o640
@@ -110,7 +110,7 @@ class _Lines:
             self._descriptor = -1
 
 
-class LineSink:
+class LineSink(SinkAtOnce):
     """A `Sink` and `DeadLetters` of lines; for one thread.
 
     Args:

@@ -14,8 +14,9 @@ from shipper.ship.batch import BatchLimits
 from shipper.ship.dead_letter import DeadLetters, Refusal
 from shipper.ship.last_record import last_record
 from shipper.ship.retry import Backoff
+from shipper.ship.sending import send_ahead
 from shipper.ship.sink import Sink
-from shipper.ship.window import Window
+from shipper.ship.window import Settled, Window
 from shipper.spool.checkpoint import Position
 from shipper.spool.reader import SpoolReader
 from shipper.spool.run import SpooledRun
@@ -26,10 +27,17 @@ _WINDOW_BATCHES = 10
 _URGENT_S = 0.25
 """Longest wait after a failure while somebody waits for us to be done."""
 
+_TURN_S = 0.25
+"""A turn that has something to send begins nothing new after so long: other folders wait for theirs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shipping:
-    """What all shipments of one process share."""
+    """What all shipments of one process share.
+
+    Attributes:
+        ahead: how many batches may be under way, within a turn, beside the one whose answer is awaited.
+    """
 
     sink: Sink
     dead_letters: DeadLetters
@@ -39,6 +47,7 @@ class Shipping:
     random: Callable[[], float]
     health: Health
     reporter: Reporter
+    ahead: int = 0
 
 
 class Shipment:
@@ -122,17 +131,20 @@ class Shipment:
 
     def _fill(self, now_s: float) -> None:
         limits, window = self._shipping.limits, self._window
-        while len(window) < _WINDOW_BATCHES * limits.max_records and not limits.is_full(
-            window.open_records, window.open_bytes
-        ):
+        while len(window) < _WINDOW_BATCHES * limits.max_records and not self._is_full:
             found = self.reader.read_run(
-                limits.max_records - window.open_records, limits.max_bytes - window.open_bytes
+                limits.max_records - window.waiting_records, limits.max_bytes - window.waiting_bytes
             )
             if found is None:
                 self._account_for_the_end()
                 return
             self._account(found)
             window.add(found, now_s)
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether a whole batch is there to be sent."""
+        return self._shipping.limits.is_full(self._window.waiting_records, self._window.waiting_bytes)
 
     def _account(self, found: SpooledRun) -> None:
         if not self._is_own:
@@ -162,18 +174,37 @@ class Shipment:
         return self._shipping.limits.wait_s(window.open_records, window.open_bytes, read_at_s, now_s)
 
     def _send(self) -> ShipperError | None:
-        """Send what is open; return the first retriable error, or None if all of it was settled."""
-        fresh = self._window.fresh()
-        trouble: ShipperError | None = None
-        if fresh:
-            settled = self._window.settle(self._shipping.sink.send(fresh))
-            trouble = settled.trouble
-            if settled.accepted:
-                self._counters.count_delivered(settled.accepted)
-                self._shipping.health.note_delivery()
-            if settled.failed:
-                self._counters.count_retries(settled.failed)
+        """Send what is open, and what whole batches can be read meanwhile; return the first retriable error.
+
+        None means that all of it was settled.
+        """
+        until_s = self._shipping.clock.monotonic_s() + _TURN_S
+        trouble = send_ahead(
+            self._window,
+            self._shipping.sink,
+            self._shipping.ahead,
+            lambda: self._read_ahead(until_s),
+            self._note,
+        )
         return self._bury() or trouble
+
+    def _read_ahead(self, until_s: float) -> bool:
+        """Return whether another whole batch is there to be sent, and the time for it."""
+        now_s = self._shipping.clock.monotonic_s()
+        if now_s >= until_s:
+            return False
+        try:
+            self._fill(now_s)
+        except SpoolUnreadable:
+            return False  # the next turn runs into it and says so
+        return self._is_full
+
+    def _note(self, settled: Settled) -> None:
+        if settled.accepted:
+            self._counters.count_delivered(settled.accepted)
+            self._shipping.health.note_delivery()
+        if settled.failed:
+            self._counters.count_retries(settled.failed)
 
     def _say_last(self) -> ShipperError | None:
         """In a dead producer's name, tell what it gave up before its folder goes; return why that must wait, or None.

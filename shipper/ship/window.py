@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shipper.errors import ShipperError
 from shipper.record import Record, RecordBatch
@@ -21,12 +22,14 @@ class Item:
         run: where they lie; None once they are settled (their bytes are not needed any more).
         position: behind the last of them.
         refused: why the only record of the run is not wanted.
+        is_sent: its answer is awaited.
     """
 
     position: Position
     read_at_s: float
     run: SpooledRun | None
     refused: ShipperError | None = None
+    is_sent: bool = False
 
     def apart(self) -> list[Item]:
         """Return one item for each record."""
@@ -58,21 +61,39 @@ class Settled:
     trouble: ShipperError | None
 
 
+class Load(NamedTuple):
+    """Records that are sent together, and the items that they come from."""
+
+    items: Sequence[Item]
+    records: RecordBatch
+
+
 class Window:
     """Items in the order of the spool.
 
     Attributes:
-        open_records, open_bytes: of those that are not settled, refused ones included.
+        open_records, open_bytes: of those that are not settled, refused ones and those under way included.
+        sent_records, sent_bytes: of those under way.
     """
 
     def __init__(self, producer_id: str) -> None:
         self._producer_id = producer_id
         self._items: deque[Item] = deque()
-        self.open_records = 0
-        self.open_bytes = 0
+        self.open_records = self.open_bytes = 0
+        self.sent_records = self.sent_bytes = 0
 
     def __len__(self) -> int:
         return len(self._items)
+
+    @property
+    def waiting_records(self) -> int:
+        """How many are open and not under way."""
+        return self.open_records - self.sent_records
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Their bytes."""
+        return self.open_bytes - self.sent_bytes
 
     def add(self, run: SpooledRun, now_s: float) -> None:
         """Take what was read."""
@@ -80,38 +101,50 @@ class Window:
         self.open_records += len(run.rows)
         self.open_bytes += run.size_bytes
 
-    def fresh(self) -> RecordBatch:
-        """Return the records that are to be sent: open, and not refused."""
-        runs = [item.run for item in self._fresh_items() if item.run is not None]
-        if len(runs) == 1:
-            return RecordBatch(self._producer_id, runs[0].rows)
-        return RecordBatch(self._producer_id, [row for run in runs for row in run.rows])
+    def fresh(self) -> Load:
+        """Return the records that are to be sent: open, not refused, not under way. `settle` takes their answers."""
+        items = [
+            item for item in self._items if item.run is not None and item.refused is None and not item.is_sent
+        ]
+        runs = [item.run for item in items if item.run is not None]
+        for item in items:
+            item.is_sent = True
+        rows = runs[0].rows if len(runs) == 1 else [row for run in runs for row in run.rows]
+        self.sent_records += len(rows)
+        self.sent_bytes += sum(run.size_bytes for run in runs)
+        return Load(items, RecordBatch(self._producer_id, rows))
 
-    def _fresh_items(self) -> Iterator[Item]:
-        return (item for item in self._items if item.run is not None and item.refused is None)
-
-    def settle(self, deliveries: Sequence[Delivery]) -> Settled:
-        """Take the answers for the records of `fresh`, in the same order.
+    def settle(self, load: Load, deliveries: Sequence[Delivery]) -> Settled:
+        """Take the answers for the records of a load, in the same order.
 
         Raises:
             ValueError: a sink has not answered for each record; none of them counts as accepted.
         """
-        asked = sum(len(item.run.rows) for item in self._fresh_items() if item.run is not None)
+        self.take_back(load)
+        asked = len(load.records)
         if len(deliveries) != asked:
             raise ValueError(f"a sink gave {len(deliveries)} deliveries for {asked} records")
-        if deliveries.count(ACCEPTED) == len(deliveries):
-            for item in self._fresh_items():
+        if deliveries.count(ACCEPTED) == asked:
+            for item in load.items:
                 self._close(item)
-            return Settled(len(deliveries), 0, None)
+            return Settled(asked, 0, None)
+        return self._settle_apart(load, deliveries)
+
+    def take_back(self, load: Load) -> None:
+        """Nobody answers for a load any more: its records are to be sent. Twice is harmless."""
+        for item in load.items:
+            if item.is_sent and item.run is not None:
+                item.is_sent = False
+                self.sent_records -= len(item.run.rows)
+                self.sent_bytes -= item.run.size_bytes
+
+    def _settle_apart(self, load: Load, deliveries: Sequence[Delivery]) -> Settled:
         answers = iter(deliveries)
         accepted, failed = 0, 0
         trouble: ShipperError | None = None
-        kept: deque[Item] = deque()
-        for item in self._items:
-            if item.run is None or item.refused is not None:
-                kept.append(item)
-                continue
-            for one in item.apart():
+        apart = {id(item): item.apart() for item in load.items}
+        for item in load.items:
+            for one in apart[id(item)]:
                 error = next(answers).error
                 if error is None:
                     accepted += 1
@@ -121,8 +154,7 @@ class Window:
                     trouble = trouble or error
                 else:
                     one.refused = error
-                kept.append(one)
-        self._items = kept
+        self._items = deque(one for item in self._items for one in apart.get(id(item), (item,)))
         return Settled(accepted, failed, trouble)
 
     def refused(self) -> list[tuple[Item, Record, ShipperError]]:

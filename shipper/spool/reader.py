@@ -111,10 +111,12 @@ class SpoolReader:
         Raises:
             SpoolUnreadable: as `read`.
         """
-        segment = self._held[-1] if self._held else None
-        if segment is not None and segment.number == self._next.segment:
-            after = self._next
-            rows, ends, size_bytes = segment.run_at(after.offset, after.sequence, max_records, max_bytes)
+        if self._held and self._held[-1].number == self._next.segment:
+            segment, after = self._held[-1], self._next
+            try:
+                rows, ends, size_bytes = segment.run_at(after.offset, after.sequence, max_records, max_bytes)
+            except OSError as error:
+                raise SpoolUnreadable(str(self.directory), error.strerror or str(error)) from error
             if rows:
                 run = SpooledRun(segment.number, rows, ends, size_bytes)
                 self._returned = self._next = run.position
@@ -122,8 +124,7 @@ class SpoolReader:
         one = self.read()
         if one is None:
             return None
-        row = (one.sequence, one.timestamp_us, one.level, one.dataset, one.payload)
-        where = one.position
+        row, where = (one.sequence, one.timestamp_us, one.level, one.dataset, one.payload), one.position
         return SpooledRun(where.segment, [row], [where.offset], len(one.payload), one.missing_before)
 
     def _read(self) -> SpooledRecord | None:
@@ -269,9 +270,8 @@ class SpoolReader:
 
         True only after `read` has returned None behind the last record. Raises SpoolUnreadable.
         """
-        if self.has_unacknowledged or not self._is_writer_dead:
-            return False
-        return self._segments()[-1:] < [self._next.segment]
+        is_over = self._is_writer_dead and not self.has_unacknowledged
+        return is_over and self._segments()[-1:] < [self._next.segment]
 
     def _segments(self) -> list[int]:
         try:

@@ -29,6 +29,7 @@ _PREALLOCATED: Final = 1
 _LAYOUT: Final = struct.Struct("<8sHH32sQQQI")
 HEADER_BYTES: Final = _LAYOUT.size
 _READ_BYTES: Final = 1 << 18
+_READ_MAX_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class SegmentReader:
         self.is_sealed = False
         self._data = b""
         self._start = 0
+        self._read_bytes = _READ_BYTES
         self._searched: tuple[int, int] = (-1, -1)
         self.header = SegmentHeader.decode(self._read(HEADER_BYTES, 0))
         self.version = self._guess_version() if self.header is None else self.header.version
@@ -138,11 +140,25 @@ class SegmentReader:
     def run_at(
         self, offset: int, sequence: int, max_records: int, max_bytes: int
     ) -> tuple[list[Row], list[int], int]:
-        """Return the ordinary frames from `offset` on, as far as they have been read from the disk; see `scan`."""
-        relative = offset - self._start
-        if self.version == 1 or not 0 <= relative < len(self._data):
+        """Return the ordinary frames from `offset` on, as far as they have been read from the disk; see `scan`.
+
+        Raises OSError.
+        """
+        if self.version == 1 or not 0 <= offset - self._start < len(self._data):
             return [], [], 0
-        return scan(self._data, relative, self._start, sequence, max_records, max_bytes, version=self.version)
+        found = self._scan(offset, sequence, max_records, max_bytes)
+        if not found[0] and offset > self._start and len(self._data) == self._read_bytes:
+            # The next frame is cut by the end of the buffer. Who comes so far has more to read: the next one is larger.
+            self._read_bytes = min(2 * self._read_bytes, _READ_MAX_BYTES)
+            self._load(offset)
+            found = self._scan(offset, sequence, max_records, max_bytes)
+        return found
+
+    def _scan(
+        self, offset: int, sequence: int, max_records: int, max_bytes: int
+    ) -> tuple[list[Row], list[int], int]:
+        start, version = self._start, self.version
+        return scan(self._data, offset - start, start, sequence, max_records, max_bytes, version=version)
 
     def _parse(self, offset: int) -> Frame | None:
         relative = offset - self._start
@@ -156,9 +172,9 @@ class SegmentReader:
         self._data = self._read(FRAME_HEADER_BYTES, offset)
         if self.version > 1 and is_end(self._data, 0):
             return
-        self._data = self._read(_READ_BYTES, offset)
+        self._data = self._read(self._read_bytes, offset)
         whole = frame_length(self._data, 0, self.version)
-        if whole is not None and whole > len(self._data) == _READ_BYTES:
+        if whole is not None and whole > len(self._data) == self._read_bytes:
             self._data = self._read(whole, offset)
 
     def frame_after(self, offset: int) -> int | None:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from shipper.record import Record
 from shipper.ship.dead_letter import Refusal
-from shipper.ship.sink import ACCEPTED, Delivery
+from shipper.ship.sink import ACCEPTED, Delivery, SinkAtOnce
 
 
-class MemoryDestination:
+class MemoryDestination(SinkAtOnce):
     """Accepts all; with `is_hanging`, the first `send` blocks until `release` is set."""
 
     def __init__(self, *, is_hanging: bool = False) -> None:

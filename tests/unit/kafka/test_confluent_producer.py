@@ -79,7 +79,7 @@ def test_a_full_queue_holds_up_the_worker_and_nothing_else() -> None:
     """U18: "queue full" is waited for while delivery reports are taken; every record is sent, in order, none is refused."""
     client = FullClient()
     payloads = [b"%d" % n for n in range(25)]
-    failures = producer_over(client).send_records("t", batch(*payloads), range(25), "default", LIMITS)
+    failures = producer_over(client).begin_records("t", batch(*payloads), range(25), "default", LIMITS)()
     assert not failures.answered
     assert not failures.ours
     assert client.sent == payloads
@@ -90,9 +90,9 @@ def test_a_queue_that_stays_full_ends_with_the_deadline() -> None:
     """U18: what found no room in time, and what got no report, is a retriable failure; nothing counts as stored."""
     client = FullClient()
     client.is_stuck = True
-    failures = producer_over(client, 0.1).send_records(
+    failures = producer_over(client, 0.1).begin_records(
         "t", batch(b"a", b"b", b"c"), range(3), "default", LIMITS
-    )
+    )()
     assert sorted(failures.answered) == [0, 1, 2]
     assert all(
         isinstance(error, BrokerUnavailable) and error.retriable for error in failures.answered.values()
@@ -103,9 +103,9 @@ def test_each_record_has_the_report_of_its_own() -> None:
     """Equal payloads are told apart; a refusal is a refusal, a fault of the broker is retriable, too large is our word."""
     fates = iter([None, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), KafkaError(KafkaError._TRANSPORT), None])
     client = FullClient(lambda _value: next(fates))
-    failures = producer_over(client).send_records(
+    failures = producer_over(client).begin_records(
         "t", batch(b"x", b"x", b"x", b"x", bytes(20_000)), range(5), "default", LIMITS
-    )
+    )()
     assert {place: type(error) for place, error in failures.answered.items()} == {
         1: RecordTooLarge,
         2: BrokerUnavailable,

@@ -13,11 +13,12 @@ from shipper.errors import RecordRefused, RecordTooLarge, TransportError
 from shipper.kafka.headers import record_messages
 from shipper.kafka.python_producer import PythonProducer
 from shipper.kafka.raw_batch import CODECS, RawRecords, fits
-from shipper.kafka.wire import BlockLimits, blocks, varint
+from shipper.kafka.wire import BlockLimits, _Encoder, blocks, varint
 from shipper.record import RecordBatch, Row
 
 LIMITS = BlockLimits(100, 5000, 3000)
 DAY = 86_400_000_000
+MIDNIGHT = 20_000 * DAY
 TIMES = st.one_of(
     st.integers(-DAY, 3 * DAY),
     st.integers(1_790_000_000_000_000, 1_790_000_000_000_000 + 2 * DAY),
@@ -59,6 +60,10 @@ def decoded(
 
 @given(st.lists(ROWS, max_size=150), st.sampled_from(sorted(CODECS)))
 @example([(n, 1_790_000_000_000_000 + n, 20, "ml.app", b"v%d" % n) for n in range(150)], "lz4")
+@example(
+    [(n, 1_790_000_000_000_000 + n % 3, 20, "ml.app", bytes(3000 * (n % 9 == 8))) for n in range(400)], "none"
+)
+@example([(n, MIDNIGHT - 70 + n, 20, f"ml.{n % 7}", b"v") for n in range(100, 300)], "lz4")
 def test_batches_are_what_the_client_itself_would_send(rows: list[Row], codec: str) -> None:
     """Key, value and headers of each record, in order, are those of the same record sent as a message."""
     batch = RecordBatch("p%d-1", rows)
@@ -70,6 +75,30 @@ def test_batches_are_what_the_client_itself_would_send(rows: list[Row], codec: s
     assert sorted([*places, *refused]) == list(range(len(rows)))
     for place, error in refused.items():
         assert isinstance(error, RecordTooLarge if place in expected else RecordRefused)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1000, 9999),
+            st.integers(MIDNIGHT, MIDNIGHT + DAY - 1),
+            st.just(20),
+            st.sampled_from(["ml.app", "ml.inference", "100%s", "ünï"]),
+            st.one_of(st.binary(max_size=100), st.sampled_from([bytes(9000), bytes(8192), bytes(8191)])),
+        ),
+        min_size=1,
+        max_size=90,
+    )
+)
+def test_all_at_once_gives_the_bytes_of_one_by_one(rows: list[Row]) -> None:
+    """The way for records that are alike, and the way for any, write the same block; datasets and sizes may differ."""
+    encoder = _Encoder("p%d-1", "default", 10**6)
+    offsets = [b"\0\0" + varint(number) for number in range(8200, 8200 + len(rows))]
+    together = encoder._alike(rows, offsets)
+    assert together is not None
+    parts: list[bytes] = []
+    assert encoder._one_by_one(rows, range(len(rows)), offsets, parts, {}) == list(range(len(rows)))
+    assert list(together) == parts
 
 
 def test_too_large_is_refused_by_its_size_on_the_wire() -> None:
@@ -121,6 +150,6 @@ def test_without_a_broker_each_record_is_answered_for() -> None:
         KafkaSettings(bootstrap_servers="127.0.0.1:1", request_timeout_s=0.2), "test", 10**6
     )
     rows: list[Row] = [(n, 1, 20, "ml.app", b"x") for n in range(5)]
-    failures = producer.send_records("t", RecordBatch("p", rows), range(5), "default", LIMITS)
+    failures = producer.begin_records("t", RecordBatch("p", rows), range(5), "default", LIMITS)()
     assert sorted(failures.answered) == list(range(5))
     assert all(error.retriable for error in failures.answered.values())

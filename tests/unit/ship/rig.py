@@ -16,14 +16,14 @@ from shipper.ship.batch import BatchLimits
 from shipper.ship.dead_letter import Refusal
 from shipper.ship.retry import Backoff
 from shipper.ship.shipment import Shipment, Shipping
-from shipper.ship.sink import ACCEPTED, Delivery
+from shipper.ship.sink import ACCEPTED, Delivery, SinkAtOnce
 from shipper.spool.reader import SpoolReader
 from tests.unit.spool.bench import Bench
 
 AWAY = BrokerUnavailable("nowhere:9092", "no answer")
 
 
-class ToldSink:
+class ToldSink(SinkAtOnce):
     """Accepts everything, unless `answer` or `letters_answer` says otherwise for a record."""
 
     def __init__(self) -> None:
