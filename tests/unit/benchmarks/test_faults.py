@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from math import comb
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +12,13 @@ import pytest
 from benchmarks import faults
 from benchmarks.faulting.course import BUCKET_US
 from benchmarks.faulting.exact import critical_count, critical_poisson
+from benchmarks.faulting.kept import OURS, Kept
 from benchmarks.faulting.noise import Noise
 from benchmarks.faulting.ours import Alert
 from benchmarks.faulting.peers import beyond, on_normal_noise
 from benchmarks.faulting.planted import Planted
 from benchmarks.faulting.report import Run, Tally, missed
-from benchmarks.faulting.tally import outcomes, poisson_interval
+from benchmarks.faulting.tally import Outcome, outcomes, poisson_interval
 from shipper.detect.statistics.probability import student_tail
 
 
@@ -97,6 +99,20 @@ def test_a_seed_says_everything(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert told("1") == told("1")
     assert told("1") != told("2")
+
+
+def test_a_run_that_was_stopped_goes_on_with_what_it_kept(tmp_path: Path) -> None:
+    """A rule's result is read back as it was; another seed has none."""
+    fault = Planted("r", "a", {"service.name": "a"}, "k", 1.0, 0, BUCKET_US, 1.0)
+    result = {OURS: Tally("r", 3, (Outcome(fault, 7), Outcome(fault, None)), 2)}
+    kept = Kept(tmp_path / "new", "seed 1")
+    assert kept.read("with faults", "r") is None
+    kept.write("with faults", "r", result)
+    assert kept.read("with faults", "r") == result
+    assert kept.read("without faults", "r") is None
+    assert Kept(tmp_path / "new", "seed 2").read("with faults", "r") is None
+    Kept(None, "seed 1").write("with faults", "r", result)
+    assert Kept(None, "seed 1").read("with faults", "r") is None
 
 
 def test_rules_that_have_no_series_are_a_word_not_a_trace(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shipper.detect.fetching.table import Floats
-from shipper.detect.judging.share import ShareModel
+from shipper.detect.judging.share import ShareModel, in_blocks
 from shipper.detect.judging.wandering import Wandering
 from shipper.detect.statistics.probability import binomial_tail
 
@@ -73,3 +73,18 @@ def test_a_link_says_what_a_shift_does() -> None:
     bad, total = baseline(4, 0.3)
     stiff = 1 / (1 + 49 * np.exp(-0.2 * SHIFTS))
     assert Wandering.of(bad, total, stiff).tail(60, 300) < Wandering.of(bad, total).tail(60, 300)
+
+
+def test_a_longer_look_is_told_by_windows_of_its_own_length() -> None:
+    """A day of windows with two labels each: hours of them know better how far hours go astray, and none is lost."""
+    total, gained = np.full(576, 2.0), []
+    for seed in range(7):
+        bad = np.random.default_rng([4, seed]).binomial(2, 0.1, 576).astype(float)
+        blocks = in_blocks(bad, total, 115.0)
+        assert (blocks[0].sum(), blocks[1].sum()) == (bad.sum(), total.sum())
+        assert len(blocks[0]) == 10
+        gained.append(ShareModel.of(*blocks).tail(30, 115) / ShareModel.of(bad, total).tail(30, 115))
+    assert float(np.median(gained)) < 0.7
+    assert len(in_blocks(bad, total, 2.0)[0]) == 576
+    assert len(in_blocks(bad, total, 1e6)[0]) >= 10
+    assert len(in_blocks(np.zeros(0), np.zeros(0), 5.0)[0]) == 0
