@@ -79,12 +79,14 @@ def receipt_lines(receipt: Receipt) -> Iterator[str]:
     if letters:
         yield f"  dead-letter topic: {would}{letters} deleted"
     if not receipt.counts():
-        yield "  nothing was found"
+        yield "  nothing was found" + ("" if receipt.held and receipt.held.count else _HINT)
     for index, text in sorted(erasing.problems.items()) if erasing else ():
         yield f"  {index} was not reached: {text}"
     yield from _kafka_lines(receipt)
     if receipt.is_dry:
         yield "Nothing was changed; --yes erases."
+    elif receipt.is_whole and not receipt.counts():
+        yield "The list of erasures has this person: what is from before now is not stored any more."
     elif receipt.is_whole:
         yield "Their places are taken and the list of erasures has them: no replay stores these records again."
     else:
@@ -100,6 +102,7 @@ _WORDS = {
     "changed": "changed meanwhile, so looked at again",
     "refused": "refused",
 }
+_HINT = "; only user.id and what redact.pseudonyms names is kept as a pseudonym"
 _DAY_MS = 86_400_000
 
 
@@ -120,7 +123,7 @@ def _kafka_lines(receipt: Receipt) -> Iterator[str]:
         days = held.retention_ms / _DAY_MS
         yield (
             f"The topic {held.topic} still holds {held.count} records until its retention of {days:.3g} days is over; "
-            "nobody who reads it again stores them."
+            f"{'their places would be taken' if receipt.is_dry else 'nobody who reads it again stores them'}."
         )
     if held.is_by_logstash:
         yield from _logstash_lines(held)

@@ -24,8 +24,8 @@ from shipper.index.tombstones import TOMBSTONE
 Row = tuple[JsonObject, Mapping[str, Any] | None]
 """The lines of a bulk request for one document: what is done, and its content where it has one."""
 
-_NOT_TO_BE_WAITED_FOR: Final = (403, 404)
-"""A missing right, and an index that the server does not make by itself: told in the receipt."""
+_NOT_TO_BE_WAITED_FOR: Final = (400, 403, 404)
+"""No room for another index, a missing right, an index that the server does not make by itself: told in the receipt."""
 
 
 @dataclass(slots=True)
