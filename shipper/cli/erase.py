@@ -39,7 +39,7 @@ def erase(  # noqa: PLR0913, PLR0917 - each is an option
         bool, typer.Option("--quick", help="Find by the index alone; misses what is not indexed.")
     ] = False,
     no_kafka: Annotated[
-        bool, typer.Option("--no-kafka", help="Leave Kafka's dead letters for later.")
+        bool, typer.Option("--no-kafka", help="Leave Kafka for later: dead letters and what is on its way.")
     ] = False,
     index: Annotated[
         list[str], typer.Option(metavar="PATTERN", help="A further index to look through; repeat.")

@@ -108,7 +108,7 @@ _DAY_MS = 86_400_000
 
 def _kafka_lines(receipt: Receipt) -> Iterator[str]:
     if not receipt.is_kafka_asked:
-        yield "Kafka was left alone: its dead letters are not erased, and what it holds was not counted."
+        yield "Kafka was left alone: its dead letters are not erased, and what is on its way may be stored yet."
     held = receipt.held
     if held is None:
         return
