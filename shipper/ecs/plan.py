@@ -9,7 +9,7 @@ general encoder must look itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -37,21 +37,26 @@ class Plan(NamedTuple):
 
     Attributes:
         dataset: the dataset of these events.
-        encode: returns the part of a document behind its stamp, from the roots `log` and `process`, the message
-            and the fields; `MISS` for fields of another shape, None if the general encoder must look itself.
+        encode: returns the part of a document behind its stamp, from the message and the fields; `MISS` for fields
+            of another shape, None if the general encoder must look itself. Behind it come the roots `log` and
+            `process`, each with a comma before it, and the tail.
+        tail: the end of all these documents.
     """
 
     dataset: str
     encode: Encode
+    tail: bytes
 
 
-def make_plan(encoder: Encoder, fields: Mapping[str, object], *, beside: int = 0) -> Plan | None:
+def make_plan(
+    encoder: Encoder, fields: Mapping[str, object], *, names: Sequence[str] | None = None
+) -> Plan | None:
     """Return a plan for events with fields like these, None if there can be none.
 
     Args:
         encoder: is asked, and its facts become part of the plan.
         fields: an event's fields.
-        beside: how many other names the mappings hold that `Plan.encode` will get.
+        names: of the mappings that `Plan.encode` will get, in order, if they hold more than the fields.
     """
     shape = shape_of(fields, encoder.limits)
     if shape is None:
@@ -65,7 +70,7 @@ def make_plan(encoder: Encoder, fields: Mapping[str, object], *, beside: int = 0
     looked_at = _looked_at(uses, encoder.redaction)
     if looked_at is None or not shown.issuperset({_MESSAGE_ARGUMENT, *map(_argument, shape.slots)}):
         return None
-    return _compile(encoder, fields, shape, document, uses, looked_at, beside)
+    return _compile(encoder, fields, shape, document, uses, looked_at, names or [*fields])
 
 
 _MESSAGE_ARGUMENT: Final = "message"
@@ -154,14 +159,14 @@ def _compile(
     document: _Tree,
     uses: Mapping[Path, Use],
     looked_at: list[Use],
-    beside: int,
+    names: Sequence[str],
 ) -> Plan:
     moving = {path[0] for path in uses} | {"event"}
     roots = {name: document[name] for name in document if name in moving and name not in _CALLS_OWN}
     still = {name: document[name] for name in document if name not in moving and name not in _CALLS_OWN}
     values = [value for _, value in leaves_of(fields)]
     checks = Checks(
-        count=len(fields) + beside,
+        names=names,
         fields=fields,
         pinned=[(f"v{position}", str(values[position])) for position in shape.pins],
         caps=[
@@ -171,7 +176,7 @@ def _compile(
         looked_at=sorted({use.argument for use in looked_at if use.kind is str}),
         numbers=sorted({use.argument for use in looked_at if use.kind is not str}),
         redaction=encoder.redaction,
-        tail=b"".join(b"," + orjson.dumps({name: part})[1:-1] for name, part in still.items()) + b"}",
     )
+    tail = b"".join(b"," + orjson.dumps({name: part})[1:-1] for name, part in still.items()) + b"}"
     event: Any = document["event"]
-    return Plan(event["dataset"], encode_function(roots, _CALLS_OWN, uses, checks))
+    return Plan(event["dataset"], encode_function(roots, (_MESSAGE_ARGUMENT,), uses, checks), tail)

@@ -17,6 +17,7 @@ _MOST_SIGHTINGS: Final = 4096
 
 _Kind = tuple[tuple[str, object], ...]
 _Pinned = tuple[object, ...]
+_Names = tuple[str, ...]
 _DEEPEST: Final = 3
 _MOST_NAMES: Final = 200
 _LONGEST_NAME: Final = 256
@@ -42,7 +43,7 @@ class Plans:
         self._encoder = encoder
         self._beside = beside
         self._refused = refused
-        self._all: dict[tuple[_Kind, _Pinned], Plan | None] = {}
+        self._all: dict[tuple[_Kind, _Pinned, _Names], Plan | None] = {}
         self._pins: dict[_Kind, tuple[int, ...] | None] = {}
         self._sightings: dict[_Kind, int] = {}
 
@@ -71,9 +72,10 @@ class Plans:
         if pins is None:
             return None
         values = leaves_of(fields) if pins else []
-        key = (kind, tuple(values[position][1] for position in pins))
+        names = tuple(given) if beside else ()
+        key = (kind, tuple(values[position][1] for position in pins), names)
         if key not in self._all:
-            self._all[key] = make_plan(self._encoder, fields, beside=len(beside))
+            self._all[key] = make_plan(self._encoder, fields, names=names)
         return self._all[key]
 
 

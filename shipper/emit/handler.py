@@ -34,7 +34,10 @@ class ShipperHandler(logging.Handler):
     def __init__(self, level: int | str = _THRESHOLD_IS_OURS, **groups: object) -> None:
         super().__init__(level)
         self._groups = groups
-        self._filters_itself = type(self).filter is not logging.Handler.filter
+        # Most handlers have no filters, and to ask for their verdict costs as much as to find the plan of a record.
+        self._is_plain = (
+            type(self).filter is logging.Handler.filter and type(self).emit is ShipperHandler.emit
+        )
 
     def createLock(self) -> None:  # noqa: N802 - the name is Python's
         """Make no lock: the spool has its own, and one here could only deadlock (at a fork, in `dictConfig`)."""
@@ -42,10 +45,13 @@ class ShipperHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool | logging.LogRecord:  # type: ignore[override]
         """Filter and emit without a lock."""
-        # Most handlers have no filters, and to ask for their verdict costs as much as to find the plan of a record.
-        verdict: bool | logging.LogRecord = True
-        if self.filters or self._filters_itself:
-            verdict = self.filter(record)
+        if self._is_plain and not self.filters and not self._groups and REGISTRY.diversion is None:
+            outlet = REGISTRY.current  # as in `emit`: a call more would be felt
+            road = None if outlet is None else outlet.fused
+            if road is None or not road.emit_record(record):
+                travel(self._groups, str(record.name), _make_event, record)
+            return True
+        verdict = self.filter(record)
         if verdict:
             self.emit(verdict if isinstance(verdict, logging.LogRecord) else record)
         return verdict

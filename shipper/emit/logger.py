@@ -22,6 +22,7 @@ from shipper.emit.processors import LEVEL_KEY, ship
 CHAIN: Final[list[Any]] = [ship]
 """The chain that `configure()` sets; the list itself, so that structlog's test tools can replace its links."""
 
+_SHIP_ALONE: Final[list[Any]] = [ship]
 _ERROR: Final = 40
 _frame: Final = sys._getframe  # noqa: SLF001 - inspect.stack() reads source files
 _STANDARD: Final = frozenset({10, 20, 30, 40, 50})
@@ -61,8 +62,7 @@ def _method(level: int, name: str) -> Callable[..., None]:
                 outlet = REGISTRY.current
                 if (
                     outlet is not None
-                    and len(CHAIN) == 1
-                    and CHAIN[0] is ship
+                    and CHAIN == _SHIP_ALONE  # the test tools of structlog change the list itself
                     and REGISTRY.diversion is None
                     and (road := outlet.fused) is not None
                 ):

@@ -30,7 +30,17 @@ class Writer(Protocol):
 class QuickWriter(Writer, Protocol):
     """A writer for the quick way."""
 
-    def put(self, prefix: bytes, suffix: bytes, timestamp_us: int, tag: bytes, /) -> int | None:
+    def put(
+        self,
+        timestamp_us: int,
+        tag: bytes,
+        prefix: bytes,
+        first: bytes,
+        second: bytes = b"",
+        third: bytes = b"",
+        fourth: bytes = b"",
+        /,
+    ) -> int | None:
         """Do as `append`, for callers that keep `shipper.spool.frame.frame_tag(level, dataset)`."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from sys import getrefcount
-from typing import Any, Final
+from typing import Final
 from weakref import ref
 
 OWN_THREADS: Final = frozenset({"shipper-ship"})
@@ -21,6 +21,9 @@ CLIENT_THREADS: Final = ("kafka-io-shipper", "shipper-network-thread", "shipper-
 application's own clients have theirs."""
 
 CLIENT_LOGGERS: Final = frozenset({"kafka", "elastic_transport", "elasticsearch", "urllib3"})
+Here = tuple[object, str, bytes]
+"""Whose it is, the thread's name, and the root `process` as a document has it behind others."""
+NOWHERE: Final[Here] = (None, "", b"")
 _MOST_OPEN: Final = 8
 _REFERENCES_TO_HELD = sys.maxsize  # until it is measured, below
 
@@ -31,7 +34,8 @@ class ThreadState:
     Attributes:
         is_inside: whether it is in our code.
         refused: records that were made meanwhile, to be counted on the way out.
-        native_id: the operating system's number of the thread.
+        ident: Python's number of the thread.
+        native_id: the operating system's.
         thread: Python's object for it.
         here: what the quick way keeps of it.
         held: the last record of plain values that passed one of our handlers on this thread.
@@ -42,6 +46,7 @@ class ThreadState:
     __slots__ = (
         "held",
         "here",
+        "ident",
         "is_inside",
         "native_id",
         "open",
@@ -53,9 +58,10 @@ class ThreadState:
     def __init__(self) -> None:
         self.is_inside = False
         self.refused = 0
+        self.ident = threading.get_ident()
         self.native_id = threading.get_native_id()
         self.thread = threading.current_thread()
-        self.here: tuple[object, str, Any] | None = None
+        self.here = NOWHERE
         self.held: object = None
         self.routes: tuple[int, ...] = ()
         self.open: list[tuple[ref[object], tuple[int, ...]]] = []

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os.path
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from shipper.ecs.encode import Encoder
 from shipper.ecs.event import Event
-from shipper.ecs.plan import Plan
+from shipper.ecs.plan_source import MISS, Encode
 from shipper.emit.origin import is_machinery, origin
-from shipper.emit.reentry import ThreadState, is_ours
+from shipper.emit.reentry import NOWHERE, Here, ThreadState, is_ours
 from shipper.emit.third_party import is_read
 
 _MOST_SITES: Final = 4096
@@ -21,11 +21,12 @@ _CLIENT_LOGGER: Final = "kafka"
 _ANY_LEVEL: Final = 20
 _LEVELS: Final = frozenset({10, 20, 30, 40, 50})
 
-Fragment = orjson.Fragment
 _Place = tuple[int, int, int, str]
 _RecordPlace = tuple[str, int, str | None, int, str]
-Here = tuple[object, str, Any]
-"""Whose it is, the thread's name, and the root `process`."""
+
+
+def _no_plan(_message: str, _fields: object) -> bytes:
+    return MISS
 
 
 class Site:
@@ -34,17 +35,18 @@ class Site:
     Attributes:
         level: their level.
         logger: the logger's name.
-        log: the root `log`; None if it has to be found out for each event.
-        known: plan of the last event and the tag of its frame; most places log one shape.
+        log: the root `log` as a document has it behind others; None if it has to be found out for each event.
+        known: what encodes events as the last one was, the tag of their frames, the end of their documents, and how
+            many bytes what comes before that may take; most places log one shape.
     """
 
     __slots__ = ("_code", "known", "level", "log", "logger")
 
-    def __init__(self, level: int, logger: str, log: Fragment | None, code: object) -> None:
+    def __init__(self, level: int, logger: str, log: bytes | None, code: object) -> None:
         self.level = level
         self.logger = logger
         self.log = log
-        self.known: tuple[Plan | None, bytes] = (None, b"")
+        self.known: tuple[Encode, bytes, bytes, int] = (_no_plan, b"", b"", 0)
         self._code = code  # kept, so that its id stays its own
 
 
@@ -65,13 +67,13 @@ class Sites:
         self._encoder = encoder
         self.of_calls: dict[_Place, Site] = {}
         self.of_records: dict[_RecordPlace, Site] = {}
-        self._threads: dict[tuple[int, str], Fragment] = {}
+        self._threads: dict[tuple[int, str], bytes] = {}
 
-    def learn_thread(self, state: ThreadState) -> Here | None:
-        """Note the root `process` for this thread; None on threads of ours, whose records may be about our work."""
+    def learn_thread(self, state: ThreadState) -> Here:
+        """Note the root `process` for this thread; nobody's on threads of ours, whose records may be about our work."""
         name = state.thread.name
         if is_ours(_CLIENT_LOGGER):
-            return None
+            return NOWHERE
         known = self._threads.get((state.native_id, name))
         if known is None:
             if len(self._threads) >= _MOST_THREADS:
@@ -106,6 +108,6 @@ class Sites:
         site = self.of_records[place] = Site(level, logger, log, None)
         return site
 
-    def _fragment(self, event: Event, root: str) -> Fragment:
+    def _fragment(self, event: Event, root: str) -> bytes:
         """Return one root of the document that the general encoder makes of an event."""
-        return Fragment(orjson.dumps(self._encoder.document(event)[root]))
+        return b"," + orjson.dumps({root: self._encoder.document(event)[root]})[1:-1]

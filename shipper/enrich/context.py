@@ -18,7 +18,7 @@ from shipper.enrich.trace import parse_traceparent, trace_fields
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+_NOTHING: Final[MappingProxyType[str, object]] = MappingProxyType({})
 _MODULES: Final = sys.modules
 _TRACE: Final = ("trace.id", "span.id", "transaction.id")
 
@@ -36,7 +36,9 @@ class _Binding:
     def __init__(self, outer: _Binding | None, own: Mapping[str, object]) -> None:
         self.outer = outer
         self.own = own
-        self.fields: Mapping[str, object] = MappingProxyType({**outer.fields, **own} if outer else {**own})
+        self.fields: MappingProxyType[str, object] = MappingProxyType(
+            {**outer.fields, **own} if outer else {**own}
+        )
 
 
 _UNBOUND: Final = _Binding(None, _NOTHING)
@@ -156,7 +158,7 @@ class _Joined(NamedTuple):
     ours: Mapping[str, object]
     trace: Mapping[str, object]
     values: tuple[object, ...]
-    fields: Mapping[str, object]
+    fields: MappingProxyType[str, object]
 
 
 class _Memory(threading.local):
@@ -166,7 +168,7 @@ class _Memory(threading.local):
 _MEMORY: Final = _Memory()
 
 
-def bound_fields() -> Mapping[str, object]:
+def bound_fields() -> MappingProxyType[str, object]:
     """Return what is bound here and now: trace ids of OpenTelemetry, structlog's context variables, then ours.
 
     Later ones win; a trace that was bound by hand replaces all of OpenTelemetry's. While nothing changes, a
@@ -183,8 +185,10 @@ def bound_fields() -> Mapping[str, object]:
 
 
 def _joined(
-    ours: Mapping[str, object], variables: Mapping[str, ContextVar[object]], trace: Mapping[str, object]
-) -> Mapping[str, object]:
+    ours: MappingProxyType[str, object],
+    variables: Mapping[str, ContextVar[object]],
+    trace: Mapping[str, object],
+) -> MappingProxyType[str, object]:
     values = tuple(variable.get(...) for variable in variables.values())
     if not trace and all(value is ... for value in values):
         return ours

@@ -30,7 +30,7 @@ class ShippedSpool:
         self._spool = spool
         self._worker = worker
         self.append: Callable[..., int | None] = self._append_first
-        self.put: Callable[[bytes, bytes, int, bytes], int | None] = self._put_first
+        self.put: Callable[..., int | None] = self._put_first
 
     @property
     def is_closed(self) -> bool:
@@ -40,10 +40,10 @@ class ShippedSpool:
     def _append_first(
         self, prefix: bytes, suffix: bytes, *, timestamp_us: int, level: int, dataset: str
     ) -> int | None:
-        return self._put_first(prefix, suffix, timestamp_us, frame_tag(level, dataset))
+        return self._put_first(timestamp_us, frame_tag(level, dataset), prefix, suffix)
 
-    def _put_first(self, prefix: bytes, suffix: bytes, timestamp_us: int, tag: bytes) -> int | None:
-        sequence = self._spool.put(prefix, suffix, timestamp_us, tag)
+    def _put_first(self, timestamp_us: int, tag: bytes, prefix: bytes, *suffix: bytes) -> int | None:
+        sequence = self._spool.put(timestamp_us, tag, prefix, *suffix)
         if self._worker.start():
             self.append, self.put = self._spool.append, self._spool.put
         return sequence

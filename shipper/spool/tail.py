@@ -23,10 +23,11 @@ from shipper.spool.plain import PlainFile
 from shipper.spool.segment import SegmentHeader
 
 STRETCH_BYTES: Final = 1 << 17
-"""After so much the file is looked at again. So much of it stays mapped, too: it counts as our memory."""
-_ZEROED_BYTES: Final = 1 << 18
-"""So much is written with zeros at once, in multiples of it: the file system then keeps it in large pieces, and a
-store into one of its pages costs next to nothing. See `docs/decisions/0006-mapped-segments.md`."""
+"""After so much the file is looked at again."""
+_STEP_BYTES: Final = 1 << 15
+"""So much is written with zeros at once, in multiples of it: the file system then keeps it in one piece, and a store
+into one of its pages costs next to nothing. More at once would be a pause that shows. Only so much stays mapped, too: it
+counts as our memory. See `docs/decisions/0006-mapped-segments.md`."""
 
 _NOWHERE: Final = mmap.mmap(-1, mmap.PAGESIZE)
 _NOWHERE.close()  # a store into a closed map raises ValueError
@@ -64,6 +65,11 @@ class Tail:
         self.limit = 0
         self.next_sequence = next_sequence
 
+    def step(self, size_bytes: int) -> bool:
+        """Let the next `size_bytes` be written if they were claimed already; whether they may."""
+        del size_bytes
+        return False
+
 
 class SegmentTail(Tail):
     """The tail of a segment's file.
@@ -78,6 +84,7 @@ class SegmentTail(Tail):
         "_claimed_to",
         "_descriptor",
         "_disk",
+        "_granted_to",
         "_inode",
         "_is_mapped",
         "_is_sealed",
@@ -108,6 +115,7 @@ class SegmentTail(Tail):
         self._is_sealed = False
         self._mapped_from = 0
         self._claimed_to = 0
+        self._granted_to = 0
         self._zeroed_to = 0
         self._path = segment_path(directory, header.number)
         self._descriptor = disk.create(self._path)
@@ -150,7 +158,7 @@ class SegmentTail(Tail):
                 self._disk.truncate(self._descriptor, before)
             raise
         # Not `resize`: this also works where a map cannot grow, and only the pages of one stretch are mapped.
-        self.limit = 0
+        self.limit = self._granted_to = 0
         self._mapped_from = self.at // mmap.PAGESIZE * mmap.PAGESIZE
         self.buffer, self.allocated_bytes = buffer, size_bytes
 
@@ -180,7 +188,7 @@ class SegmentTail(Tail):
         return True
 
     def claim(self, size_bytes: int, up_to: int) -> None:
-        """Let the next `size_bytes` be written without asking, and more where it is not behind `up_to`.
+        """Let the next `size_bytes` be written, and more where it is not behind `up_to`: at `limit` ask `step`.
 
         All must be allocated. It ends with the stretch: then the file is looked at again.
 
@@ -188,27 +196,44 @@ class SegmentTail(Tail):
             OSError: the file is not what it was. `is_broken` is set.
         """
         if self.at + size_bytes > self._claimed_to:
-            self._claim_stretch(size_bytes)
-        self.limit = max(self.at + size_bytes, min(up_to, self._claimed_to))
+            self.check()
+            self._claimed_to = min(self.allocated_bytes, self.at + max(size_bytes, STRETCH_BYTES))
+        self._granted_to = max(self.at + size_bytes, min(up_to, self._claimed_to))
+        if self._is_mapped:
+            self._prepare(size_bytes)
+        else:
+            self.limit = self._granted_to
 
-    def _claim_stretch(self, size_bytes: int) -> None:
-        """Begin the next stretch."""
-        self.check()
-        start = self.at // mmap.PAGESIZE * mmap.PAGESIZE
-        buffer = self.buffer
-        if sys.platform == "linux" and isinstance(buffer, mmap.mmap) and start > self._mapped_from:
-            # Written pages stay in the file; only our view of them goes.
-            try:
-                buffer.madvise(mmap.MADV_DONTNEED, self._mapped_from, start - self._mapped_from)
-            except ValueError as error:  # closed, by a fork in a signal handler
-                raise OSError(errno.EBADF, str(error)) from error
-        self._mapped_from = start
-        end = min(self.allocated_bytes, self.at + max(size_bytes, STRETCH_BYTES))
-        if self._is_mapped and end > self._zeroed_to:
-            zeroed_to = min(self.allocated_bytes, -(-end // _ZEROED_BYTES) * _ZEROED_BYTES)
+    def step(self, size_bytes: int) -> bool:
+        """See `Tail.step`."""
+        if self.at + size_bytes > self._granted_to or not (self._is_mapped and self.is_open):
+            return False
+        try:
+            self._prepare(size_bytes)
+        except OSError as error:
+            if error.errno is None:
+                raise  # not the disk's: a signal handler of the application raised, a TimeoutError for example
+            self._granted_to = 0  # `claim` will find the same, and say so
+            return False
+        return True
+
+    def _prepare(self, size_bytes: int) -> None:
+        """Make pages for the next `size_bytes` and some more, and let go of those that are written."""
+        end = self.at + size_bytes
+        if end > self._zeroed_to:
+            start = self.at // mmap.PAGESIZE * mmap.PAGESIZE
+            buffer = self.buffer
+            if sys.platform == "linux" and isinstance(buffer, mmap.mmap) and start > self._mapped_from:
+                # Written pages stay in the file; only our view of them goes.
+                try:
+                    buffer.madvise(mmap.MADV_DONTNEED, self._mapped_from, start - self._mapped_from)
+                except ValueError as error:  # closed, by a fork in a signal handler
+                    raise OSError(errno.EBADF, str(error)) from error
+            self._mapped_from = start
+            zeroed_to = min(self.allocated_bytes, -(-end // _STEP_BYTES) * _STEP_BYTES)
             self._disk.zero(self._descriptor, max(self.at, self._zeroed_to), zeroed_to)
             self._zeroed_to = zeroed_to
-        self._claimed_to = end
+        self.limit = min(self._granted_to, self._zeroed_to)
 
     def check(self) -> None:
         """Look whether the file is still what it should be.
@@ -217,7 +242,7 @@ class SegmentTail(Tail):
             OSError: it was cut, deleted or moved away by somebody; `is_broken` is set.
         """
         try:
-            found = self._path.stat()
+            found = os.stat(self._path)  # noqa: PTH116 - `Path.stat` takes longer than the call itself
             if found.st_ino == self._inode and found.st_size >= self.allocated_bytes:
                 return
         except OSError:
@@ -228,7 +253,7 @@ class SegmentTail(Tail):
 
     def give_up(self) -> None:
         """Take no more frames: the file cannot be trusted. `is_broken` is set."""
-        self.limit = 0
+        self.limit = self._granted_to = 0
         self.is_broken = True
 
     def sync(self) -> None:
@@ -238,7 +263,7 @@ class SegmentTail(Tail):
     def seal(self) -> None:
         """Take no more frames, give back what is allocated behind the last one, close; twice is harmless."""
         # Said first: whoever interrupts this must not find a tail that looks open. Sealing again ends it.
-        self.limit, self._is_sealed = 0, True
+        self.limit, self._granted_to, self._is_sealed = 0, 0, True
         if self._descriptor >= 0:
             self.settle()
         self.buffer.close()
@@ -250,7 +275,7 @@ class SegmentTail(Tail):
 
     def release(self) -> None:
         """Close the file and the map and change nothing of it: all that a forked child may do."""
-        self.limit = 0
+        self.limit = self._granted_to = 0
         # Closed, not just dropped: an append that a fork interrupted must not go on into the parent's file.
         self.buffer.close()
         descriptor, self._descriptor = self._descriptor, -1

@@ -148,10 +148,20 @@ class SpoolWriter:
 
         Never raises for disk trouble. Waits only for other appends, and for room as long as the policy lets its level.
         """
-        return self.put(prefix, suffix, timestamp_us, _tag(level, dataset))
+        return self.put(timestamp_us, _tag(level, dataset), prefix, suffix)
 
-    def put(self, prefix: bytes, suffix: bytes, timestamp_us: int, tag: bytes) -> int | None:
-        """`append` for callers that keep `frame_tag(level, dataset)`.
+    def put(
+        self,
+        timestamp_us: int,
+        tag: bytes,
+        prefix: bytes,
+        first: bytes,
+        second: bytes = b"",
+        third: bytes = b"",
+        fourth: bytes = b"",
+        /,
+    ) -> int | None:
+        """`append` for callers that keep `frame_tag(level, dataset)`, and have the suffix in pieces.
 
         This is the whole cost of a record, so only what each record needs is here. All else, from a full disk
         to a closed writer, shows as no room left, and is told apart in `_make_room`.
@@ -163,22 +173,20 @@ class SpoolWriter:
                 return None
             try:
                 with self._lock:
-                    tail = self._tail
-                    sequence = tail.next_sequence
+                    sequence = self._tail.next_sequence
                     digits = b"%d" % sequence
                     rest = _join((
                         _pack_order(sequence, timestamp_us), tag, prefix,
-                        self._stamp_start, digits, self._stamp_middle, digits, self._stamp_end, suffix,
+                        self._stamp_start, digits, self._stamp_middle, digits, self._stamp_end,
+                        first, second, third, fourth,
                     ))  # fmt: skip
                     size = HEAD_BYTES + len(rest)
-                    refusal = None
-                    if tail.at + size > tail.limit:
-                        refusal = self._make_room(size, tag)
+                    tail = self._tail
+                    if tail.at + size <= tail.limit or (refusal := self._make_room(size, tag)) is None:
+                        head = _pack_head(MAGIC, len(rest), crc32c(rest))
                         tail = self._tail
-                    if refusal is None:
                         at, buffer = tail.at, tail.buffer
                         start, end = at + HEAD_BYTES, at + size
-                        head = _pack_head(MAGIC, len(rest), crc32c(rest))
                         buffer[start:end] = rest
                         # The head makes it a record. One statement, no call: nothing comes between, see `Tail`.
                         buffer[at:start], tail.at, tail.next_sequence = head, end, sequence + 1
@@ -219,7 +227,10 @@ class SpoolWriter:
         """Let `_tail` take a frame of this size and level, or return why it cannot. With the lock held."""
         if self._is_closed:
             return DropReason.CLOSED
-        refusal = self._supply.make_room(frame_bytes, _RANKS[tag_level(tag)])
+        refusal = None
+        # What was claimed is anybody's: neither a rank nor a refusal before concerns it.
+        if not self._tail.step(frame_bytes):
+            refusal = self._supply.make_room(frame_bytes, _RANKS[tag_level(tag)])
         folder = self._supply.folder
         if folder is not None:
             self._tail = folder.tail

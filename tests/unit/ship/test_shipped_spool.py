@@ -30,7 +30,7 @@ def test_a_running_worker_costs_a_record_nothing(tmp_path: Path) -> None:
     tag = frame_tag(20, "ml.app")
     for number in range(1, 21):
         if number % 2:
-            assert spool.put(b"<", b">", 1, tag) == number
+            assert spool.put(1, tag, b"<", b">") == number
         else:
             assert spool.append(b"<", b">", timestamp_us=1, level=20, dataset="ml.app") == number
     assert worker.attempts == 3
@@ -43,14 +43,16 @@ def test_a_running_worker_costs_a_record_nothing(tmp_path: Path) -> None:
 
 
 def test_put_and_append_store_the_same(tmp_path: Path) -> None:
-    """The quick twin has the same meaning: payload, time, level and dataset come back alike."""
+    """The quick twin has the same meaning: payload, time, level and dataset come back alike, a suffix in pieces too."""
     bench = Bench(tmp_path / "spool")
     writer = bench.writer()
     writer.append(b"a", b"b", timestamp_us=-7, level=300, dataset="ml.é")
-    writer.put(b"a", b"b", -7, frame_tag(300, "ml.é"))
+    writer.put(-7, frame_tag(300, "ml.é"), b"a", b"b")
+    writer.put(-7, frame_tag(300, "ml.é"), b"a", b"b", b"c", b"", b"d")
     writer.close()
     with bench.reader() as reader:
-        first, second = bench.drain(reader)
+        first, second, third = bench.drain(reader)
+    assert third.payload == b"a#3#3#bcd"
     assert first.payload == b"a#1#1#b"
     assert second.payload == b"a#2#2#b"
     assert (first.timestamp_us, first.level, first.dataset) == (-7, 255, "ml.é")
