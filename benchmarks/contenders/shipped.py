@@ -19,6 +19,7 @@ AGENT: Mapping[str, object] = {"mode": "agent"}
 
 _COMMIT = "4f2a9c1e7b3d5a6f8091c2d3e4f5a6b7c8d9e0f1"
 _CONTEXT = {"http.request.id": "7f3c1d90-5b1e-4d4e-9d8a-2f6f0a7c1b11"}
+_REQUEST = ExitStack()  # kept: a context manager that nobody refers to any more ends
 
 
 def configure(place: Place, *, redaction: bool, **groups: Any) -> shipper.Pipeline:
@@ -36,7 +37,7 @@ def configure(place: Place, *, redaction: bool, **groups: Any) -> shipper.Pipeli
         **groups,
     )
     # Bound until the process ends, as inside a request.
-    ExitStack().enter_context(shipper.context(**_CONTEXT))
+    _REQUEST.enter_context(shipper.context(**_CONTEXT))
     return pipeline
 
 
