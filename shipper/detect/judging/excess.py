@@ -33,11 +33,11 @@ _SCALES: Final = (0.4, 0.6, 0.9, 1.3, 2.0, 3.0, 4.5, 7.0, 11.0, 17.0, 26.0, 40.0
 _SCALE_WEIGHTS: Final = (0.3, 0.2, 0.15, 0.1, 0.08, 0.06, 0.04, 0.03, 0.02, 0.01, 0.007, 0.003)
 _DEGREES: Final = (5.0, 8.0, 30.0)
 _DEGREE_WEIGHTS: Final = (0.1, 0.5, 0.4)
-_ONLY_CHANCE: Final = 0.97
+_ONLY_CHANCE: Final = 0.99
 """Belief, before any window is seen, that there is no excess at all."""
 
 _GROWTHS: Final = (0.0, 0.5, 1.0)
-_GROWTH_WEIGHTS: Final = (0.5, 0.3, 0.2)
+_GROWTH_WEIGHTS: Final = (0.6, 0.3, 0.1)
 """Power of a window's size that the square of the excess grows with, beside chance; windows of different sizes tell."""
 
 _MOST_WINDOWS: Final = 200
