@@ -32,7 +32,7 @@ PROMISES: Final = (
 _HELP: Final = f"""
 Each contender is a process of its own that stores the same documents in an empty index of the same template,
 {BATCH:,} in a request. Ours read them from a topic of one partition (lz4, a key, five headers), check them, and commit;
-the time runs from the first record handed out. The others have their documents, or finished bulk bodies, in memory
+the time runs from the first record handed out to the last commit. The others have their documents, or finished bulk bodies, in memory
 when the time begins. CPU is that of the contender's process alone, user and system. Medians over the repeats; a ratio
 is the median of those of each repeat.
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _BATCHES_AT_ONCE = 8
 _AHEAD = 2
-_SWITCH_S = 0.0005
 
 
 class RecordsLeft(ShipperError):
@@ -75,6 +74,7 @@ def agent(
     It runs until SIGTERM or Ctrl-C; what is not sent then stays in the spools. With --drain a second signal ends it at
     once. Several agents may run on one folder.
     """
+    from shipper.cli.interpreter import settle_interpreter
     from shipper.config import load_settings
 
     settings = load_settings()
@@ -82,8 +82,7 @@ def agent(
     logging.getLogger("kafka").addHandler(logging.NullHandler())
     # Standard output belongs to the records where they go there.
     out = sys.stderr if settings.ship.to == "stdout" else sys.stdout
-    # Two threads take turns for each batch: by default one waits 5 ms until the other lets go of the interpreter.
-    sys.setswitchinterval(_SWITCH_S)
+    settle_interpreter()
     say = partial(_print, out, as_json=as_json)
     runner = _make(settings, status_every, any_destination=any_destination, say=say)
     _run(runner, settings, say, once_s=timeout if once else None, drain_s=drain, metrics=metrics)

@@ -38,6 +38,7 @@ def index(
     partitions of the topic. Ends cleanly on SIGTERM and Ctrl-C.
     """
     from shipper.cli.heartbeats import Troubles, index_heartbeats
+    from shipper.cli.interpreter import settle_interpreter
     from shipper.cli.metrics import index_metrics_served
     from shipper.clock import SystemClock
     from shipper.config import load_settings
@@ -45,6 +46,7 @@ def index(
     from shipper.index.opening import opened_patiently
 
     settings = load_settings()
+    settle_interpreter()
     _check_store(settings, must_answer=once)
     stop, clock, troubles = threading.Event(), SystemClock(), Troubles(_report)
 

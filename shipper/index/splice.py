@@ -25,6 +25,7 @@ from shipper.index.strict_json import may_be_deep
 # In canonical form these stand at bytes 0 and 41 of a value, and the time stamp from 15 to 42.
 _START: Final = b'{"@timestamp":"'
 _MIDDLE: Final = b'Z","event":{"id":"'
+_BEHIND_ID: Final = b'}}\n{"@timestamp":"'
 _PLACES_MAX: Final = 1000
 _Absent = Annotated[str, msgspec.Meta(min_length=1, max_length=0)]
 """Type of a field that must not be there: no value is of this type."""
@@ -140,7 +141,6 @@ class Splicer:
         max_bytes = self._limits.max_bytes
         pieces: list[bytes] = []
         others: list[int] = []
-        add = pieces.append
         for position, value in zip(span, _without_odd(values[span.start : span.stop]), strict=True):
             if value is None or value[:15] != _START or value[41:59] != _MIDDLE:
                 others.append(position)
@@ -163,9 +163,7 @@ class Splicer:
                 others.append(position)
                 continue
             # What is behind `"event":{` follows as it is.
-            add(b'%b%b}}\n{"@timestamp":"%b%b' % (line, event_id, stamp, event))
-            add(value[53:])
-            add(b"\n")
+            pieces += (line, event_id, _BEHIND_ID, stamp, event, value[53:], b"\n")
         return pieces, others
 
     def _new_place(self, day: bytes, dataset: str, namespace: str) -> bytes:

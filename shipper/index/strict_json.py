@@ -42,9 +42,11 @@ _is_json: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
 def may_be_deep(value: bytes) -> bool:
     """Return whether there are enough brackets in a value, be it in texts, for it to be nested too deeply."""
-    # To look whether there is one at all costs a tenth of counting.
+    # `bytes.count` of one character looks at each byte; what is left without it is found faster (CPython 3.11). To look
+    # whether there is one at all is cheaper still.
+    left = len(value.replace(b"{", b""))
     lists = value.count(b"[") if b"[" in value else 0
-    return value.count(b"{") + lists > NESTING_MAX
+    return len(value) - left + lists > NESTING_MAX
 
 
 def is_too_deep(parsed: object) -> bool:

@@ -12,6 +12,7 @@ from kafka.structs import OffsetAndMetadata
 
 from shipper.config import KafkaSettings
 from shipper.errors import TransportError
+from shipper.kafka import lean_records
 from shipper.kafka.connection import client_options, open_client
 from shipper.kafka.consumed import METADATA_MAX_AGE_MS, ConsumedRecord, headers_by_name
 from shipper.kafka.failure import to_transport_error
@@ -58,6 +59,7 @@ class PythonConsumer:
                 "metrics_enabled": False,
             },
         )
+        lean_records.use(self._client)
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:
