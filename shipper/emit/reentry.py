@@ -93,11 +93,11 @@ class ThreadState:
         if self.held is record:
             self.routes += (route,)
             return
-        if self.open or getrefcount(self.held) > _REFERENCES_TO_HELD:
+        if self.open:  # after a record with an exception, or one that took the general way
+            self.open = [entry for entry in self.open if entry[0]() is not None]
+        if self.held is not None and getrefcount(self.held) > _REFERENCES_TO_HELD:
             # The one before is still on its way, or somebody keeps it.
-            living = [entry for entry in self.open if entry[0]() is not None]
-            before = [] if self.held is None else [(ref(self.held), self.routes)]
-            self.open = [*before, *living][:_MOST_OPEN]
+            self.open = [(ref(self.held), self.routes), *self.open][:_MOST_OPEN]
         self.held = record
         self.routes = (route,)
 

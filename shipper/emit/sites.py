@@ -26,7 +26,12 @@ _RecordPlace = tuple[str, int, str | None, int, str]
 
 
 def _no_plan(_message: str, _fields: object) -> bytes:
+    """Stand for the plan that is looked for at the first event."""
     return MISS
+
+
+def _general(_message: str, _fields: object) -> None:
+    """Leave each event to the general encoder."""
 
 
 class Site:
@@ -35,18 +40,18 @@ class Site:
     Attributes:
         level: their level.
         logger: the logger's name.
-        log: the root `log` as a document has it behind others; None if it has to be found out for each event.
+        log: the root `log` as a document has it behind others; empty if it has to be found out for each event.
         known: what encodes events as the last one was, the tag of their frames, the end of their documents, and how
             many bytes what comes before that may take; most places log one shape.
     """
 
     __slots__ = ("_code", "known", "level", "log", "logger")
 
-    def __init__(self, level: int, logger: str, log: bytes | None, code: object) -> None:
+    def __init__(self, level: int, logger: str, log: bytes, code: object) -> None:
         self.level = level
         self.logger = logger
         self.log = log
-        self.known: tuple[Encode, bytes, bytes, int] = (_no_plan, b"", b"", 0)
+        self.known: tuple[Encode, bytes, bytes, int] = (_no_plan if log else _general, b"", b"", 0)
         self._code = code  # kept, so that its id stays its own
 
 
@@ -85,7 +90,7 @@ class Sites:
 
     def learn_call(self, level: int, logger: str, frame: FrameType) -> Site:
         """Note a place from which a structlog logger is called; without a name the logger is its module's."""
-        log = None  # in machinery the caller has to be looked for, each time
+        log = b""  # in machinery the caller has to be looked for, each time
         name = logger or str(frame.f_globals.get("__name__", "root"))
         if not is_machinery(frame):
             log = self._fragment(Event(level, "", name, origin=origin(frame)), "log")
@@ -99,7 +104,7 @@ class Sites:
     def learn_record(self, place: _RecordPlace) -> Site:
         """Note a place from which records of `logging` come."""
         path, line, function, level, logger = place
-        log = None
+        log = b""
         if level in _LEVELS and type(logger) is str and not is_read(logger):
             at = os.path.basename(str(path)), line, str(function)  # noqa: PTH119
             log = self._fragment(Event(level, "", logger, origin=at), "log")

@@ -14,6 +14,7 @@ import pytest
 
 import shipper
 from shipper.emit import ShipperHandler
+from shipper.emit.reentry import THREADS
 from shipper.enrich.model import Model
 from shipper.record import Record
 from shipper.ship.sink import Delivery
@@ -177,3 +178,19 @@ def test_dict_config_under_load(spool_root: Path) -> None:
     # While dictConfig swaps handlers, a record may find none: that is Python's, not ours. None is doubled.
     assert len({record.event_id for record in sink.records}) == len(sink.records) == pipeline.counts().emitted
     assert 0 < len(sink.records) <= sum(counts)
+
+
+def test_what_has_passed_and_is_gone_is_not_looked_through(spool_root: Path) -> None:
+    """A record that took the general way leaves nothing that each later one has to look through, or to add to."""
+    shipper.configure()
+    logger = logging.Logger("gone", logging.INFO)  # noqa: LOG001 - pytest's handlers on the root keep all records
+    logger.addHandler(ShipperHandler())
+    for _ in range(6):
+        logger.info("plain")
+    for number in range(6):
+        logger.error("failed", exc_info=ValueError(number))
+    assert len(THREADS.state.open) == 1
+    for number in range(6):
+        logger.info("step %d", number)
+    assert THREADS.state.open == []
+    assert len(documents_under(spool_root)) == 18
