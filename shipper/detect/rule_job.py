@@ -15,6 +15,7 @@ from shipper.detect.curves.earlier import finished_runs
 from shipper.detect.curves.rows import run_table, same_kind
 from shipper.detect.event_time.quiet import Quiet, is_quiet, quiet_of
 from shipper.detect.event_time.span import REOPEN_US
+from shipper.detect.event_time.window import DAY_US
 from shipper.detect.fetching.bin_counts import count
 from shipper.detect.fetching.bins import fit, fresh_spans, grow
 from shipper.detect.fetching.catalog import Catalog
@@ -220,17 +221,21 @@ def _measured(rule: Rule, episode: Episode, by_start: Mapping[int, Judgement]) -
 
 
 def _levels(rule: Rule, tables: Mapping[Group, Table], budget: tuple[float, int]) -> Callable[[int], float]:
-    """Return the level by moment: the budget divided by the groups that had events within the baseline."""
-    busy = [table.times[table.values.any(axis=1)] for table in tables.values()]
+    """Return the level by moment: the budget divided by how many groups are tested at a time.
+
+    That is as many as in this window, or as in the mean of the last day (of a shorter baseline): a version that has been
+    replaced, or a service that works by night, takes no more of the budget than it is tested.
+    """
+    back = min(rule.baseline.preceding, DAY_US)
 
     @cache
     def level_at(moment: int) -> float:
-        since = moment - rule.baseline.preceding
-        groups = sum(
-            bool(np.searchsorted(times, moment, side="right") > np.searchsorted(times, since))
-            for times in busy
-        )
-        return level_of(budget[0], budget[1], rule.window, groups)
+        edges = [
+            np.searchsorted(table.times, [moment - back, moment, moment + 1]) for table in tables.values()
+        ]
+        now = sum(int(end - start) for _, start, end in edges)
+        before = sum(int(end - start) for start, end, _ in edges) * rule.window / back
+        return level_of(budget[0], budget[1], rule.window, max(now, before))
 
     return level_at
 

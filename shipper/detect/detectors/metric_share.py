@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple
 
@@ -58,6 +58,7 @@ class MetricShare:
     unit: ClassVar[str] = "share"
     can_pool: ClassVar[bool] = True
     is_calibrated: ClassVar[bool] = True
+    has_few_events: ClassVar[bool] = True
 
     def score(self, current: Table, reference: Reference, level: float) -> Score:
         """See `Detector.score`; observed, expected and threshold are shares of good outcomes."""
@@ -138,12 +139,22 @@ class MetricShare:
             blocks = in_blocks(bad_before, before, total)
             is_blocked = len(blocks[0]) < int((before > 0).sum())
             lag = windows_since(current, table) if against == "baseline" and not is_blocked else 0
-            model = ShareModel.of(*blocks, lag=lag)
+            kin = self._kin(tables, against, total)
+            model = ShareModel.of(*blocks, lag=lag, kin=kin, is_steady=True)
             worse = share - model.rate
             expected = 1 - model.rate if self.higher_is_better else model.rate
             is_effective = worse >= self.minimum_change
             tail = model.tail(bad, total) if is_effective else model.rough_tail(bad, total)
             yield Comparison(against, tail, expected, worse, is_effective)
+
+    def _kin(
+        self, tables: Mapping[str, Table | None], against: str, total: float
+    ) -> tuple[Floats, Floats] | None:
+        """Return the windows of the other version: they tell how far accuracy wanders, also where it is another one."""
+        (other,) = (table for name, table in tables.items() if name != against)
+        if other is None or not len(other):
+            return None
+        return in_blocks(self._bad(other), other.column("labels"), total)
 
 
 def wilson(share: float, total: float) -> tuple[float, float]:

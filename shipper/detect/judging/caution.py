@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
@@ -36,6 +36,11 @@ CALIBRATED: Final = Caution(looks=(4, 12, 48), last_look=144, share=2.0, strong=
 """For tails that were learnt from how the baseline wanders (`Detector.is_calibrated`). Its looks overlap so much that one of
 them alone would nearly do; `benchmarks/faults.py` counts what they raise together."""
 
+OF_LABELS: Final = replace(CALIBRATED, looks=(4, 12, 24, 48), pooled=1.0)
+"""For the same of labelled predictions, which come late and are few (`Detector.has_few_events`): a window alone says little, so the
+longer looks decide. They share most labels with those of ten minutes before, so that false ones come in a row, which is
+one alert: the level is not divided once more for them."""
+
 LEARNT: Final = Caution(
     looks=(4, 12), last_look=48, share=2.0, strong=20.0, pooled=20.0, newest=12, needs_as_many=True
 )
@@ -47,4 +52,6 @@ def caution_of(detector: object) -> Caution:
     """Return how a detector's evidence is taken."""
     if getattr(detector, "is_learnt", False):
         return LEARNT
+    if getattr(detector, "has_few_events", False):
+        return OF_LABELS
     return CALIBRATED if getattr(detector, "is_calibrated", False) else APPROXIMATE

@@ -47,6 +47,8 @@ class ShareModel:
         wander: correlation of two events of the same window, 0 (plain binomial) .. 1.
         history: bad and all events per window, in order of time.
         link, lag: see `Wandering.of`.
+        kin: bad and all events per window of something akin, see `of`.
+        is_steady: see `Wandering.of`.
     """
 
     bad: float
@@ -56,14 +58,30 @@ class ShareModel:
     history: tuple[Floats, Floats] | None = None
     link: Floats | None = None
     lag: int = 0
+    kin: tuple[Floats, Floats] | None = None
+    is_steady: bool = False
 
     @classmethod
-    def of(cls, bad: Floats, total: Floats, link: Floats | None = None, lag: int = 0) -> Self:
-        """Learn from one pair of counts per window; `link` and `lag` as in `Wandering.of`."""
+    def of(
+        cls,
+        bad: Floats,
+        total: Floats,
+        link: Floats | None = None,
+        lag: int = 0,
+        kin: tuple[Floats, Floats] | None = None,
+        is_steady: bool = False,
+    ) -> Self:
+        """Learn from one pair of counts per window; the rest as in `Wandering.of`.
+
+        Another version of the same model is kin: its windows say how far a share wanders, not what it is. A version of
+        this morning would else be believed to wander far for want of windows, and nothing would ever be found in it.
+        """
         some = total > 0
         bad, total = bad[some], total[some]
         k, n = float(bad.sum()), float(total.sum())
-        return cls(k, n, len(total), _wander(bad, total), (bad, total), link, lag)
+        if kin is not None:
+            kin = kin[0][kin[1] > 0], kin[1][kin[1] > 0]
+        return cls(k, n, len(total), _wander(bad, total, kin), (bad, total), link, lag, kin, is_steady)
 
     @property
     def rate(self) -> float:
@@ -86,10 +104,12 @@ class ShareModel:
         """Return what the wandering around the mean says, or that around the last hour, which sees no seasons; both were tried."""
         if self.history is None:
             return 1.0
-        found = Wandering.of(*self.history, self.link).tail(bad, total)
+        learnt = Wandering.of(*self.history, self.link, kin=self.kin, is_steady=self.is_steady)
+        found = learnt.tail(bad, total)
         if self.lag < 1:
             return found
-        return min(1.0, 2 * min(found, Wandering.of(*self.history, self.link, self.lag).tail(bad, total)))
+        local = Wandering.of(*self.history, self.link, self.lag, is_steady=self.is_steady)
+        return min(1.0, 2 * min(found, local.tail(bad, total)))
 
     def rough_tail(self, bad: float, total: float) -> float:
         """Return about what `tail` does, by moments alone: too small far out, but quick."""
@@ -135,7 +155,7 @@ def windows_since(current: Table, baseline: Table) -> int:
     return lag if 1 <= lag <= _MOST_LAG else 0
 
 
-def _wander(bad: Floats, total: Floats) -> float:
+def _wander(bad: Floats, total: Floats, kin: tuple[Floats, Floats] | None = None) -> float:
     """Return the intra-window correlation, 0 where the windows vary no more than chance makes them.
 
     An excess within two standard errors is taken for chance, and a share is not believed to wander by
@@ -143,18 +163,23 @@ def _wander(bad: Floats, total: Floats) -> float:
     ever found. Few windows cannot show that there is no wandering, so they are not believed to: up
     to `_FULL_TRUST` windows a part of the standard error is added as a guard.
     """
-    m = len(total)
     n, k = float(total.sum()), float(bad.sum())
-    if m < 2 or k <= 0 or k >= n:
+    if k <= 0 or k >= n:
         return 0.0
     rate = k / n
-    variance = total * rate * (1 - rate)
-    excess = float(np.sum((bad - total * rate) ** 2 / variance)) / (m - 1) - 1
-    size = (n - float(np.sum(total**2)) / n) / (m - 1)
-    if size <= 1:
+    groups = [(bad, total), *([kin] if kin is not None and 0 < kin[0].sum() < kin[1].sum() else [])]
+    free, squares, sizes, variances = 0, 0.0, 0.0, list[Floats]()
+    for some, of in groups:
+        own, events = float(some.sum() / of.sum()), float(of.sum())
+        variances.append(of * own * (1 - own))
+        squares += float(np.sum((some - of * own) ** 2 / variances[-1]))
+        sizes += events - float(np.sum(of**2)) / events
+        free += len(of) - 1
+    if free < 1 or sizes <= free:
         return 0.0
+    excess, size = squares / free - 1, sizes / free
     # The squared deviation of a count with mean v, in units of v, has variance 2 + 1/v.
-    error = math.sqrt((2 + 1 / float(variance.mean())) / (m - 1))
-    guard = error * max(0.0, 1 - m / _FULL_TRUST)
+    error = math.sqrt((2 + 1 / float(np.concatenate(variances).mean())) / free)
+    guard = error * max(0.0, 1 - (free + 1) / _FULL_TRUST)
     found = ((excess if excess > 2 * error else 0.0) + guard) / (size - 1)
     return min(found, _MOST_RELATIVE_VARIANCE * rate / (1 - rate), 1.0)

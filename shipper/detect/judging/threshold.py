@@ -1,7 +1,7 @@
 """From a score to a verdict: significance and effect, at a level that follows from one budget.
 
 The budget is a number F of false alarms per day for the whole rule set. With R active rules, a rule whose
-window has length W (so 86400 s / W windows a day) and G groups with data gives each of its tests the level
+window has length W (so 86400 s / W windows a day) and G groups tested at a time gives each of its tests the level
 
     level = F / R x W / 86400 s / G
 
@@ -42,7 +42,7 @@ class Verdict(Enum):
         return self in (Verdict.WEAK, Verdict.STRONG)
 
 
-def level_of(false_alarms_per_day: float, rules: int, window_us: int, groups: int) -> float:
+def level_of(false_alarms_per_day: float, rules: int, window_us: int, groups: float) -> float:
     """Return the significance level of one test; see the module's formula. Never above 0.05."""
     share = false_alarms_per_day / max(1, rules)
     return min(0.05, share * window_us / DAY_US / max(1, groups))

@@ -25,6 +25,9 @@ from shipper.detect.statistics.probability import binomial_tails, normal_tail, s
 
 _SCALES: Final = (0.0, 0.03, 0.06, 0.1, 0.15, 0.22, 0.32, 0.46, 0.7, 1.0)
 _SCALE_WEIGHTS: Final = (0.2, 0.13, 0.14, 0.15, 0.14, 0.11, 0.07, 0.04, 0.015, 0.005)
+_STEADY_WEIGHTS: Final = (0.25, 0.2, 0.2, 0.15, 0.1, 0.06, 0.03, 0.008, 0.002, 0.0)
+"""Of the quality of a model: it is the mean over a mix of cases, and does not follow the state of machines as errors do."""
+
 _DEGREES: Final = (5.0, 8.0, 30.0)
 _DEGREE_WEIGHTS: Final = (0.1, 0.5, 0.4)
 _MOST_WINDOWS: Final = 600
@@ -54,7 +57,15 @@ class Wandering:
     weights: Floats
 
     @classmethod
-    def of(cls, bad: Floats, total: Floats, link: Floats | None = None, lag: int = 0) -> Self:
+    def of(
+        cls,
+        bad: Floats,
+        total: Floats,
+        link: Floats | None = None,
+        lag: int = 0,
+        kin: tuple[Floats, Floats] | None = None,
+        is_steady: bool = False,
+    ) -> Self:
         """Learn from one pair of counts per window, in order of time, none of them without events.
 
         Args:
@@ -62,8 +73,20 @@ class Wandering:
                 which the share beyond a limit is looked at); None: the odds.
             lag: how many windows after the last of these the judged one lies: its level is expected to be that of the
                 hour before the lag, and the past says how far off such expectations are. 0: the mean of all.
+            kin: the counts of something akin, which say how far shares wander around their own mean.
+            is_steady: such shares wander little by nature; windows that show otherwise are believed all the same.
         """
-        return cls(*_learnt(bad.tobytes(), total.tobytes(), None if link is None else link.tobytes(), lag))
+        others = None if kin is None else (kin[0].tobytes(), kin[1].tobytes())
+        return cls(
+            *_learnt(
+                bad.tobytes(),
+                total.tobytes(),
+                None if link is None else link.tobytes(),
+                lag,
+                others,
+                is_steady=is_steady,
+            )
+        )
 
     def tail(self, count: int, trials: int) -> float:
         """Return the probability that a window of `trials` events has `count` or more bad ones."""
@@ -73,7 +96,13 @@ class Wandering:
 
 @lru_cache(maxsize=64)
 def _learnt(
-    bad_bytes: bytes, total_bytes: bytes, link_bytes: bytes | None, lag: int
+    bad_bytes: bytes,
+    total_bytes: bytes,
+    link_bytes: bytes | None,
+    lag: int,
+    kin_bytes: tuple[bytes, bytes] | None,
+    *,
+    is_steady: bool,
 ) -> tuple[Floats, Floats]:
     """Return rates and weights; the looks at one window, and windows of one fault, share their baseline."""
     total = np.frombuffer(total_bytes)
@@ -84,7 +113,10 @@ def _learnt(
         share = np.clip(np.frombuffer(link_bytes), 1e-9, 1 - 1e-9)
         log_odds = np.log(share / (1 - share))
     levels = _levels(bad, total, log_odds, lag)
-    weights = _noise_weights(bad, total, log_odds, levels[:-1], is_shift=link_bytes is None)
+    likelihood = _explains(bad, total, log_odds, levels[:-1], is_shift=link_bytes is None)
+    if kin_bytes is not None:
+        likelihood = likelihood + _explains_kin(*kin_bytes)
+    weights = _noise_weights(likelihood, _prior(is_steady=is_steady))
     # How far the odds move with the shift, around no shift at all.
     slope = float(np.interp(0.2, SHIFTS, log_odds) - np.interp(-0.2, SHIFTS, log_odds)) / 0.4
     weights = _blurred(weights, k + 0.5, max(slope, 0.2))
@@ -109,30 +141,45 @@ def _levels(bad: Floats, total: Floats, log_odds: Floats, lag: int) -> Floats:
     return levels
 
 
-def _noise_weights(bad: Floats, total: Floats, log_odds: Floats, levels: Floats, *, is_shift: bool) -> Floats:
-    """Return how probable each of `SHIFTS` is as the noise of a window around its level.
+def _explains(bad: Floats, total: Floats, log_odds: Floats, levels: Floats, *, is_shift: bool) -> Floats:
+    """Return how well each pair of scale and degrees explains the windows: logs of likelihoods.
 
     Args:
         bad, total, log_odds, levels: see `_learnt`.
         is_shift: the log odds are a constant and the shift.
     """
+    if not len(bad):
+        return np.zeros(len(_SCALES) * len(_DEGREES))
+    z, mass, _ = _nodes()
     step = max(1, len(bad) // _MOST_WINDOWS)
     some, of, around = bad[::-step], total[::-step], levels[::-step]
-    z, mass, on_grid = _nodes()
-    post = _prior()
-    if len(some):
-        shifts = around[:, None] + z.ravel() if levels.any() else z.reshape(1, -1)
-        if is_shift:
-            odds = np.clip(shifts, SHIFTS[0], SHIFTS[-1]) + (log_odds[0] - SHIFTS[0])
-        else:
-            odds = np.interp(shifts, SHIFTS, log_odds)
-        logs = some[:, None] * odds - of[:, None] * np.log1p(np.exp(odds))
-        # Each window relative to its best, so that nothing underflows.
-        logs -= logs.max(axis=1, keepdims=True)
-        each = np.exp(logs).reshape(len(some), *z.shape) @ mass
-        weight = _tempering(some, of, float(bad.sum() / total.sum()))
-        likelihood = np.log(np.maximum(each, 1e-300)).sum(axis=0) * weight
-        post = post * np.exp(likelihood - likelihood.max())
+    shifts = around[:, None] + z.ravel() if levels.any() else z.reshape(1, -1)
+    if is_shift:
+        odds = np.clip(shifts, SHIFTS[0], SHIFTS[-1]) + (log_odds[0] - SHIFTS[0])
+    else:
+        odds = np.interp(shifts, SHIFTS, log_odds)
+    logs = some[:, None] * odds - of[:, None] * np.log1p(np.exp(odds))
+    # Each window relative to its best, so that nothing underflows.
+    logs -= logs.max(axis=1, keepdims=True)
+    each = np.exp(logs).reshape(len(some), *z.shape) @ mass
+    weight = _tempering(some, of, float(bad.sum() / total.sum()))
+    found: Floats = np.log(np.maximum(each, 1e-300)).sum(axis=0) * weight
+    return found
+
+
+def _explains_kin(bad_bytes: bytes, total_bytes: bytes) -> Floats:
+    """Return the same for the windows of something akin, around their own mean."""
+    total = np.frombuffer(total_bytes)
+    bad = np.clip(np.frombuffer(bad_bytes), 0.0, total)
+    k, n = float(bad.sum()), float(total.sum())
+    log_odds = math.log((k + 0.5) / (n - k + 0.5)) + SHIFTS
+    return _explains(bad, total, log_odds, np.zeros(len(bad)), is_shift=True)
+
+
+def _noise_weights(likelihood: Floats, prior: Floats) -> Floats:
+    """Return how probable each of `SHIFTS` is as the noise of a window around its level."""
+    _, _, on_grid = _nodes()
+    post = prior * np.exp(likelihood - likelihood.max())
     found: Floats = (post / post.sum()) @ on_grid
     return found
 
@@ -169,9 +216,9 @@ def _tempering(bad: Floats, total: Floats, rate: float) -> float:
 
 
 @cache
-def _prior() -> Floats:
+def _prior(*, is_steady: bool) -> Floats:
     """Return how probable each pair of scale and degrees is before any data; a scale of 0 has one pair."""
-    found = np.outer(_SCALE_WEIGHTS, _DEGREE_WEIGHTS).ravel()
+    found = np.outer(_STEADY_WEIGHTS if is_steady else _SCALE_WEIGHTS, _DEGREE_WEIGHTS).ravel()
     found.flags.writeable = False
     return found
 

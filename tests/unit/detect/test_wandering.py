@@ -88,3 +88,27 @@ def test_a_longer_look_is_told_by_windows_of_its_own_length() -> None:
     assert len(in_blocks(bad, total, 2.0)[0]) == 576
     assert len(in_blocks(bad, total, 1e6)[0]) >= 10
     assert len(in_blocks(np.zeros(0), np.zeros(0), 5.0)[0]) == 0
+
+
+def test_kin_tell_how_far_a_share_wanders() -> None:
+    """Ten windows leave wide tails; those of the version before, whatever its share was, narrow or widen them."""
+    chance = np.random.default_rng(8)
+    total = np.full(10, 300.0)
+    bad = chance.binomial(300, 0.08, 10).astype(float)
+    calm = chance.binomial(300, 0.2, 60).astype(float), np.full(60, 300.0)
+    wild = np.asarray(chance.beta(2, 8, 60) * 300).round(), np.full(60, 300.0)
+    alone = Wandering.of(bad, total).tail(60, 300)
+    assert Wandering.of(bad, total, kin=calm).tail(60, 300) < alone / 5
+    assert Wandering.of(bad, total, kin=wild).tail(60, 300) > alone
+    model = ShareModel.of(bad, total, kin=calm)
+    assert model.rate == ShareModel.of(bad, total).rate
+    assert model.rough_tail(60, 300) < ShareModel.of(bad, total).rough_tail(60, 300)
+
+
+def test_kin_without_a_bad_event_are_no_evidence() -> None:
+    """A version that never failed, or had no events, changes nothing and breaks nothing."""
+    bad, total = np.array([3.0, 5.0, 2.0, 4.0]), np.full(4, 100.0)
+    for kin in ((np.zeros(5), np.full(5, 50.0)), (np.zeros(0), np.zeros(0)), (np.zeros(3), np.zeros(3))):
+        found = ShareModel.of(bad, total, kin=kin)
+        assert found.wander == ShareModel.of(bad, total).wander
+        assert 0 < found.tail(20, 100) <= 1
