@@ -24,7 +24,7 @@ from shipper.spool.segment import SegmentHeader
 
 STRETCH_BYTES: Final = 1 << 17
 """After so much the file is looked at again."""
-_STEP_BYTES: Final = 1 << 15
+_STEP_BYTES: Final = 1 << 16
 """So much is written with zeros at once, in multiples of it: the file system then keeps it in one piece, and a store
 into one of its pages costs next to nothing. More at once would be a pause that shows. Only so much stays mapped, too: it
 counts as our memory. See `docs/decisions/0006-mapped-segments.md`."""
