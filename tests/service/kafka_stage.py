@@ -56,6 +56,7 @@ class KafkaStage:
         return {
             **os.environ,
             **self.stack.environment,
+            "SHIPPER_HEALTH_HEARTBEAT_S": "0",  # stored ones would be counted with what a test has sent
             "SHIPPER_NAMESPACE": self.namespace,
             "SHIPPER_KAFKA_TOPIC": self.kafka.topic,
             "SHIPPER_KAFKA_DEAD_LETTER_TOPIC": self.kafka.dead_letter_topic,
