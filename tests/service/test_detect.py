@@ -52,7 +52,8 @@ def test_every_kind_finds_its_fault_and_names_the_commit(place: Place) -> None:
     assert drift.measured.facts["missing_share"] == pytest.approx(0.3, abs=0.1)
     accuracy = alerts["model-accuracy", "tumour"]
     assert accuracy.group["ml.model.version"] == "2"
-    assert accuracy.measured.observed == pytest.approx(0.78, abs=0.06)  # of 50 labels or more
+    # Of a look of up to four hours, of which the fault (0.78) may fill a part.
+    assert 0.7 < accuracy.measured.observed < 0.88 < accuracy.measured.expected
     assert accuracy.measured.expected == pytest.approx(0.94, abs=0.02)
     slow = alerts["inference-latency", "scoring-api"]
     assert slow.measured.effect == pytest.approx(2.2, rel=0.4)

@@ -11,7 +11,7 @@ from tests.unit.detect.simulation import BEGIN_US, MAKERS, RULES, World, episode
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 FAULT_US = BEGIN_US + DAY_US + 5 * MINUTE_US
-SEEDS = 16
+SEEDS = 6
 
 
 @pytest.mark.parametrize(
