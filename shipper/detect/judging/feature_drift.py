@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from shipper.detect.fetching.table import Floats
+from shipper.detect.judging.blocks import block_starts
 from shipper.detect.judging.dispersion import counts_dispersion, scores_dispersion, share_dispersion
 from shipper.detect.judging.excess import Past
 from shipper.detect.judging.scores import deviations, location_scores, scale_scores, scores_probability
@@ -124,13 +125,9 @@ def _with_blocks(feature: Feature, total: float) -> Feature:
     must be left to tell anything.
     """
     sizes = feature.history.sum(axis=1) + feature.missing_history
-    usual = float(np.median(sizes)) if len(sizes) else 0.0
-    most = len(sizes) // _FEWEST_BLOCKS
-    together = min(most, round(total / usual)) if usual > 0 else 1
-    if together < 2:
+    starts = block_starts(sizes, total, _FEWEST_BLOCKS)
+    if starts is None:
         return feature
-    starts = np.arange(len(sizes) % together, len(sizes), together)
-    starts[0] = 0  # the oldest block takes what is left over
     return feature._replace(
         history=np.add.reduceat(feature.history, starts, axis=0),
         missing_history=np.add.reduceat(feature.missing_history, starts),

@@ -18,6 +18,7 @@ from typing import Self
 import numpy as np
 
 from shipper.detect.fetching.table import Floats, Table
+from shipper.detect.judging.blocks import block_starts
 from shipper.detect.judging.wandering import Wandering
 from shipper.detect.statistics.probability import beta_binomial_tail
 
@@ -138,11 +139,9 @@ def in_blocks(bad: Floats, total: Floats, judged: float) -> tuple[Floats, Floats
     """
     some = total > 0
     bad, total = bad[some], total[some]
-    together = min(len(total) // _FEWEST_BLOCKS, round(judged / float(np.median(total)))) if len(total) else 0
-    if together < 2:
+    starts = block_starts(total, judged, _FEWEST_BLOCKS)
+    if starts is None:
         return bad, total
-    starts = np.arange(len(total) % together, len(total), together)
-    starts[0] = 0  # the oldest block takes what is left over
     return np.add.reduceat(bad, starts), np.add.reduceat(total, starts)
 
 

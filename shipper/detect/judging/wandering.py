@@ -105,10 +105,7 @@ def _learnt(
     is_steady: bool,
 ) -> tuple[Floats, Floats]:
     """Return rates and weights; the looks at one window, and windows of one fault, share their baseline."""
-    total = np.frombuffer(total_bytes)
-    bad = np.clip(np.frombuffer(bad_bytes), 0.0, total)  # damaged counts must not end a run
-    k, n = float(bad.sum()), float(total.sum())
-    log_odds = math.log((k + 0.5) / (n - k + 0.5)) + SHIFTS
+    bad, total, log_odds = _read(bad_bytes, total_bytes)
     if link_bytes is not None:
         share = np.clip(np.frombuffer(link_bytes), 1e-9, 1 - 1e-9)
         log_odds = np.log(share / (1 - share))
@@ -119,10 +116,18 @@ def _learnt(
     weights = _noise_weights(likelihood, _prior(is_steady=is_steady))
     # How far the odds move with the shift, around no shift at all.
     slope = float(np.interp(0.2, SHIFTS, log_odds) - np.interp(-0.2, SHIFTS, log_odds)) / 0.4
-    weights = _blurred(weights, k + 0.5, max(slope, 0.2))
+    weights = _blurred(weights, float(bad.sum()) + 0.5, max(slope, 0.2))
     kept = weights > 0
     odds = np.interp(SHIFTS[kept] + levels[-1], SHIFTS, log_odds)
     return 1 / (1 + np.exp(-odds)), weights[kept]
+
+
+def _read(bad_bytes: bytes, total_bytes: bytes) -> tuple[Floats, Floats, Floats]:
+    """Return bad and all events per window, and the log odds of their share at each of `SHIFTS`."""
+    total = np.frombuffer(total_bytes)
+    bad = np.clip(np.frombuffer(bad_bytes), 0.0, total)  # damaged counts must not end a run
+    k, n = float(bad.sum()), float(total.sum())
+    return bad, total, math.log((k + 0.5) / (n - k + 0.5)) + SHIFTS
 
 
 def _levels(bad: Floats, total: Floats, log_odds: Floats, lag: int) -> Floats:
@@ -169,10 +174,7 @@ def _explains(bad: Floats, total: Floats, log_odds: Floats, levels: Floats, *, i
 
 def _explains_kin(bad_bytes: bytes, total_bytes: bytes) -> Floats:
     """Return the same for the windows of something akin, around their own mean."""
-    total = np.frombuffer(total_bytes)
-    bad = np.clip(np.frombuffer(bad_bytes), 0.0, total)
-    k, n = float(bad.sum()), float(total.sum())
-    log_odds = math.log((k + 0.5) / (n - k + 0.5)) + SHIFTS
+    bad, total, log_odds = _read(bad_bytes, total_bytes)
     return _explains(bad, total, log_odds, np.zeros(len(bad)), is_shift=True)
 
 
