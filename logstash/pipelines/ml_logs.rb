@@ -90,8 +90,12 @@ end
 
 # A field, written nested or (as other ECS libraries write some of them) with a dotted key.
 def value(document, name)
-  nested = name.split(".").reduce(document) { |inner, part| inner.is_a?(JavaMap) ? inner.get(part) : nil }
-  nested.nil? ? document.get(name) : nested
+  found = nested(document, name)
+  found.nil? ? document.get(name) : found
+end
+
+def nested(document, name)
+  name.split(".").reduce(document) { |inner, part| inner.is_a?(JavaMap) ? inner.get(part) : nil }
 end
 
 def text(document, name)
@@ -121,7 +125,8 @@ def check_id(event_id)
   raise Refused.new("id", "event.id must be a text of 1 to #{ID_MAX_BYTES} bytes")
 end
 
-# The namespace, if dataset and namespace fit an index name and data_stream.* does not name another place.
+# The namespace, if dataset and namespace fit an index name and no field names another place. Elasticsearch takes a field
+# that is there nested and with a dotted key, or in a list of objects, for one with several values.
 def check_place(document, dataset)
   raise Refused.new("dataset", "the dataset '#{dataset}' is not declared") unless @periods.key?(dataset)
   namespace = value(document, "data_stream.namespace")
@@ -129,8 +134,12 @@ def check_place(document, dataset)
   unless namespace.is_a?(String) && NAMESPACE.match?(namespace)
     raise Refused.new("schema", "data_stream.namespace does not fit an index name")
   end
-  { "data_stream.type" => "logs", "data_stream.dataset" => dataset }.each do |name, wanted|
-    raise Refused.new("schema", "#{name} is not #{wanted}") unless [nil, wanted].include?(value(document, name))
+  stream = document.get("data_stream")
+  raise Refused.new("schema", "data_stream is not an object") unless stream.nil? || stream.is_a?(JavaMap)
+  wanted = { "event.dataset" => dataset, "data_stream.dataset" => dataset, "data_stream.namespace" => namespace }
+  wanted.merge("data_stream.type" => "logs").each do |name, place|
+    given = [nested(document, name), document.get(name)].compact
+    raise Refused.new("schema", "#{name} is not #{place}") unless given.all?(place)
   end
   namespace
 end
@@ -148,10 +157,14 @@ def parse_time(given)
   raise Refused.new("schema", "@timestamp is not RFC 3339 with a zone") if match.nil?
   year, month, day, hour, minute, second = match[1..6].map(&:to_i)
   offset_hours, offset_minutes = match[9].to_i, match[10].to_i
-  is_real = year.positive? && Date.valid_date?(year, month, day) && hour < 24 && minute < 60 && second < 60
-  raise Refused.new("schema", "@timestamp is no date") unless is_real && offset_hours < 24 && offset_minutes < 60
+  # Our calendar for all years: Ruby's own leaves out ten days of 1582.
+  is_day = year.positive? && Date.valid_date?(year, month, day, Date::GREGORIAN)
+  is_time = hour < 24 && minute < 60 && second < 60 && offset_hours < 24 && offset_minutes < 60
+  raise Refused.new("schema", "@timestamp is no date") unless is_day && is_time
   offset_s = (offset_hours * 60 + offset_minutes) * (match[8] == "-" ? -60 : 60)
   moment = Time.utc(year, month, day, hour, minute, second) - offset_s
+  # In UTC it may lie before the first year, or behind the last.
+  raise Refused.new("schema", "@timestamp is no date") unless moment.year.between?(1, 9999)
   [moment.to_i * 1_000_000 + match[7].to_s.ljust(6, "0")[0, 6].to_i, moment]
 end
 

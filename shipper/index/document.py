@@ -30,7 +30,9 @@ _CANONICAL: Final = re.compile(
     rb'\{"@timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z","event":\{(?="id":")'
 )
 _ID_AT_THE_HEAD: Final = re.compile(rb'\{"@timestamp":"[0-9T:.Z-]{27}","event":\{"id":"([!#-\[\]-~]{1,512})"')
-_TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)")
+_TIMESTAMP: Final = re.compile(
+    r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)"
+)
 _NAMESPACE: Final = re.compile(r"[a-z0-9_]{1,100}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ID_MAX_BYTES: Final = 512
@@ -165,7 +167,7 @@ def _place(parsed: Mapping[str, object], namespace: str, now_us: int, limits: Li
     dataset = _text(parsed, "event.dataset") or ""
     if (named := _value(parsed, "data_stream.namespace")) is not None:
         namespace = named if isinstance(named, str) else ""
-    if problem := unfit(dataset, namespace) or _contradicted(parsed, dataset):
+    if problem := unfit(dataset, namespace) or _contradicted(parsed, dataset, namespace):
         raise _Refused(*problem)
     timestamp_us = _timestamp_us(parsed)
     index = index_name(dataset, namespace, timestamp_us)
@@ -187,11 +189,18 @@ def unfit(dataset: str, namespace: str) -> tuple[str, str] | None:
     return None
 
 
-def _contradicted(parsed: Mapping[str, object], dataset: str) -> tuple[str, str] | None:
-    """Return why `data_stream.*` names another place than the one where the document goes; None if it does not."""
-    for name, wanted in (("data_stream.type", "logs"), ("data_stream.dataset", dataset)):
-        if _value(parsed, name) not in (None, wanted):
-            return "schema", f"{name} is not {wanted}"
+def _contradicted(parsed: Mapping[str, object], dataset: str, namespace: str) -> tuple[str, str] | None:
+    """Return why a field names another place than the one where the document goes; None if none does.
+
+    Elasticsearch takes a field that is there nested and with a dotted key, or in a list of objects, for one with
+    several values: then the document would be found under each of them.
+    """
+    if not isinstance(parsed.get("data_stream"), (dict, type(None))):
+        return "schema", "data_stream is not an object"
+    wanted = {"event.dataset": dataset, "data_stream.dataset": dataset, "data_stream.namespace": namespace}
+    for name, place in (*wanted.items(), ("data_stream.type", "logs")):
+        if _nested(parsed, name) not in (None, place) or parsed.get(name) not in (None, place):
+            return "schema", f"{name} is not {place}"
     return None
 
 
@@ -200,8 +209,9 @@ def _timestamp_us(parsed: Mapping[str, object]) -> int:
     if text is None or not _TIMESTAMP.fullmatch(text):
         raise _Refused("schema", "@timestamp is not RFC 3339 with a zone")
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        # In UTC it may lie before the first year, or behind the last.
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise _Refused("schema", f"@timestamp is no date: {error}") from None
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
@@ -237,10 +247,15 @@ def _rebuilt(value: bytes) -> tuple[bytes, bytes]:
 
 def _value(parsed: Mapping[str, object], name: str) -> object:
     """Return a field, written nested or (as other ECS libraries write some of them) with a dotted key."""
+    value = _nested(parsed, name)
+    return parsed.get(name) if value is None else value
+
+
+def _nested(parsed: Mapping[str, object], name: str) -> object:
     value: object = parsed
     for part in name.split("."):
         value = value.get(part) if isinstance(value, dict) else None
-    return parsed.get(name) if value is None else value
+    return value
 
 
 def _text(parsed: Mapping[str, object], name: str) -> str | None:

@@ -57,6 +57,10 @@ class _Look(msgspec.Struct, gc=False, kw_only=True):
     data_stream: _DataStream
     ingested: _Absent = msgspec.field(name="event.ingested", default="")
     id: _Absent = msgspec.field(name="event.id", default="")
+    dataset: _Absent = msgspec.field(name="event.dataset", default="")
+    stream_type: _Absent = msgspec.field(name="data_stream.type", default="")
+    stream_dataset: _Absent = msgspec.field(name="data_stream.dataset", default="")
+    stream_namespace: _Absent = msgspec.field(name="data_stream.namespace", default="")
     # The reserved names of the schema; a test holds this list against it.
     metadata: _Absent = msgspec.field(name="@metadata", default="")
     own_data_stream_timestamp: _Absent = msgspec.field(name="_data_stream_timestamp", default="")

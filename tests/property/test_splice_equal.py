@@ -136,10 +136,15 @@ def test_what_is_reserved_is_looked_for(name: str) -> None:
         {"data_stream": {"type": "logs", "dataset": "ml.alert", "namespace": "team"}},
         {"data_stream": {"type": "logs", "dataset": "ml.app", "namespace": 7}},
         {"data_stream": {"type": "logs", "dataset": "ml.app", "namespace": ""}},
+        {"data_stream": [{"type": "logs", "dataset": "ml.app", "namespace": "team"}]},
+        {"data_stream.type": "metrics"},
+        {"data_stream.dataset": "ml.alert"},
+        {"data_stream.namespace": "other"},
+        {"event.dataset": "ml.alert"},
     ],
 )
 def test_another_place_is_not_named(changes: dict[str, Any]) -> None:
-    """A document that says in `data_stream` that it belongs elsewhere is refused, on either way."""
+    """A document that says anywhere that it belongs elsewhere, as well or instead, is refused, on either way."""
     value = canonical(changes)
     assert check([value]) == [0]
     assert isinstance(exactly([value])[0], Refusal)
@@ -179,7 +184,8 @@ def test_damaged_values_have_one_fate(damages: list[list[tuple[int, int, bytes]]
 @given(
     st.dictionaries(
         st.sampled_from(
-            ["@timestamp", "event", "message", "log", "data_stream", "event.ingested", "event.id", "labels"]
+            ["@timestamp", "event", "message", "log", "data_stream", "event.ingested", "event.id", "labels",
+             "event.dataset", "data_stream.type", "data_stream.dataset", "data_stream.namespace"]
         ),
         st.none()
         | st.text(max_size=30)
@@ -188,7 +194,7 @@ def test_damaged_values_have_one_fate(damages: list[list[tuple[int, int, bytes]]
                 "2026-11-21 10:11:12.123456Z", "2026-11-21t10:11:12.123456Z", "2026-11-21T10:11:60.123456Z",
                 "2026-02-30T10:11:12.123456Z", "2026-11-21T00:30:00.1+02:00", "2026-11-21T12:00:00.000000Z",
                 "2026-11-21T12:00:00.000001Z", "2026-08-23T11:00:00.000000Z", "2026-08-23T10:59:59.999999Z",
-                "9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00.000000Z", "2026-11-21T10:11:12.123456z",
+                "9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.9-12:00", "0001-01-01T00:00:00.0+12:00", "2026-11-21T10:11:12.1+01:60", "2026-11-21T10:11:12.123456z",
             ]
         )
         | st.fixed_dictionaries(

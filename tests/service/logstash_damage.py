@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from random import Random
 from typing import Any, Final
 
@@ -48,7 +49,8 @@ def _damaged(case: Case, number: int, random: Random) -> Case:
             if random.random() < 0.2:
                 inner.pop(name, None)
             else:
-                inner[name] = random.choice(VALUES)
+                # A copy: what is put in may itself be damaged next.
+                inner[name] = deepcopy(random.choice(VALUES))
         value = json.dumps(document, ensure_ascii=random.random() < 0.5).encode()
     else:
         for _ in range(random.randint(1, 3)):

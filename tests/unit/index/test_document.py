@@ -215,6 +215,26 @@ class TestRefusals:
         """Exactly one hour ahead and exactly 90 days back are accepted."""
         stored(canonical(**{"@timestamp": time}))
 
+    @pytest.mark.parametrize(
+        "time", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "2026-11-21T10:11:12+01:60"]
+    )
+    def test_a_zone_that_leads_out_of_the_calendar_is_refused(self, time: str) -> None:
+        """U35: a time that is no moment of a year from 1 to 9999 in UTC is one refusal, not the end of the indexer."""
+        assert refused(canonical(**{"@timestamp": time})).reason == "schema"
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"data_stream": [{"type": "metrics", "namespace": "other"}]},
+            {"data_stream": {"namespace": "team"}, "data_stream.namespace": "other"},
+            {"data_stream": {"type": "logs"}, "data_stream.type": "metrics"},
+            {"event.dataset": "ml.training"},
+        ],
+    )
+    def test_a_second_place_is_refused(self, changes: dict[str, Any]) -> None:
+        """What Elasticsearch would read as two values of a field that says where a document belongs is refused."""
+        assert refused(canonical(**changes)).reason == "schema"
+
 
 class TestIndex:
     """The index is chosen by what the document says."""
