@@ -23,14 +23,15 @@ require "socket"
 LEVELS = {
   "trace" => "debug", "finest" => "debug", "fine" => "debug", "notset" => "debug", "notice" => "info", "log" => "info",
   "statement" => "info", "detail" => "info", "hint" => "info", "context" => "info", "query" => "info",
-  "information" => "info", "warn" => "warning", "err" => "error", "severe" => "error", "crit" => "critical",
-  "fatal" => "critical", "panic" => "critical", "alert" => "critical", "emerg" => "critical", "emergency" => "critical"
+  "location" => "info", "information" => "info", "success" => "info", "warn" => "warning", "err" => "error",
+  "severe" => "error", "crit" => "critical", "fatal" => "critical", "panic" => "critical", "alert" => "critical",
+  "emerg" => "critical", "emergency" => "critical"
 }.freeze
 KNOWN = %w[debug info warning error critical].freeze
 # Which groups of fields a recipe may set; each is in schema/fields.yml.
 GROUPS = %w[log service process http url client labels numeric_labels].freeze
 TRACEBACK = /^Traceback \(most recent call last\):$/
-PYTHON_ERROR = /^([A-Za-z_][\w.]*)(?:: (.*))?\z/m
+PYTHON_ERROR = /\A([A-Za-z_][\w.]*)(?::\s(.*))?\z/m
 JAVA_ERROR = /^(?:Caused by: )?([a-z][\w$]*(?:\.[\w$]+)*\.[A-Z][\w$]*)(?:: (.*))?$/
 JAVA_FRAME = /^\s+at [\w.$<>\/@-]+\(/
 # So much is kept of each text where a line is too long for a record (characters).
@@ -68,7 +69,8 @@ def read_line(event)
   rescue EncodingError
     # Text already: the input had another character set than ours.
   end
-  line = line.chomp
+  # Written on Windows, and by editors that begin a file with a mark.
+  line = line.gsub("\r\n", "\n").chomp.delete_prefix("\uFEFF")
   event.set("message", line)
   event.set("[@metadata][line]", line)
 end
@@ -83,7 +85,8 @@ end
 def write_value(event)
   line = event.get("[@metadata][line]") || event.get("message").to_s
   text = event.get("[@metadata][text]")
-  event.tag("_unparsed") if text.nil? && !tagged?(event, "_unparsed")
+  # Of a line that was understood and says nothing.
+  text = "" if text.nil? && !tagged?(event, "_unparsed")
   head, error = without_stack(line)
   # A stack is stored once, as the error's; what is before it is the entry.
   text = text ? without_stack(text)[0] : head
@@ -142,9 +145,10 @@ def level(given)
   KNOWN.include?(word) ? word : "info"
 end
 
+# An address alone: not with a network's mask or a machine's interface, which Elasticsearch refuses.
 def ip?(text)
   IPAddr.new(text.to_s)
-  true
+  text.to_s.match?(/\A[0-9a-fA-F.:]+\z/)
 rescue IPAddr::Error
   false
 end
@@ -160,10 +164,11 @@ def without_stack(line)
   start ? [lines[0...start].join("\n"), java_error(lines[start..])] : [line, nil]
 end
 
+# The error follows the frames of the last traceback, which are indented; its text may have several lines.
 def python_error(stack)
-  # The last line that is not indented begins the error; its text may have several lines.
-  last = stack.rindex { |each| each.match?(/\A[A-Za-z_][\w.]*(: |\z)/) }
-  match = last && PYTHON_ERROR.match(stack[last..].join("\n"))
+  head = stack.rindex { |each| each.match?(TRACEBACK) }
+  first = (head + 1...stack.length).find { |number| stack[number].match?(/\A[^\s]/) }
+  match = first && PYTHON_ERROR.match(stack[first..].join("\n"))
   { "type" => match && match[1], "message" => match && match[2], "stack_trace" => stack.join("\n") }.compact
 end
 

@@ -56,7 +56,8 @@ def test_nothing_of_a_source_is_lost() -> None:
         if any("_cut" in document.get("tags", []) for document in case.expected):
             continue
         try:
-            words = case.content.decode().split()
+            # A mark of byte order at its beginning says nothing.
+            words = case.content.decode("utf-8-sig").split()
         except UnicodeDecodeError:
             continue
         kept = json.dumps(case.expected, default=float, ensure_ascii=False)
