@@ -267,6 +267,12 @@ def test_heaps_fit_their_containers() -> None:
         assert mib(example[f"{name}_MEMORY"]) >= 2 * mib(example[f"{name}_HEAP"]), name
 
 
+def test_a_check_that_is_a_java_program_is_small() -> None:
+    """What looks after Kafka every few seconds starts in Kafka's container, with a heap of its own beside the broker's."""
+    words = " ".join(SERVICES["kafka"]["healthcheck"]["test"])
+    assert "KAFKA_HEAP_OPTS=-Xmx64m " in words
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_nothing_is_open_or_almighty(name: str) -> None:
     """No root, no privileges, no engine's socket; ports are open on this machine only unless told otherwise."""
