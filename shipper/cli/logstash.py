@@ -78,10 +78,13 @@ def status(
 ) -> None:
     """Show what each pipeline took in and gave out, what waits, and what was refused.
 
-    Exit 1 if ml-logs or ml-dead-letters does not run, or Logstash's dead letter queue had to drop something.
+    Exit 1 if ml-logs, ml-dead-letters or another pipeline of Logstash's settings does not run, or Logstash's dead letter
+    queue had to drop something.
     """
-    pipelines = {name: summary(row) for name, row in _asked(url).items()}
-    missing = [name for name in ("ml-logs", "ml-dead-letters") if name not in pipelines]
+    asked = _asked(url)
+    pipelines = {name: summary(row) for name, row in asked.items()}
+    missing = {name: "" for name in ("ml-logs", "ml-dead-letters") if name not in asked}
+    missing |= {name: _failure(row) for name, row in asked.items() if row.get("events") is None}
     dropped = sum(row["dead_letters_dropped"] for row in pipelines.values())
     if as_json:
         typer.echo(json.dumps(pipelines, indent=2))
@@ -90,8 +93,8 @@ def status(
             typer.echo(
                 f"{name}: " + ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in row.items())
             )
-    for name in missing:
-        typer.echo(f"The pipeline {name} does not run.", err=True)
+    for name, reason in missing.items():
+        typer.echo(f"The pipeline {name} does not run{reason}.", err=True)
     if dropped:
         typer.echo(
             f"Logstash's dead letter queue was full: {dropped} dropped. Kafka has them still; see docs/how-to/logstash.md.",
@@ -114,6 +117,12 @@ def _asked(url: str) -> dict[str, Any]:
     except (URLError, OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"Logstash does not answer at {address}: {error}.") from error
     return {name: row for name, row in found.items() if not name.startswith(".") and isinstance(row, dict)}
+
+
+def _failure(row: dict[str, Any]) -> str:
+    """Return why a pipeline could not start, as the end of a sentence; empty where Logstash does not say."""
+    error = (row.get("reloads") or {}).get("last_error") or {}
+    return f": {error['message']}" if error.get("message") else ""
 
 
 def summary(row: dict[str, Any]) -> dict[str, int]:

@@ -36,6 +36,8 @@ def settings_folder(folder: Path, *, drain: bool) -> Path:
     settings = settings.replace("log.format: json", "log.format: plain")
     # Where an input ends by itself, the queue is emptied before Logstash ends.
     settings = settings.replace("queue.drain: false", f"queue.drain: {str(drain).lower()}")
+    # And it does not end as long as it looks for changes.
+    settings = settings.replace("reload.automatic: true", f"reload.automatic: {str(not drain).lower()}")
     if os.geteuid() == 0:
         settings += "allow_superuser: true\n"
     (folder / "logstash.yml").write_text(settings, "utf-8")

@@ -55,10 +55,10 @@ if [ "$1" = cp ] && [ -f "$settings" ] && ! grep -q allow_superuser "$settings";
 fi
 """
 _SYSTEMCTL: Final = """#!/bin/bash
-[ "$1" = start ] || exit 0
+[ "$1 $2" = "enable --now" ] || exit 0
 set -a
-for file in $(sed -n 's/^EnvironmentFile=//p' "$ROOT/etc/systemd/system/$2.service.d/"*.conf); do . "$file"; done
-"$LOGSTASH/bin/$2" --path.settings "$ROOT/etc/$2" > "$ROOT/unit.out" 2>&1 < /dev/null &
+for file in $(sed -n 's/^EnvironmentFile=//p' "$ROOT/etc/systemd/system/$3.service.d/"*.conf); do . "$file"; done
+"$LOGSTASH/bin/$3" --path.settings "$ROOT/etc/$3" > "$ROOT/unit.out" 2>&1 < /dev/null &
 echo $! > "$ROOT/unit.pid"
 """
 _CURL: Final = """#!/bin/bash

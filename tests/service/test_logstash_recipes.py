@@ -79,8 +79,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
         "SHIPPER_KAFKA_MAX_RECORD_BYTES": str(MAX_BYTES),
         "SHIPPER_NAMESPACE": "red",
     }
-    # So many pipelines at once: one that could not start is started again.
-    arguments = command(folder, "--config.reload.automatic", "--config.reload.interval", "2s")
+    # So many pipelines at once: by our settings, one that could not start is started again.
+    arguments = command(folder)
     (folder / "settings" / "pipelines.yml").write_text(rows, "utf-8")
     log = folder / "logstash.out"
     with log.open("wb") as out:
@@ -143,7 +143,7 @@ def test_a_line_becomes_a_searchable_document(stack: RunningStack, tmp_path: Pat
         f"{moment} - screening - ERROR - failed\nnobody's format\n{moment} - a - INFO - on\n", "utf-8"
     )
     with ground(stack) as ends:
-        arguments = command(tmp_path, "--config.reload.automatic", "--config.reload.interval", "2s")
+        arguments = command(tmp_path)
         pipelines = tmp_path / "settings" / "pipelines.yml"
         recipe = f"- pipeline.id: recipe\n  path.config: {asset('logstash')}/pipelines/recipe-python.conf\n"
         pipelines.write_text(pipelines.read_text("utf-8") + recipe, "utf-8")

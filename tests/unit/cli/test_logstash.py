@@ -87,7 +87,8 @@ def test_pipelines_for_mutual_tls(tmp_path: Path) -> None:
 
 def test_numbers_of_a_running_logstash() -> None:
     """U34: what waits, what was refused and how many lines were not understood are there by pipeline."""
-    found = status({"ml-logs": ROW, "ml-dead-letters": {"events": None}, ".monitoring": ROW}, "--json")
+    idle = {"events": {"in": 0, "out": 0}, "queue": None}
+    found = status({"ml-logs": ROW, "ml-dead-letters": idle, ".monitoring": ROW}, "--json")
     assert found.exit_code == 0
     rows = json.loads(found.output)
     assert rows["ml-logs"] == {
@@ -108,6 +109,15 @@ def test_what_is_wrong_is_said() -> None:
     assert found.exit_code == 1
     assert "ml-dead-letters does not run" in found.output
     assert "2 dropped" in found.output
+
+
+def test_a_pipeline_that_could_not_start_is_named() -> None:
+    """U34: Logstash lists a pipeline that it could not start among the others, without numbers; here it is an error."""
+    reloads = {"failures": 1, "last_error": {"message": "Unable to configure plugins", "backtrace": ["a"]}}
+    broken = {"events": None, "queue": None, "reloads": reloads}
+    found = status({"ml-logs": ROW, "ml-dead-letters": ROW, "recipe-kafka": broken})
+    assert found.exit_code == 1
+    assert "The pipeline recipe-kafka does not run: Unable to configure plugins." in found.output
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "file:///etc/passwd", "x"])
