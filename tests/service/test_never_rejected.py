@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -110,6 +112,21 @@ def road(client: ElasticClient) -> Iterator[Road]:
     yield road
     for index in client.indices(f"logs-*-{road.namespace}-*"):
         client.delete_index(index)
+
+
+def test_a_topic_of_a_former_version_stays_readable(road: Road) -> None:
+    """U31: records as the first version wrote them, kept since, are taken by the indexer and by today's templates."""
+    kept = (Path(__file__).parents[1] / "golden" / "records_v1.jsonl").read_bytes().splitlines()
+    assert len(kept) == 12
+    # One index for all: the fields are declared alike for every dataset.
+    own = [
+        re.sub(rb'"dataset":"ml\.[a-z]+"', b'"dataset":"ml.app"', payload).replace(
+            b'"namespace":"default"', b'"namespace":"%s"' % road.namespace.encode()
+        )
+        for payload in kept
+    ]
+    assert road.store(own) == []
+    assert road.stored == len(kept)
 
 
 def test_no_logged_event_is_refused(road: Road) -> None:

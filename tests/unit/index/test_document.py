@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -140,6 +141,20 @@ class TestSplice:
         assert b"\r" not in raw
         del source["event"]["ingested"]
         assert source == document
+
+
+def test_records_of_a_former_version_are_stored_byte_for_byte() -> None:
+    """A topic keeps what a former version wrote: each record goes into the index of its dataset, unchanged."""
+    kept = (Path(__file__).parents[2] / "golden" / "records_v1.jsonl").read_bytes().splitlines()
+    found = [
+        read_document(value, header_id=None, namespace="team", now_us=NOW_US, limits=Limits(86_400, 86_400))
+        for value in kept
+    ]
+    documents = [each for each in found if isinstance(each, Document)]
+    assert [document.head + document.tail for document in documents] == kept
+    assert {document.dataset for document in documents} == {
+        "ml.app", "ml.training", "ml.evaluation", "ml.inference", "ml.feedback", "ml.explanation", "ml.deployment", "ml.data",
+    }  # fmt: skip
 
 
 class TestRefusals:
