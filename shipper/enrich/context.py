@@ -60,7 +60,10 @@ def context(**fields: object) -> Iterator[None]:
     try:
         yield
     finally:
-        _BOUND.set(_without(_BOUND.get(), fields))
+        # A block that is still open when the interpreter ends (entered by hand, in an ExitStack) is closed after this
+        # module was emptied; it has nothing to restore by then.
+        if _BOUND is not None:
+            _BOUND.set(_without(_BOUND.get(), fields))
 
 
 def _without(chain: _Binding, ended: Mapping[str, object]) -> _Binding:

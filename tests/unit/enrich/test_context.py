@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
 import structlog
 
+import shipper.enrich.context as context_module
 from shipper.enrich.context import bound_fields, context
 from shipper.enrich.model import Model, file_digest, model
 from shipper.enrich.service import host_fields, service_fields
@@ -21,6 +23,20 @@ def test_inner_values_win_and_end_with_their_block() -> None:
             raise ValueError
         assert dict(bound_fields()) == {"a": 1, "b": 1}
     assert dict(bound_fields()) == {}
+
+
+def test_a_block_that_is_open_when_the_interpreter_ends_is_closed_in_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its module has been emptied by then: nothing is printed to the application's standard error for that."""
+
+    def leave_open() -> None:
+        block = context(a=1)
+        block.__enter__()
+        monkeypatch.setattr(context_module, "_BOUND", None)
+        block.gen.close()  # type: ignore[attr-defined]  # as its destructor does
+
+    copy_context().run(leave_open)
 
 
 def test_structlog_context_variables_are_read() -> None:
