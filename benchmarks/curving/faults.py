@@ -58,13 +58,15 @@ def divergence(chance: Random, run: Run) -> Planted:
 
 
 def overfitting(chance: Random, run: Run) -> Planted:
-    """The loss on validation data grows by 40 to 200 % from 20 to 50 % of the run on."""
+    """The loss on validation data turns at 20 to 50 % of the run, and ends 40 to 200 % above where it turned."""
     begin = chance.uniform(0.2, 0.5)
     part = run.epoch_steps / run.steps[-1]
     grown = np.clip((part - begin) / (1 - begin), 0, 1) * chance.uniform(np.log(1.4), np.log(3))
-    return Planted(
-        replace(run, valid=run.valid * np.exp(grown)), float(run.step_s[int(begin * len(run.step_s))])
-    )
+    early = run.valid[part < begin]
+    turn = early[-1] if len(early) else run.valid[0] if len(run.valid) else 1.0
+    noise = np.exp(np.diff(np.log(run.valid), prepend=np.log(run.valid[:1])) / np.sqrt(2))
+    valid = np.where(part < begin, run.valid, turn * noise * np.exp(grown))
+    return Planted(replace(run, valid=valid), float(run.step_s[int(begin * len(run.step_s))]))
 
 
 def underfitting(chance: Random, run: Run) -> Planted:

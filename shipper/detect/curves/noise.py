@@ -16,10 +16,12 @@ import numpy as np
 from shipper.detect.fetching.table import Floats
 from shipper.detect.statistics.probability import student_tail
 
-_OUTLIER: Final = 5.0
+_OUTLIER: Final = 3.0
 _ENOUGH: Final = 12
 _USUALLY_TIED: Final = 0.2
 """Correlation of neighbouring blocks that is believed where there are too few to tell."""
+_USUAL_WEIGHT: Final = 20
+"""As many bends count as that belief."""
 _TIED: Final = np.linspace(0.0, 0.8, 81)
 _RATIOS: Final = (1 + _TIED) * (3 - _TIED**2) / (3 - _TIED)
 """Mean square of bends at twice the distance over that at one, by the correlation of neighbours."""
@@ -33,11 +35,13 @@ class Blocks:
         means: of the points of each block.
         spread: standard deviation of a block's mean, as it counts in a mean over many: correlation is in it.
         degrees: degrees of freedom of the spread.
+        size: points of each block.
     """
 
     means: Floats
     spread: float
     degrees: float
+    size: int = 1
 
     def sureness(self, difference: float, first: int, second: int) -> float:
         """Return P(a difference of the means of so many blocks as large as this), if there is none."""
@@ -61,7 +65,7 @@ def blocks_of(values: Floats, most: int) -> Blocks:
     single = float((kept**2).mean()) / (6 - 8 * tied + 2 * tied**2)
     spread = math.sqrt(single * (1 + tied) / (1 - tied))
     # Neighbouring bends share two blocks, so they say about half as much as as many that are independent.
-    return Blocks(means, spread, max(2.0, (count - 2) / 2))
+    return Blocks(means, spread, max(2.0, (count - 2) / 2), size)
 
 
 def _bends(means: Floats, apart: int) -> Floats:
@@ -73,22 +77,32 @@ def _bends(means: Floats, apart: int) -> Floats:
 def _tied(near: Floats, far: Floats) -> float:
     """Return the correlation of neighbouring blocks, as an autoregression of first order, by how bends grow with distance.
 
-    By medians, so that a few places where the curve itself bends do not count.
+    Bends are bounded, so that a few places where the curve itself bends do not count; and few blocks cannot tell, so
+    what is usual is believed beside them.
     """
-    size = float(np.median(np.abs(near)))
-    ratio = (float(np.median(np.abs(far))) / size) ** 2 if size > 0 else 1.0
-    # Few blocks cannot show that they are independent, so they are not quite believed to be.
-    return float(np.interp(ratio * (1 + 1 / math.sqrt(len(near))), _RATIOS, _TIED))
+    size = _bounded_square(near)
+    ratio = _bounded_square(far) / size if size > 0 else 1.0
+    seen = float(np.interp(ratio, _RATIOS, _TIED))
+    return (len(near) * seen + _USUAL_WEIGHT * _USUALLY_TIED) / (len(near) + _USUAL_WEIGHT)
 
 
-def beyond(number: float, past: Floats, share: float = 0.1, least: int = 10, prior: float = 0.0) -> float:
+def _bounded_square(bends: Floats) -> float:
+    """Return the mean square of bends, none of which counts for more than a normal one does that is seldom passed."""
+    most = _OUTLIER * 1.4826 * float(np.median(np.abs(bends)))
+    return float((np.clip(bends, -most, most) ** 2).mean()) if most > 0 else 0.0
+
+
+def beyond(
+    number: float, past: Floats, share: float = 0.1, least: int = 10, prior: float = 0.0, believed: int = 0
+) -> float:
     """Return about P(X >= number) for one more of the numbers of the past, with an exponential tail of unknown mean.
 
     Args:
         number: what is judged.
         past: numbers like it, in any order.
         share, least: how many of the largest make the tail.
-        prior: mean excess that is believed beside what was seen, as much as the tail itself.
+        prior: mean excess that is believed beside what was seen.
+        believed: as much as so many excesses; 0: it only adds to those of the past.
     """
     count = len(past)
     top = min(max(least, int(count * share)), count - 1)
@@ -98,7 +112,10 @@ def beyond(number: float, past: Floats, share: float = 0.1, least: int = 10, pri
     floor = float(ordered[count - top - 1])
     if number <= floor:
         return float((np.count_nonzero(past >= number) + 1) / (count + 1))
-    total = float((ordered[count - top :] - floor).sum()) + prior * top
+    excess = ordered[count - top :] - floor
+    # Where something is believed, what did not exceed anything says nothing of how large an excess is.
+    top = int(np.count_nonzero(excess)) if believed else top
+    total = float(excess.sum()) + prior * (believed or top)
     if total <= 0:
         return 1.0 / (count + 1)
-    return float((top + 1) / (count + 1) * (1 + (number - floor) / total) ** -top)
+    return float((top + 1) / (count + 1) * (1 + (number - floor) / total) ** -(top + believed))

@@ -20,9 +20,11 @@ AT_ONCE: Final = 3
 
 _RISING: Final = 0.01
 _FEWEST_RAISED: Final = 2
-_FAR: Final = 1.0
-"""Relative progress from the beginning to the best below which nothing much can be lost."""
+_FAR: Final = 2.0
+"""Relative rise from the best below which nothing much is lost."""
 _FIRST: Final = 3
+_LOST: Final = 0.5
+"""Part of the progress that harder data or a restarted learning rate do not cost."""
 _USUAL: Final = Watched(change=0.2)
 
 
@@ -60,8 +62,8 @@ class Divergence(FixedStandard):
     Idea: up to 40 blocks of points since the run last began; the newest three against the best three, with the noise that
     neighbouring blocks show. What leapt to another level and goes on from there (a curriculum, a warm restart whose rate is
     not logged) is no divergence: of the part that lies above half of the rise the second half has to be above the
-    first, or the newest at the level of the beginning, from which the run had come down to half.
-    Fails: the first 20 points; a rise that came at once and stays below the beginning's level; slow worsening by less than the
+    first, or the newest three times the best and above half of the way back to the beginning (on a logarithmic scale).
+    Fails: the first 20 points; a rise that came at once and costs less than half of the progress; slow worsening by less than the
     effect.
     Cost: one pass over the points.
     Source: von Neumann (1941) for noise by differences; Student's t with half as many degrees of freedom as there are differences.
@@ -99,9 +101,11 @@ class Divergence(FixedStandard):
 
 
 def is_rising(blocks: Blocks, found: Worsening, far: float) -> bool:
-    """Return whether the curve goes on upwards after it has risen, or has lost all of what was `far` to go."""
-    beginning = float(np.median(blocks.means[:_FIRST]))
-    if found.place >= _FIRST and found.newest >= beginning >= found.best + far:
+    """Return whether the curve goes on upwards after it has risen, or has lost half of what it had learnt, `far` at least."""
+    lost = max(far, _LOST * (float(blocks.means[:_FIRST].max()) - found.best))
+    # Most of the newest blocks are up, not one of them alone by a leap.
+    usual = float(np.median(blocks.means[-AT_ONCE:]))
+    if found.place >= _FIRST and found.newest - found.best >= lost and usual - found.best >= lost / 2:
         return True
     # What leapt to another level is flat or falls from there; only that part is looked at.
     above = blocks.means >= (found.best + found.newest) / 2
@@ -110,16 +114,18 @@ def is_rising(blocks: Blocks, found: Worsening, far: float) -> bool:
     half = (len(above) - first) // 2
     if half < _FEWEST_RAISED:
         return False
-    before, after = blocks.means[-2 * half : -half], blocks.means[-half:]
-    return blocks.sureness(float(after.mean() - before.mean()), half, half) <= _RISING
+    part = blocks.means[-2 * half :].copy()
+    # Harder data twice in a row rise by leaps, too: without the largest one the rest has to go up by itself.
+    leap = int(np.argmax(np.diff(part))) + 1
+    part[leap:] -= max(0.0, float(part[leap] - part[leap - 1]))
+    return blocks.sureness(float(part[half:].mean() - part[:half].mean()), half, half) <= _RISING
 
 
 def told(
     watched: Watched, points: Points, scale: Scale, blocks: Blocks, found: Worsening
 ) -> dict[str, str | int]:
     """Return steps and the sentence."""
-    size = len(points) // len(blocks.means)
-    best_step = int(points.at[len(points) - (len(blocks.means) - found.place - 1) * size - 1])
+    best_step = int(points.at[len(points) - (len(blocks.means) - found.place - 1) * blocks.size - 1])
     last = int(points.at[-1])
     return {
         "step": last,

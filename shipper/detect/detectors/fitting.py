@@ -11,14 +11,15 @@ import numpy as np
 from shipper.detect.curves import layout
 from shipper.detect.curves.earlier import comparable, final_level, known_of
 from shipper.detect.curves.noise import blocks_of
-from shipper.detect.curves.points import Scale, points_of, since_begun, train_points
+from shipper.detect.curves.points import Points, Scale, points_of, since_begun, train_points
 from shipper.detect.curves.watched import POINTS_NOW, Watched, early
 from shipper.detect.detectors.base import FixedStandard, Reference, Score, not_enough
-from shipper.detect.detectors.divergence import BLOCKS, worsening
+from shipper.detect.detectors.divergence import AT_ONCE, BLOCKS, worsening
 from shipper.detect.fetching.table import Table
 from shipper.detect.statistics.probability import significance, student_tail
 
 _FEWEST: Final = 8
+_FEWEST_TRAIN: Final = 5
 _FALLING: Final = 0.05
 _LEAST_SPREAD: Final = 0.02
 _NONE: Final = Score(0.0, 0.0, observed=0.0, expected=0.0, threshold=0.0)
@@ -57,7 +58,10 @@ class Fitting(FixedStandard):
         # A learning rate that is raised changes both losses alike; where it does, the comparison begins anew.
         valid = watched.turned(points_of(past, current, layout.VALIDATION, watched.window_us))
         valid = since_begun(valid, past, current, watched.window_us)
-        train = watched.turned(train_points(past, current, watched.window_us))
+        # By epoch, as the validation, where there is that: it is much smoother than by step.
+        by_epoch = points_of(past, current, layout.EPOCH, watched.window_us)
+        is_enough = len(by_epoch) >= _FEWEST_TRAIN
+        train = watched.turned(by_epoch if is_enough else train_points(past, current, watched.window_us))
         train = since_begun(train, past, current, watched.window_us)
         fewest = max(_FEWEST, watched.points // 2)
         if len(valid) < fewest:
@@ -67,9 +71,8 @@ class Fitting(FixedStandard):
         scale = Scale.of(valid)
         blocks = blocks_of(scale.to(valid.means), BLOCKS)
         found = worsening(blocks)
-        size = len(valid) // len(blocks.means)
-        best = len(valid) - (len(blocks.means) - found.place - 1) * size - 1
-        falling, fell = _falling(train.means[train.times >= valid.times[best]], Scale.of(train))
+        best = len(valid) - (len(blocks.means) - found.place - 1) * blocks.size - 1
+        falling, fell = _falling(train, float(valid.times[best]))
         height = found.newest - found.best
         best_step, last = int(valid.at[best]), int(valid.at[-1])
         rose = watched.shown(scale.back(found.newest)), watched.shown(scale.back(found.best))
@@ -135,14 +138,23 @@ class Fitting(FixedStandard):
         )
 
 
-def _falling(values: np.ndarray, scale: Scale) -> tuple[float, float]:
-    """Return the probability that a curve falls so by chance, and by which part it fell."""
-    if len(values) < 5:
+def _falling(points: Points, since_us: float) -> tuple[float, float]:
+    """Return the probability that a curve lies as far below its level of a moment by chance, and by which part it does.
+
+    What rose in between and falls again has to be below where it was: both losses leap when a learning rate is raised.
+    """
+    if len(points) < _FEWEST_TRAIN:
         return 1.0, 0.0
-    blocks = blocks_of(scale.to(values), BLOCKS)
-    third = max(1, len(blocks.means) // 3)
-    fell = float(blocks.means[:third].mean() - blocks.means[-third:].mean())
-    return blocks.sureness(fell, third, third), (-math.expm1(-fell) if scale.is_log else fell)
+    scale = Scale.of(points)
+    blocks = blocks_of(scale.to(points.means), BLOCKS)
+    then = len(blocks.means) - 1 - int((points.times > since_us).sum()) // blocks.size
+    before = blocks.means[max(0, then - AT_ONCE + 1) : then + 1]
+    newest = blocks.means[max(then + 1, len(blocks.means) - AT_ONCE) :]
+    if not len(before) or not len(newest):
+        return 1.0, 0.0
+    fell = float(before.mean() - newest.mean())
+    chance = blocks.sureness(fell, len(before), len(newest))
+    return chance, (-math.expm1(-fell) if scale.is_log else fell)
 
 
 def _unusual(level: float, past: np.ndarray) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple
 
@@ -13,7 +14,7 @@ from shipper.detect.curves.points import Points, Scale
 from shipper.detect.curves.watched import Watched, judged_points, step_of
 from shipper.detect.detectors.base import Reference, Score, not_enough
 from shipper.detect.fetching.table import Floats, Table
-from shipper.detect.series.tail import tail_probability
+from shipper.detect.series.tail import TOP_SHARE, tail_probability
 from shipper.detect.statistics.probability import significance
 
 _BEFORE: Final = 32
@@ -24,7 +25,10 @@ _BACK_SHARE: Final = 0.03
 """A spike is back within this part of the points so far (3 to 40); what stays up is another level: `divergence`."""
 _PLENTY: Final = 200
 """With so many points the shape of their tail can be seen, too."""
-_PRIOR: Final = 0.02
+_BELIEVED: Final = 5
+"""As many peaks count as the belief that they are about as large as points lie off their neighbours, ..."""
+_LEAST_PEAK: Final = 0.02
+"""... and so large at least, on the scale."""
 _FIRST: Final = 5
 _FAR: Final = 1.0
 """Relative progress since the beginning below which nothing much can be lost."""
@@ -44,13 +48,14 @@ _USUAL: Final = Watched(change=0.5)
 class LossSpike:
     """A point far above those before it and back soon after, or a run that lost all it had learnt.
 
-    Idea: each point (the highest value of a part of a window) is compared, on a logarithmic scale, with the median of the 32
-    before it. How far above that a point may lie is learnt from the same run: the largest tenth of its own past
-    excesses has an exponential tail, whose mean is known from so many only; from 200 points on it may be heavier. A spike has to
-    come back half of the way soon: curricula and warm restarts raise the level, and that is none. Two points in a row at the level
-    of the run's beginning, from which it had come down to half, need not come back: the run has collapsed. A
-    start, an earlier step or a raised learning rate begins anew.
-    Fails: a spike in the first 20 points; a run that spikes all the time, where it is ordinary; a rise that stays and
+    Idea: a peak is what a point (the highest value of a part of a window) has, on a logarithmic scale, above the median of the 32
+    before it, of the 5 before it, and the lowest of those just behind it, whichever is least: a level that is raised and
+    stays (curricula, warm restarts) makes none. How high a peak may be is learnt from the same run: the largest tenth of its past
+    peaks has an exponential tail, whose mean is known from so many only, and from the belief that points lie off
+    their neighbours by about as much; from 200 points on the tail may be heavier. A spike has to come back half of the way. Two
+    points in a row at the level of the run's beginning, from which it had come down to half, need not come back:
+    the run has collapsed. A start, an earlier step or a raised learning rate begins anew.
+    Fails: a spike in the first 10 points; a run that spikes all the time, where it is ordinary; a rise that stays and
     does not reach the beginning's level (`divergence`); the last point of a run.
     Cost: one pass over the points with a running median of 32.
     Source: Lomax (1954), see `shipper.detect.curves.noise`; Pickands (1975), see `shipper.detect.series.tail`; one-sided, since falling is what a loss is for.
@@ -111,18 +116,15 @@ class LossSpike:
     def _candidates(
         points: Points, scale: Scale, fewest: int, beginning: float
     ) -> tuple[list[_Candidate], int]:
-        means, highs = scale.to(points.means), scale.to(points.highs)
-        medians = _medians(means)
-        excess = highs - medians
+        peaks = _peaks(scale.to(points.means), scale.to(points.highs))
+        means, medians = peaks.means, peaks.medians
         now = np.flatnonzero(points.is_now)
-        first = int(now[0])
         found: list[_Candidate] = []
-        for place in range(max(fewest, first - _BACK_WITHIN[1]), len(points)):
-            height = float(excess[place])
+        for place in range(max(fewest, int(now[0]) - peaks.within), len(points)):
+            height = float(peaks.excess[place])
             if height <= 0:
                 continue
-            within = min(max(_BACK_WITHIN[0], int(_BACK_SHARE * place)), _BACK_WITHIN[1])
-            after = means[place + 1 : place + 1 + within]
+            after = means[place + 1 : place + 1 + peaks.within]
             back = np.flatnonzero(after <= medians[place] + height / 2)
             is_back = len(back) > 0 and bool(points.is_now[place + 1 + int(back[0])])
             # Two points in a row as bad as the beginning, from which the run had come far.
@@ -132,22 +134,61 @@ class LossSpike:
                 and bool(points.is_now[place + 1])
                 and min(means[place], means[place + 1]) >= beginning >= medians[place] + scale.least(_FAR)
             )
-            if not (is_back or is_collapse):
-                continue
-            usual = excess[_FEWEST_BEFORE:place]
-            probability = beyond(height, usual, prior=_PRIOR)
-            if len(usual) >= _PLENTY:
-                probability = max(probability, tail_probability(height, usual))
-            found.append(_Candidate(place, height, probability, is_collapse))
+            if is_back or is_collapse:
+                sizes = peaks.prominence if is_back else peaks.excess
+                past = np.maximum(sizes[_FEWEST_BEFORE:place], 0.0)
+                probability = _unusual(float(sizes[place]), past, means[:place])
+                found.append(_Candidate(place, height, probability, is_collapse))
         return found, max(1, len(now))
 
 
-def _medians(values: Floats) -> Floats:
-    """Return for each point the median of up to 32 before it; itself where there are fewer than 5."""
+class _Peaks(NamedTuple):
+    """What each point is among its neighbours, on the scale.
+
+    Attributes:
+        means: of the points; `medians`: of those before each, what it should be.
+        excess: how far the highest value of a point lies above that.
+        prominence: how far above that and above what comes just behind it, `within` so many points.
+    """
+
+    means: Floats
+    medians: Floats
+    excess: Floats
+    prominence: Floats
+    within: int
+
+
+def _peaks(means: Floats, highs: Floats) -> _Peaks:
+    # After a leap to another level, which is no spike, the older points say nothing any more.
+    medians = np.maximum(_medians(means, _BEFORE), _medians(means, _FEWEST_BEFORE))
+    within = min(max(_BACK_WITHIN[0], int(_BACK_SHARE * len(means))), _BACK_WITHIN[1])
+    excess = highs - medians
+    return _Peaks(means, medians, excess, np.minimum(excess, highs - _lowest_after(means, within)), within)
+
+
+def _unusual(size: float, past: Floats, means: Floats) -> float:
+    """Return about P(a peak of this size) by those of the past (0: none), and by how far points lie off their neighbours."""
+    bends = means[:-2] - 2 * means[1:-1] + means[2:]
+    noise = 1.4826 * float(np.median(np.abs(bends))) / math.sqrt(6)
+    probability = beyond(size, past, prior=max(_LEAST_PEAK, noise), believed=_BELIEVED)
+    # Its shape can be seen only where there is a tail.
+    is_seen = np.count_nonzero(past) >= _PLENTY * TOP_SHARE
+    return max(probability, tail_probability(size, past)) if len(past) >= _PLENTY and is_seen else probability
+
+
+def _lowest_after(values: Floats, within: int) -> Floats:
+    """Return for each point the lowest of up to `within` behind it; the point itself where it is the last."""
+    padded = np.concatenate([values[1:], np.full(within, np.inf)])
+    lowest: Floats = np.lib.stride_tricks.sliding_window_view(padded, within)[: len(values)].min(axis=1)
+    return np.where(np.isinf(lowest), values, lowest)
+
+
+def _medians(values: Floats, most: int) -> Floats:
+    """Return for each point the median of up to `most` before it; itself where there are fewer than 5."""
     found = values.copy()
-    for place in range(_FEWEST_BEFORE, min(_BEFORE, len(values))):
+    for place in range(_FEWEST_BEFORE, min(most, len(values))):
         found[place] = np.median(values[:place])
-    if len(values) > _BEFORE:
-        windows = np.lib.stride_tricks.sliding_window_view(values[:-1], _BEFORE)
-        found[_BEFORE:] = np.median(windows, axis=1)
+    if len(values) > most:
+        windows = np.lib.stride_tricks.sliding_window_view(values[:-1], most)
+        found[most:] = np.median(windows, axis=1)
     return found

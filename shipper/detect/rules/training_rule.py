@@ -42,6 +42,13 @@ _OF_CHECK: Final[Mapping[str, tuple[int, int, float]]] = {
 }
 """Window, baseline and least relative effect of each check, unless the rule says otherwise."""
 
+AT_ONCE: Final = ("loss_spike", "divergence", "overfitting")
+"""Checks whose one window is the whole evidence: a spike is over in the next one, and what rests on all points so far is
+not confirmed by being said again."""
+
+SPIKE_POINTS: Final = 10
+"""Points of the curve before one that may be a spike; a short run that logs seldom has not many more in all."""
+
 COMPARED: Final = ("underfitting", "slower", "out_of_band", "stalled", "killed")
 """Checks that look at earlier runs."""
 
@@ -88,12 +95,18 @@ class TrainingRule(Rule):
             return given
         window, preceding, change = _OF_CHECK[check]
         usual: dict[str, Any] = {"window": window, "effect": {"change": change}}
-        baseline = given.get("baseline", {})
-        if isinstance(baseline, Mapping):
-            few = {"preceding": preceding, "minimum_windows": 1, "minimum_samples": 1}
-            usual["baseline"] = {**few, **baseline}
-            return {**usual, **{name: value for name, value in given.items() if name != "baseline"}}
-        return {**usual, **given}
+        if check == "loss_spike":
+            usual["points"] = SPIKE_POINTS
+        parts = {"baseline": {"preceding": preceding, "minimum_windows": 1, "minimum_samples": 1}}
+        if check in AT_ONCE:
+            parts["hysteresis"] = {"open": 1, "of": 1}
+        # What is given of a part replaces that much of it.
+        given_parts = {name: given.get(name, {}) for name in parts}
+        merged = {
+            name: {**parts[name], **one} if isinstance(one, Mapping) else one
+            for name, one in given_parts.items()
+        }
+        return {**usual, **given, **merged}
 
     @model_validator(mode="after")
     def _is_about_runs(self) -> Self:
