@@ -133,7 +133,9 @@ def _index(ends: Ground) -> list[Case]:
     with connect_bulk(ElasticsearchSettings(url=ends.client.url)) as bulk:
         verdicts = create_documents(bulk, [document for _, document in sent], NOW.encode())
     return [
-        case for (case, _), verdict in zip(sent, verdicts, strict=True) if verdict.fate is Fate.DEAD_LETTER
+        case
+        for (case, _), verdict in zip(sent, verdicts, strict=True)
+        if verdict.fate is Fate.DEAD_LETTER and "refused" not in case.expected
     ]
 
 
