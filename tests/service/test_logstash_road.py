@@ -176,11 +176,10 @@ def test_both_roads_store_the_same_documents(road: Road) -> None:
 def _comparable(document: Json) -> Json:
     event = dict(document["event"])
     assert event.pop("ingested").endswith("Z")
-    return {
-        **document,
-        "event": event,
-        "data_stream": {**document.get("data_stream", {}), "namespace": NAMESPACE},
-    }
+    place = document.get("data_stream", {})
+    if place is not None:
+        place = {**place, "namespace": NAMESPACE}
+    return {**document, "event": event, "data_stream": place}
 
 
 def test_microseconds_survive(road: Road) -> None:
