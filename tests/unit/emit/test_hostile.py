@@ -321,6 +321,7 @@ def _orders(value: Any) -> Any:
     return [_orders(part) for part in value] if isinstance(value, (list, deque)) else None
 
 
+@pytest.mark.slow
 def test_dicts_that_other_threads_change(log: Log, spool_root: Path) -> None:
     """U16: a mapping that changes while it is logged costs at most some of its own pairs."""
     shared: dict[str, Any] = {f"k{number}": number for number in range(50)}

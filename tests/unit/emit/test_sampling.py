@@ -127,6 +127,7 @@ def test_limits_and_folding_lose_no_count(rule: Rule) -> None:
         assert len(rig.kept) < 400
 
 
+@pytest.mark.slow
 def test_sampling_with_a_limit_is_unbiased() -> None:
     """Both together: the sum of the weights is, on average, the number of events."""
     sums = []
@@ -273,6 +274,7 @@ def test_summaries_come_though_nobody_logs() -> None:
     assert rig.sampler.due() == rig.sampler.due(is_end=True) == []
 
 
+@pytest.mark.slow
 def test_memory_is_bounded() -> None:
     """However many kinds of events come, a bounded number is remembered, and no count is lost by forgetting."""
     rig = Rig(Rule(fold_s=3600, rate=1.0))

@@ -76,6 +76,7 @@ def test_reading_begins_in_the_middle_of_a_batch(records: Stored, start: int) ->
     assert found.next_fetch_offset == len(records)
 
 
+@pytest.mark.slow
 @given(RECORDS, st.data())
 def test_damage_is_told_and_nothing_is_made_up(records: Stored, data: st.DataObject) -> None:
     """A changed byte fails the checksum. Behind a right one whatever is wrong is an error of the client's, or readable."""

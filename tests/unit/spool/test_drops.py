@@ -200,6 +200,7 @@ def test_a_disk_that_takes_it_later(tmp_path: Path) -> None:
     tally.release()
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     counts=st.lists(st.integers(0, 1 << 47), min_size=9, max_size=9),

@@ -57,7 +57,7 @@ def check(bench: Bench, writer: SpoolWriter, told: list[int]) -> None:
 
 
 @pytest.mark.parametrize(("fsync", "writes"), [("never", "mapped"), ("always", "mapped"), ("never", "plain")])
-@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [29, pytest.param(1, marks=pytest.mark.slow)])
 def test_an_exception_at_any_line_of_an_append(memory: Path, fsync: str, writes: str, stride: int) -> None:
     """KeyboardInterrupt and SystemExit pass, wherever they strike, and leave the spool consistent."""
     whole = Interrupter()
