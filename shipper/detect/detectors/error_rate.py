@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from shipper.detect.detectors.base import Enough, Reference, Score
 from shipper.detect.fetching.table import Table
 from shipper.detect.judging.share import ShareModel, windows_since
+from shipper.detect.judging.wandering import Prior
 from shipper.detect.statistics.probability import significance
 
 _ENOUGH: Final = Enough()
@@ -39,7 +40,7 @@ class ErrorRate:
         model = ShareModel.of(
             reference.baseline.column("bad"),
             reference.baseline.column("events"),
-            lag=windows_since(current, reference.baseline),
+            Prior(lag=windows_since(current, reference.baseline)),
         )
         lacking = self.enough.lacking(total, model.total, model.windows)
         if lacking is not None:

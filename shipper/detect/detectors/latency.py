@@ -12,7 +12,7 @@ import numpy as np
 from shipper.detect.detectors.base import Enough, Reference, Score
 from shipper.detect.fetching.table import Floats, Table
 from shipper.detect.judging.share import ShareModel, windows_since
-from shipper.detect.judging.wandering import SHIFTS
+from shipper.detect.judging.wandering import SHIFTS, Prior
 from shipper.detect.statistics.probability import significance
 
 STEPS_PER_DECADE: Final = 16
@@ -70,8 +70,7 @@ class Latency:
         model = ShareModel.of(
             history[:, cut:].sum(axis=1),
             per_window,
-            _beyond(pooled, cut),
-            windows_since(current, reference.baseline),
+            Prior(link=_beyond(pooled, cut), lag=windows_since(current, reference.baseline)),
         )
         slow = float(bins[cut:].sum())
         observed, expected = quantile(bins, self.percentile), quantile(pooled, self.percentile)

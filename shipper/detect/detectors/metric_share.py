@@ -12,6 +12,7 @@ import numpy as np
 from shipper.detect.detectors.base import FEW_LABELS, Enough, Reference, Score, not_enough
 from shipper.detect.fetching.table import Floats, Table
 from shipper.detect.judging.share import ShareModel, in_blocks, windows_since
+from shipper.detect.judging.wandering import Prior
 from shipper.detect.statistics.probability import binomial_tail, significance
 
 _WILSON_Z = 1.959963984540054
@@ -139,8 +140,8 @@ class MetricShare:
             blocks = in_blocks(bad_before, before, total)
             is_blocked = len(blocks[0]) < int((before > 0).sum())
             lag = windows_since(current, table) if against == "baseline" and not is_blocked else 0
-            kin = self._kin(tables, against, total)
-            model = ShareModel.of(*blocks, lag=lag, kin=kin, is_steady=True)
+            prior = Prior(lag=lag, kin=self._kin(tables, against, total), is_steady=True)
+            model = ShareModel.of(*blocks, prior)
             worse = share - model.rate
             expected = 1 - model.rate if self.higher_is_better else model.rate
             is_effective = worse >= self.minimum_change

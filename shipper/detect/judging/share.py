@@ -12,14 +12,14 @@ variance (1973), for the moments.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from shipper.detect.fetching.table import Floats, Table
 from shipper.detect.judging.blocks import block_starts
-from shipper.detect.judging.wandering import Wandering
+from shipper.detect.judging.wandering import NO_PRIOR, Prior, Wandering
 from shipper.detect.statistics.probability import beta_binomial_tail
 
 _PRIOR = 0.5
@@ -47,9 +47,7 @@ class ShareModel:
         windows: windows with at least one event.
         wander: correlation of two events of the same window, 0 (plain binomial) .. 1.
         history: bad and all events per window, in order of time.
-        link, lag: see `Wandering.of`.
-        kin: bad and all events per window of something akin, see `of`.
-        is_steady: see `Wandering.of`.
+        prior: what is known beside them; its kin without windows that had no event.
     """
 
     bad: float
@@ -57,22 +55,11 @@ class ShareModel:
     windows: int
     wander: float
     history: tuple[Floats, Floats] | None = None
-    link: Floats | None = None
-    lag: int = 0
-    kin: tuple[Floats, Floats] | None = None
-    is_steady: bool = False
+    prior: Prior = NO_PRIOR
 
     @classmethod
-    def of(
-        cls,
-        bad: Floats,
-        total: Floats,
-        link: Floats | None = None,
-        lag: int = 0,
-        kin: tuple[Floats, Floats] | None = None,
-        is_steady: bool = False,
-    ) -> Self:
-        """Learn from one pair of counts per window; the rest as in `Wandering.of`.
+    def of(cls, bad: Floats, total: Floats, prior: Prior = NO_PRIOR) -> Self:
+        """Learn from one pair of counts per window, in order of time.
 
         Another version of the same model is kin: its windows say how far a share wanders, not what it is. A version of
         this morning would else be believed to wander far for want of windows, and nothing would ever be found in it.
@@ -80,9 +67,10 @@ class ShareModel:
         some = total > 0
         bad, total = bad[some], total[some]
         k, n = float(bad.sum()), float(total.sum())
-        if kin is not None:
-            kin = kin[0][kin[1] > 0], kin[1][kin[1] > 0]
-        return cls(k, n, len(total), _wander(bad, total, kin), (bad, total), link, lag, kin, is_steady)
+        if prior.kin is not None:
+            seen = prior.kin[1] > 0
+            prior = replace(prior, kin=(prior.kin[0][seen], prior.kin[1][seen]))
+        return cls(k, n, len(total), _wander(bad, total, prior.kin), (bad, total), prior)
 
     @property
     def rate(self) -> float:
@@ -96,20 +84,20 @@ class ShareModel:
         some 10 ms for a day of windows.
         """
         rough = self.rough_tail(bad, total)
-        if self.history is None or (rough > _PLAIN and self.link is None):
+        has_link = self.prior.link is not None
+        if self.history is None or (rough > _PLAIN and not has_link):
             return rough
         found = self._precise(math.ceil(bad), math.ceil(total))
-        return found if self.link is not None else min(_PLAIN, max(rough, found))
+        return found if has_link else min(_PLAIN, max(rough, found))
 
     def _precise(self, bad: int, total: int) -> float:
         """Return what the wandering around the mean says, or that around the last hour, which sees no seasons; both were tried."""
         if self.history is None:
             return 1.0
-        learnt = Wandering.of(*self.history, self.link, kin=self.kin, is_steady=self.is_steady)
-        found = learnt.tail(bad, total)
-        if self.lag < 1:
+        found = Wandering.of(*self.history, replace(self.prior, lag=0)).tail(bad, total)
+        if self.prior.lag < 1:
             return found
-        local = Wandering.of(*self.history, self.link, self.lag, is_steady=self.is_steady)
+        local = Wandering.of(*self.history, replace(self.prior, kin=None))
         return min(1.0, 2 * min(found, local.tail(bad, total)))
 
     def rough_tail(self, bad: float, total: float) -> float:

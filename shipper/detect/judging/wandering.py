@@ -45,6 +45,28 @@ SHIFTS: Final[Floats] = np.concatenate(
 
 
 @dataclass(frozen=True, slots=True)
+class Prior:
+    """What is known of a share beside the counts of its own windows.
+
+    Attributes:
+        link: the share at each of `SHIFTS`, ascending, where something else than the odds shifts (a duration, of
+            which the share beyond a limit is looked at); None: the odds.
+        lag: how many windows after the last of the baseline the judged one lies: its level is expected to be that of
+            the hour before the lag, and the past says how far off such expectations are. 0: the mean of all.
+        kin: bad and all events per window of something akin, which say how far shares wander around their own mean.
+        is_steady: such shares wander little by nature; windows that show otherwise are believed all the same.
+    """
+
+    link: Floats | None = None
+    lag: int = 0
+    kin: tuple[Floats, Floats] | None = None
+    is_steady: bool = False
+
+
+NO_PRIOR: Final = Prior()
+
+
+@dataclass(frozen=True, slots=True)
 class Wandering:
     """What the windows of a baseline say of the share that the next one will have.
 
@@ -57,34 +79,17 @@ class Wandering:
     weights: Floats
 
     @classmethod
-    def of(
-        cls,
-        bad: Floats,
-        total: Floats,
-        link: Floats | None = None,
-        lag: int = 0,
-        kin: tuple[Floats, Floats] | None = None,
-        is_steady: bool = False,
-    ) -> Self:
-        """Learn from one pair of counts per window, in order of time, none of them without events.
-
-        Args:
-            link: the share at each of `SHIFTS`, ascending, where something else than the odds shifts (a duration, of
-                which the share beyond a limit is looked at); None: the odds.
-            lag: how many windows after the last of these the judged one lies: its level is expected to be that of the
-                hour before the lag, and the past says how far off such expectations are. 0: the mean of all.
-            kin: the counts of something akin, which say how far shares wander around their own mean.
-            is_steady: such shares wander little by nature; windows that show otherwise are believed all the same.
-        """
-        others = None if kin is None else (kin[0].tobytes(), kin[1].tobytes())
+    def of(cls, bad: Floats, total: Floats, prior: Prior = NO_PRIOR) -> Self:
+        """Learn from one pair of counts per window, in order of time, none of them without events."""
+        link, kin = prior.link, prior.kin
         return cls(
             *_learnt(
                 bad.tobytes(),
                 total.tobytes(),
                 None if link is None else link.tobytes(),
-                lag,
-                others,
-                is_steady=is_steady,
+                prior.lag,
+                None if kin is None else (kin[0].tobytes(), kin[1].tobytes()),
+                is_steady=prior.is_steady,
             )
         )
 

@@ -7,7 +7,7 @@ import pytest
 
 from shipper.detect.fetching.table import Floats
 from shipper.detect.judging.share import ShareModel, in_blocks
-from shipper.detect.judging.wandering import Wandering
+from shipper.detect.judging.wandering import Prior, Wandering
 from shipper.detect.statistics.probability import binomial_tail
 
 WINDOWS = 288
@@ -56,7 +56,7 @@ def test_the_level_of_the_last_hour_sees_no_season() -> None:
     """A wave of the day widens the tails around the mean, not those around the hour before."""
     bad, total = baseline(3, 0.05, season=0.5)
     around_mean = ShareModel.of(bad, total).tail(32, 300)
-    around_hour = ShareModel.of(bad, total, lag=3).tail(32, 300)
+    around_hour = ShareModel.of(bad, total, Prior(lag=3)).tail(32, 300)
     assert around_hour < around_mean / 3
 
 
@@ -72,7 +72,7 @@ def test_a_link_says_what_a_shift_does() -> None:
 
     bad, total = baseline(4, 0.3)
     stiff = 1 / (1 + 49 * np.exp(-0.2 * SHIFTS))
-    assert Wandering.of(bad, total, stiff).tail(60, 300) < Wandering.of(bad, total).tail(60, 300)
+    assert Wandering.of(bad, total, Prior(link=stiff)).tail(60, 300) < Wandering.of(bad, total).tail(60, 300)
 
 
 def test_a_longer_look_is_told_by_windows_of_its_own_length() -> None:
@@ -98,9 +98,9 @@ def test_kin_tell_how_far_a_share_wanders() -> None:
     calm = chance.binomial(300, 0.2, 60).astype(float), np.full(60, 300.0)
     wild = np.asarray(chance.beta(2, 8, 60) * 300).round(), np.full(60, 300.0)
     alone = Wandering.of(bad, total).tail(60, 300)
-    assert Wandering.of(bad, total, kin=calm).tail(60, 300) < alone / 5
-    assert Wandering.of(bad, total, kin=wild).tail(60, 300) > alone
-    model = ShareModel.of(bad, total, kin=calm)
+    assert Wandering.of(bad, total, Prior(kin=calm)).tail(60, 300) < alone / 5
+    assert Wandering.of(bad, total, Prior(kin=wild)).tail(60, 300) > alone
+    model = ShareModel.of(bad, total, Prior(kin=calm))
     assert model.rate == ShareModel.of(bad, total).rate
     assert model.rough_tail(60, 300) < ShareModel.of(bad, total).rough_tail(60, 300)
 
@@ -109,6 +109,6 @@ def test_kin_without_a_bad_event_are_no_evidence() -> None:
     """A version that never failed, or had no events, changes nothing and breaks nothing."""
     bad, total = np.array([3.0, 5.0, 2.0, 4.0]), np.full(4, 100.0)
     for kin in ((np.zeros(5), np.full(5, 50.0)), (np.zeros(0), np.zeros(0)), (np.zeros(3), np.zeros(3))):
-        found = ShareModel.of(bad, total, kin=kin)
+        found = ShareModel.of(bad, total, Prior(kin=kin))
         assert found.wander == ShareModel.of(bad, total).wander
         assert 0 < found.tail(20, 100) <= 1
