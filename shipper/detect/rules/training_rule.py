@@ -42,7 +42,7 @@ _OF_CHECK: Final[Mapping[str, tuple[int, int, float]]] = {
 }
 """Window, baseline and least relative effect of each check, unless the rule says otherwise."""
 
-AT_ONCE: Final = ("loss_spike", "divergence", "overfitting")
+TOLD_AT_ONCE: Final = ("loss_spike", "divergence", "overfitting")
 """Checks whose one window is the whole evidence: a spike is over in the next one, and what rests on all points so far is
 not confirmed by being said again."""
 
@@ -98,7 +98,7 @@ class TrainingRule(Rule):
         if check == "loss_spike":
             usual["points"] = SPIKE_POINTS
         parts = {"baseline": {"preceding": preceding, "minimum_windows": 1, "minimum_samples": 1}}
-        if check in AT_ONCE:
+        if check in TOLD_AT_ONCE:
             parts["hysteresis"] = {"open": 1, "of": 1}
         # What is given of a part replaces that much of it.
         given_parts = {name: given.get(name, {}) for name in parts}
