@@ -42,10 +42,10 @@ longer looks decide. They share most labels with those of ten minutes before, so
 one alert: the level is not divided once more for them."""
 
 LEARNT: Final = Caution(
-    looks=(4, 12), last_look=48, share=2.0, strong=20.0, pooled=20.0, newest=12, needs_as_many=True
+    looks=(4, 12), last_look=48, share=2.0, strong=1000.0, pooled=100.0, newest=12, needs_as_many=True
 )
-"""For tails that were learnt likewise (`Detector.is_learnt`), but of several tests of many features: each is calibrated to a factor
-of five or so far out."""
+"""For tails that were learnt likewise (`Detector.is_learnt`), but of several tests of many features, from a baseline that may
+know one slope of the day only: each is calibrated to a factor of five or so at one in 10,000, and to less further out."""
 
 
 def caution_of(detector: object) -> Caution:

@@ -183,6 +183,7 @@ def test_dict_config_under_load(spool_root: Path) -> None:
 def test_what_has_passed_and_is_gone_is_not_looked_through(spool_root: Path) -> None:
     """A record that took the general way leaves nothing that each later one has to look through, or to add to."""
     shipper.configure()
+    THREADS.state.open = []  # pytest keeps records of tests before this one
     logger = logging.Logger("gone", logging.INFO)  # noqa: LOG001 - pytest's handlers on the root keep all records
     logger.addHandler(ShipperHandler())
     for _ in range(6):

@@ -34,7 +34,7 @@ def test_a_block_that_is_open_when_the_interpreter_ends_is_closed_in_silence(
         block = context(a=1)
         block.__enter__()
         monkeypatch.setattr(context_module, "_BOUND", None)
-        block.gen.close()  # type: ignore[attr-defined]  # as its destructor does
+        block.gen.close()  # as its destructor does
 
     copy_context().run(leave_open)
 
