@@ -56,39 +56,51 @@ def blocks_of(values: Floats, most: int) -> Blocks:
     size = max(1, len(values) // most)
     count = len(values) // size
     means = values[len(values) - count * size :].reshape(count, size).mean(axis=1)
-    near = _bends(means, 1)
-    tied = _tied(near, _bends(means, 2)) if count >= _ENOUGH else _USUALLY_TIED
-    usual = 1.4826 * float(np.median(np.abs(near)))
+    near = bends_of(means)
     # One spike bends three times; it is not the noise, but neither is noise without any outlier.
-    kept = np.clip(near, -_OUTLIER * usual, _OUTLIER * usual) if usual > 0 else near
+    near_square = _bounded_square(near)
+    tied = (
+        _tied(len(near), near_square, _bounded_square(bends_of(means, 2)))
+        if count >= _ENOUGH
+        else _USUALLY_TIED
+    )
     # The standard deviation that a mean over many blocks tells: neighbours that go together count less than one each.
-    single = float((kept**2).mean()) / (6 - 8 * tied + 2 * tied**2)
+    single = (near_square or float((near**2).mean())) / (6 - 8 * tied + 2 * tied**2)
     spread = math.sqrt(single * (1 + tied) / (1 - tied))
     # Neighbouring bends share two blocks, so they say about half as much as as many that are independent.
     return Blocks(means, spread, max(2.0, (count - 2) / 2), size)
 
 
-def _bends(means: Floats, apart: int) -> Floats:
-    """Return the second differences of blocks so far apart; a straight line has none."""
+def bends_of(means: Floats, apart: int = 1) -> Floats:
+    """Return the second differences of numbers so far apart; a straight line has none."""
     bends: Floats = means[: -2 * apart] - 2 * means[apart:-apart] + means[2 * apart :]
     return bends
 
 
-def _tied(near: Floats, far: Floats) -> float:
+def deviation_of(values: Floats) -> float:
+    """Return the standard deviation of normal numbers around 0, by the median of their sizes."""
+    return 1.4826 * float(np.median(np.abs(values)))
+
+
+def _tied(count: int, near: float, far: float) -> float:
     """Return the correlation of neighbouring blocks, as an autoregression of first order, by how bends grow with distance.
 
-    Bends are bounded, so that a few places where the curve itself bends do not count; and few blocks cannot tell, so
-    what is usual is believed beside them.
+    Few blocks cannot tell, so what is usual is believed beside them.
+
+    Args:
+        count: of the bends; `near`, `far`: their mean squares, at one and at twice the distance.
     """
-    size = _bounded_square(near)
-    ratio = _bounded_square(far) / size if size > 0 else 1.0
+    ratio = far / near if near > 0 else 1.0
     seen = float(np.interp(ratio, _RATIOS, _TIED))
-    return (len(near) * seen + _USUAL_WEIGHT * _USUALLY_TIED) / (len(near) + _USUAL_WEIGHT)
+    return (count * seen + _USUAL_WEIGHT * _USUALLY_TIED) / (count + _USUAL_WEIGHT)
 
 
 def _bounded_square(bends: Floats) -> float:
-    """Return the mean square of bends, none of which counts for more than a normal one does that is seldom passed."""
-    most = _OUTLIER * 1.4826 * float(np.median(np.abs(bends)))
+    """Return the mean square of bends, bounded so that a few places where the curve itself bends do not count.
+
+    0 where more than half of them are.
+    """
+    most = _OUTLIER * deviation_of(bends)
     return float((np.clip(bends, -most, most) ** 2).mean()) if most > 0 else 0.0
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Final, NamedTuple
 import numpy as np
 
 from shipper.detect.curves import layout
-from shipper.detect.curves.noise import beyond
+from shipper.detect.curves.noise import bends_of, beyond, deviation_of
 from shipper.detect.curves.points import Points, Scale
 from shipper.detect.curves.watched import Watched, judged_points, step_of
 from shipper.detect.detectors.base import Reference, Score, not_enough
@@ -168,8 +168,7 @@ def _peaks(means: Floats, highs: Floats) -> _Peaks:
 
 def _unusual(size: float, past: Floats, means: Floats) -> float:
     """Return about P(a peak of this size) by those of the past (0: none), and by how far points lie off their neighbours."""
-    bends = means[:-2] - 2 * means[1:-1] + means[2:]
-    noise = 1.4826 * float(np.median(np.abs(bends))) / math.sqrt(6)
+    noise = deviation_of(bends_of(means)) / math.sqrt(6)
     probability = beyond(size, past, prior=max(_LEAST_PEAK, noise), believed=_BELIEVED)
     # Its shape can be seen only where there is a tail.
     is_seen = np.count_nonzero(past) >= _PLENTY * TOP_SHARE

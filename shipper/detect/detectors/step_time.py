@@ -10,6 +10,7 @@ import numpy as np
 
 from shipper.detect.curves import layout
 from shipper.detect.curves.earlier import STEP_TIME, comparable, known_of, step_time
+from shipper.detect.curves.noise import deviation_of
 from shipper.detect.curves.watched import Watched, early
 from shipper.detect.detectors.base import Reference, Score, not_enough
 from shipper.detect.fetching.table import Floats, Table
@@ -99,7 +100,7 @@ def _wander(own: Floats) -> float:
     """Return by how much the run's own windows differ, robustly; 0 where there are too few to tell."""
     if len(own) < _FEWEST_WINDOWS:
         return 0.0
-    return 1.4826 * float(np.median(np.abs(own - np.median(own))))
+    return deviation_of(own - np.median(own))
 
 
 def _time(nanoseconds: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -28,26 +28,38 @@ RUN: Final = "ml.run.id"
 PARTS: Final = 20
 """Parts of a window; of each the measures are summed up by themselves: the points of a run's curve."""
 
-_OF_CHECK: Final[Mapping[str, tuple[int, int, float]]] = {
-    "loss_spike": (5 * MINUTE_US, 6 * HOUR_US, 0.5),
-    "nonfinite": (5 * MINUTE_US, 6 * HOUR_US, 0.0),
-    "plateau": (15 * MINUTE_US, 7 * DAY_US, 0.02),
-    "divergence": (15 * MINUTE_US, 7 * DAY_US, 0.2),
-    "overfitting": (15 * MINUTE_US, 7 * DAY_US, 0.1),
-    "underfitting": (15 * MINUTE_US, 30 * DAY_US, 0.1),
-    "stalled": (5 * MINUTE_US, 2 * DAY_US, 2.0),
-    "killed": (5 * MINUTE_US, 2 * DAY_US, 2.0),
-    "slower": (15 * MINUTE_US, 30 * DAY_US, 0.3),
-    "out_of_band": (15 * MINUTE_US, 30 * DAY_US, 0.5),
+
+class _Usual(NamedTuple):
+    """What holds for a check unless its rule says otherwise; durations in microseconds.
+
+    Attributes:
+        window, preceding: length of a window, and of the baseline.
+        change: least relative effect.
+        points: of the curve, that a judgement takes.
+        is_told_at_once: one window is the whole evidence: a spike is over in the next one, and what rests on all points so
+            far is not confirmed by being said again.
+    """
+
+    window: int
+    preceding: int
+    change: float
+    points: int = 20
+    is_told_at_once: bool = False
+
+
+_OF_CHECK: Final[Mapping[str, _Usual]] = {
+    # A short run that logs seldom has not many more than ten points in all.
+    "loss_spike": _Usual(5 * MINUTE_US, 6 * HOUR_US, 0.5, points=10, is_told_at_once=True),
+    "nonfinite": _Usual(5 * MINUTE_US, 6 * HOUR_US, 0.0),
+    "plateau": _Usual(15 * MINUTE_US, 7 * DAY_US, 0.02),
+    "divergence": _Usual(15 * MINUTE_US, 7 * DAY_US, 0.2, is_told_at_once=True),
+    "overfitting": _Usual(15 * MINUTE_US, 7 * DAY_US, 0.1, is_told_at_once=True),
+    "underfitting": _Usual(15 * MINUTE_US, 30 * DAY_US, 0.1),
+    "stalled": _Usual(5 * MINUTE_US, 2 * DAY_US, 2.0),
+    "killed": _Usual(5 * MINUTE_US, 2 * DAY_US, 2.0),
+    "slower": _Usual(15 * MINUTE_US, 30 * DAY_US, 0.3),
+    "out_of_band": _Usual(15 * MINUTE_US, 30 * DAY_US, 0.5),
 }
-"""Window, baseline and least relative effect of each check, unless the rule says otherwise."""
-
-TOLD_AT_ONCE: Final = ("loss_spike", "divergence", "overfitting")
-"""Checks whose one window is the whole evidence: a spike is over in the next one, and what rests on all points so far is
-not confirmed by being said again."""
-
-SPIKE_POINTS: Final = 10
-"""Points of the curve before one that may be a spike; a short run that logs seldom has not many more in all."""
 
 COMPARED: Final = ("underfitting", "slower", "out_of_band", "stalled", "killed")
 """Checks that look at earlier runs."""
@@ -93,20 +105,16 @@ class TrainingRule(Rule):
         check = given.get("check") if isinstance(given, Mapping) else None
         if not isinstance(check, str) or check not in _OF_CHECK:
             return given
-        window, preceding, change = _OF_CHECK[check]
-        usual: dict[str, Any] = {"window": window, "effect": {"change": change}}
-        if check == "loss_spike":
-            usual["points"] = SPIKE_POINTS
-        parts = {"baseline": {"preceding": preceding, "minimum_windows": 1, "minimum_samples": 1}}
-        if check in TOLD_AT_ONCE:
+        usual = _OF_CHECK[check]
+        whole = {"window": usual.window, "effect": {"change": usual.change}, "points": usual.points}
+        # What is given of these replaces that much of them.
+        parts = {"baseline": {"preceding": usual.preceding, "minimum_windows": 1, "minimum_samples": 1}}
+        if usual.is_told_at_once:
             parts["hysteresis"] = {"open": 1, "of": 1}
-        # What is given of a part replaces that much of it.
-        given_parts = {name: given.get(name, {}) for name in parts}
-        merged = {
-            name: {**parts[name], **one} if isinstance(one, Mapping) else one
-            for name, one in given_parts.items()
-        }
-        return {**usual, **given, **merged}
+        for name, part in parts.items():
+            one = given.get(name, {})
+            parts[name] = {**part, **one} if isinstance(one, Mapping) else one
+        return {**whole, **given, **parts}
 
     @model_validator(mode="after")
     def _is_about_runs(self) -> Self:
