@@ -19,7 +19,7 @@ from shipper.stack.kafka_server import KafkaServer
 from shipper.stack.launch import Launch
 from shipper.stack.locking import folder_lock
 from shipper.stack.placement import make_folder, place, server_account
-from shipper.stack.process import ProcessIdentity, find_marked, is_alive, memory_bytes, stop
+from shipper.stack.process import ProcessIdentity, find_marked, forget_socket, is_alive, memory_bytes, stop
 from shipper.stack.progress import Progress, SilentProgress
 from shipper.stack.provision import provide_software
 from shipper.stack.server import Server, authority, contact_host
@@ -215,7 +215,10 @@ class EmbeddedStack:
             checks.check_memory(self.settings, idle)
             checks.check_disk(self.home, checks.DATA_RESERVE_BYTES, "SHIPPER_STACK_DIRECTORY")
             provide_software(self._lock, self.settings, self._placement, progress, self._clock)
-        processes = {n: p for n, p in state.processes.items() if n in alive} if state else {}
+        remembered = state.processes if state else {}
+        processes = {n: p for n, p in remembered.items() if n in alive}
+        for server in remembered.keys() - processes.keys():
+            forget_socket(remembered[server].pid)
         new_state = StackState(self.settings, self.home, processes)
 
         def remember(server: ServerName, process: ProcessIdentity) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -19,6 +20,13 @@ _POLL_S: Final = 0.1
 _PATIENCE_S: Final = 10.0
 _START_ORDER: Final[tuple[ServerName, ...]] = ("elasticsearch", "kafka")
 """The slower one first: preparing the other then costs no time."""
+_STARTS: Final = 5
+_TAKEN_NUMBER: Final = ".java_pid"
+"""In the log of a Java server whose process number another user's killed Java program had before.
+
+That one left `/tmp/.java_pid<number>`, which Elasticsearch must own to attach to itself; the next start
+has another number.
+"""
 
 Remember = Callable[[ServerName, ProcessIdentity], None]
 """Told a process as soon as it exists, and again when it is ready."""
@@ -45,6 +53,7 @@ class Launch:
         self._clock = clock
         self._children: dict[ServerName, subprocess.Popen[bytes]] = {}
         self._log_sizes: dict[ServerName, int] = {}
+        self._starts: Counter[ServerName] = Counter()
 
     def run(self, idle: Iterable[ServerName], timeout_s: float, remember: Remember) -> None:
         """Start those that are `idle` and wait until all answer; on any trouble stop what was started.
@@ -68,6 +77,7 @@ class Launch:
         self._log_sizes[server] = one.folder.log_size()
         child = start(one.command(), self._account)
         self._children[server] = child
+        self._starts[server] += 1
         process = identify(child.pid)
         if process is not None:
             remember(server, process)
@@ -86,7 +96,9 @@ class Launch:
                     if server in self._children:
                         self._progress.step(f"{self._titles[server]} is ready")
                 elif self._has_ended(server):
-                    raise self._failure(server, "")
+                    if not self._may_begin_again(server):
+                        raise self._failure(server, "")
+                    self._begin(server, remember)
                 elif elapsed_s > timeout_s:
                     raise self._failure(server, f"no answer within {timeout_s:.0f} s; ")
             if not waiting:
@@ -99,6 +111,11 @@ class Launch:
             return False
         # The launcher of Elasticsearch ends when the real server listens.
         return not find_marked(self._servers[server].folder.root)
+
+    def _may_begin_again(self, server: ServerName) -> bool:
+        if not 0 < self._starts[server] < _STARTS:
+            return False
+        return self._servers[server].folder.tells(_TAKEN_NUMBER, self._log_sizes[server])
 
     def _abandon(self, started: Iterable[ServerName]) -> None:
         folders = [self._servers[server].folder.root for server in started]

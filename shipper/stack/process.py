@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ from shipper.stack.placement import Account
 _START_TOLERANCE_S: Final = 2.0
 _POLL_S: Final = 0.05
 _KILL_GRACE_S: Final = 10.0
+_JAVA_SOCKETS: Final = Path("/tmp")  # noqa: S108  fixed by Java, whatever TMPDIR says
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +137,24 @@ def stop(processes: Iterable[ProcessIdentity], *, clock: Clock, patience_s: floa
         left = _wait(left, clock, patience_s)
     if not left:
         return patience_s > 0
-    _signal(left, signal.SIGKILL)
-    left = _wait(left, clock, _KILL_GRACE_S)
+    killed = left
+    _signal(killed, signal.SIGKILL)
+    left = _wait(killed, clock, _KILL_GRACE_S)
     if left:
         raise StackError(f"The processes {', '.join(str(p.pid) for p in left)} do not end.")
+    for process in killed:
+        forget_socket(process.pid)
     return False
+
+
+def forget_socket(pid: int) -> None:
+    """Remove what Java leaves in `/tmp` when it is killed, unless a living process has the number.
+
+    Another user's Java program with that number could not be attached to.
+    """
+    if identify(pid) is None:  # a zombie is gone, too
+        with suppress(OSError):
+            (_JAVA_SOCKETS / f".java_pid{pid}").unlink()
 
 
 def _signal(processes: Iterable[ProcessIdentity], number: signal.Signals) -> None:

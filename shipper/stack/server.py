@@ -86,10 +86,17 @@ class ServerFolder:
 
     def explain(self, since_bytes: int = 0) -> tuple[str, str]:
         """Return the most telling line and the last lines of what was logged after `since_bytes`."""
-        lines = (tail(self.log, since_bytes) or tail(self.output))[-400:]
+        lines = self._told(since_bytes)
         telling = [line for line in lines if any(word in line for word in _TELLING)]
         reason = telling[0].strip() if telling else (lines[-1].strip() if lines else "it wrote nothing")
         return reason[:300], "\n".join(f"  {line[:300]}" for line in lines[-_TAIL_LINES:])
+
+    def tells(self, word: str, since_bytes: int) -> bool:
+        """Whether `word` is in what was logged after `since_bytes`."""
+        return any(word in line for line in self._told(since_bytes))
+
+    def _told(self, since_bytes: int) -> list[str]:
+        return (tail(self.log, since_bytes) or tail(self.output))[-400:]
 
 
 class Server(Protocol):

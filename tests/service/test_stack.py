@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO
 
 import psutil
@@ -145,9 +146,10 @@ def test_killed_servers_come_back(spare: SpareStack) -> None:
     """After `kill -9` of both servers status says stopped, and `up` recovers what was acknowledged."""
     spare.control.up()
     cluster = write_something(spare)
-    for server in spare.control.status().servers:
-        assert server.pid is not None
-        os.kill(server.pid, signal.SIGKILL)
+    killed = [server.pid for server in spare.control.status().servers if server.pid is not None]
+    assert len(killed) == 2
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
     deadline_s = CLOCK.monotonic_s() + 20
     while spare.processes():
         assert CLOCK.monotonic_s() < deadline_s
@@ -155,6 +157,9 @@ def test_killed_servers_come_back(spare: SpareStack) -> None:
     assert spare.command("status").returncode == 1
     assert spare.control.up() is True
     assert_something_is_there(spare, cluster)
+    # Left there, it would stop a later server of another user that is given this process number.
+    left = [pid for pid in killed if Path(f"/tmp/.java_pid{pid}").exists() and not psutil.pid_exists(pid)]
+    assert left == []
 
 
 def test_two_stacks_side_by_side(spare: SpareStack, stack: RunningStack) -> None:

@@ -20,6 +20,13 @@ from shipper.stack.server import Server, ServerFolder
 CLOCK = SystemClock()
 READY = "open('ready', 'w').close(); import time; time.sleep(60)"
 SILENT = "import time; time.sleep(60)"
+TAKEN = "print('IOException: /proc/7/root/tmp/.java_pid7 is not secure'); raise SystemExit(1)"
+TAKEN_ONCE = f"""
+import os
+if not os.path.exists('tried'):
+    open('tried', 'w').close()
+    {TAKEN}
+{READY}"""
 FAILING = "print('INFO begin'); print('ERROR no license to start'); raise SystemExit(1)"
 
 
@@ -104,6 +111,22 @@ def test_server_that_ends_is_explained(root: Path) -> None:
     assert "ERROR no license to start" in str(caught.value)
     assert caught.value.log == str(root / "kafka" / "output.txt")
     assert "INFO begin" in caught.value.tail
+    assert alive(root) == 0
+
+
+def test_process_number_of_a_killed_java_program_is_not_the_end(root: Path) -> None:
+    """What another user's program left under our number stops one start; the next has another number."""
+    remembered = launch(root, READY, TAKEN_ONCE)
+    numbers = [pid for server, pid in remembered if server == "elasticsearch"]
+    assert len(numbers) == 3
+    assert numbers[0] != numbers[1] == numbers[2]
+    assert alive(root) == 2
+
+
+def test_starts_are_not_repeated_for_ever(root: Path) -> None:
+    """A server that always ends so is explained after a few starts."""
+    with pytest.raises(ServerFailed, match="is not secure"):
+        launch(root, READY, TAKEN)
     assert alive(root) == 0
 
 

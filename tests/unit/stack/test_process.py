@@ -18,6 +18,7 @@ from shipper.stack.process import (
     Command,
     ProcessIdentity,
     find_marked,
+    forget_socket,
     identify,
     is_alive,
     mark,
@@ -48,6 +49,20 @@ def launch(folder: Path, program: str = SLEEP) -> subprocess.Popen[bytes]:
         assert CLOCK.monotonic_s() < deadline_s
         assert process.poll() is None
     return process
+
+
+def test_killed_java_program_leaves_no_socket(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Java leaves under the number of a killed process goes with it; a living one keeps it."""
+    monkeypatch.setattr("shipper.stack.process._JAVA_SOCKETS", tmp_path)
+    process = launch(folder)
+    socket = tmp_path / f".java_pid{process.pid}"
+    socket.touch()
+    forget_socket(process.pid)
+    assert socket.exists()
+    stop(find_marked(folder), clock=CLOCK, patience_s=0)
+    assert not socket.exists()
 
 
 def test_started_processes_are_found_by_their_mark(folder: Path) -> None:
