@@ -16,7 +16,8 @@ import orjson
 
 from shipper.ecs.encode import Encoder
 from shipper.ecs.event import Event
-from shipper.ecs.plan_source import Checks, Encode, Path, Use, encode_function, leaves
+from shipper.ecs.plan_source import Checks, Encode, Use, encode_function, leaves
+from shipper.ecs.plan_tree import Path
 from shipper.ecs.redaction import Redaction
 from shipper.ecs.shape import Shape, Slot, leaves_of, shape_of
 from shipper.ecs.values import JsonValue
@@ -29,7 +30,18 @@ _FIRST_DOUBLE: Final = 1_048_576.5
 _CALLS_OWN: Final = ("message", "log", "process")
 _STAMPED: Final = ("id", "sequence")
 
+_NOTHING: Final[Mapping[str, object]] = {}
+
 _Tree = dict[str, JsonValue]
+
+
+class _Given(NamedTuple):
+    """The first arguments of `Checks`."""
+
+    names: Sequence[str]
+    fields: Mapping[str, object]
+    bound: Mapping[str, type]
+    own: frozenset[str]
 
 
 class Plan(NamedTuple):
@@ -37,8 +49,8 @@ class Plan(NamedTuple):
 
     Attributes:
         dataset: the dataset of these events.
-        encode: returns the part of a document behind its stamp, from the message and the fields; `MISS` for fields
-            of another shape, None if the general encoder must look itself. Behind it come the roots `log` and
+        encode: returns the part of a document behind its stamp, from the message, the call's fields and the bound
+            ones; `MISS` for fields of another shape, None if the general encoder must look itself. Behind it come the roots `log` and
             `process`, each with a comma before it, and the tail.
         tail: the end of all these documents.
     """
@@ -49,15 +61,21 @@ class Plan(NamedTuple):
 
 
 def make_plan(
-    encoder: Encoder, fields: Mapping[str, object], *, names: Sequence[str] | None = None
+    encoder: Encoder,
+    own: Mapping[str, object],
+    *,
+    bound: Mapping[str, object] = _NOTHING,
+    names: Sequence[str] = (),
 ) -> Plan | None:
     """Return a plan for events with fields like these, None if there can be none.
 
     Args:
         encoder: is asked, and its facts become part of the plan.
-        fields: an event's fields.
-        names: of the mappings that `Plan.encode` will get, in order, if they hold more than the fields.
+        own: what the call gives.
+        bound: what is bound around it; the call's own win.
+        names: of the mappings that `Plan.encode` will get, in order, if they hold more than the call's fields.
     """
+    fields = {**bound, **own}
     shape = shape_of(fields, encoder.limits)
     if shape is None:
         return None
@@ -70,7 +88,10 @@ def make_plan(
     looked_at = _looked_at(uses, encoder.redaction)
     if looked_at is None or not shown.issuperset({_MESSAGE_ARGUMENT, *map(_argument, shape.slots)}):
         return None
-    return _compile(encoder, fields, shape, document, uses, looked_at, names or [*fields])
+    given = _Given(
+        names or [*own], fields, {name: type(value) for name, value in bound.items()}, frozenset(own)
+    )
+    return _compile(encoder, given, shape, document, uses, looked_at)
 
 
 _MESSAGE_ARGUMENT: Final = "message"
@@ -154,20 +175,19 @@ def _looked_at(uses: Mapping[Path, Use], redaction: Redaction | None) -> list[Us
 
 def _compile(
     encoder: Encoder,
-    fields: Mapping[str, object],
+    given: _Given,
     shape: Shape,
     document: _Tree,
     uses: Mapping[Path, Use],
     looked_at: list[Use],
-    names: Sequence[str],
 ) -> Plan:
     moving = {path[0] for path in uses} | {"event"}
     roots = {name: document[name] for name in document if name in moving and name not in _CALLS_OWN}
+    roots["message"] = document["message"]
     still = {name: document[name] for name in document if name not in moving and name not in _CALLS_OWN}
-    values = [value for _, value in leaves_of(fields)]
+    values = [value for _, value in leaves_of(given.fields)]
     checks = Checks(
-        names=names,
-        fields=fields,
+        *given,
         pinned=[(f"v{position}", str(values[position])) for position in shape.pins],
         caps=[
             (_MESSAGE_ARGUMENT, encoder.limits.text),
@@ -179,4 +199,4 @@ def _compile(
     )
     tail = b"".join(b"," + orjson.dumps({name: part})[1:-1] for name, part in still.items()) + b"}"
     event: Any = document["event"]
-    return Plan(event["dataset"], encode_function(roots, (_MESSAGE_ARGUMENT,), uses, checks), tail)
+    return Plan(event["dataset"], encode_function(roots, uses, checks), tail)

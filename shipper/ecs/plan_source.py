@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import orjson
 
+from shipper.ecs.plan_tree import Node, Path, nodes, skeleton
 from shipper.ecs.redaction import Redaction
 from shipper.ecs.values import JsonValue
-
-Path = tuple[str, ...]
-"""Names from a document's root to a value."""
 
 MISS: Final = b""
 """Answer of a plan to fields of another shape."""
 
-Encode = Callable[[str, Mapping[str, object]], bytes | None]
-"""Encodes the message and the fields of an event."""
+
+class Encode(Protocol):
+    """Encodes the message, the call's fields and those that are bound around it, which the call's own win over."""
+
+    def __call__(
+        self, message: str, fields: Mapping[str, object], bound: Mapping[str, object] = ..., /
+    ) -> bytes | None:
+        """Return the part of a document behind its stamp; `MISS` for another shape, None if it needs the general encoder."""
+
 
 _LARGEST: Final = 1 << 53
 """Integers up to here are the same as `long`, as `double` and as text; larger ones are looked at one by one."""
@@ -68,8 +73,10 @@ class Checks:
     """What has to hold for the values of an event.
 
     Attributes:
-        names: of the mapping that will be given, in order, those included that are no part of the plan.
-        fields: fields of this shape; their leaves are the arguments v0, v1 ... in order.
+        names: of the call's mapping, in order, those included that are no part of the plan.
+        fields: fields of this shape, the bound ones first; their leaves are the arguments v0, v1 ... in order.
+        bound: names of the bound mapping, in order, and the types of its values.
+        own: names that the call gives.
         pinned: names of arguments that must have a certain value, and the value.
         caps: names of the texts, and how many characters of each are kept whole; at least one.
         looked_at: names of the texts that must hold nothing to redact.
@@ -79,6 +86,8 @@ class Checks:
 
     names: Sequence[str]
     fields: Mapping[str, object]
+    bound: Mapping[str, type]
+    own: frozenset[str]
     pinned: Sequence[tuple[str, str]]
     caps: Sequence[tuple[str, int]]
     looked_at: Sequence[str]
@@ -86,14 +95,32 @@ class Checks:
     redaction: Redaction | None
 
     def lines(self, namespace: dict[str, object]) -> Iterator[str]:
-        """Yield the statements that take the values from `fields` and check all that can be before encoding."""
+        """Yield the statements that take the values from `fields` and `bound` and check all that can be before encoding."""
         doubles: list[str] = []
-        yield from _readings("fields", self.names, self.fields, namespace, doubles, itertools.count())
+        targets, deeper = _targets("fields", self.fields, namespace, doubles, itertools.count())
+        kinds = {name: type(value) for name, value in self.fields.items() if name in self.own}
+        yield from _readings("fields", self.names, targets, kinds, namespace)
+        yield from self._bound_readings(targets, namespace)
+        yield from deeper
         for argument, value in self.pinned:
             yield f"if {argument} != {value!r}: return MISS"
         if doubles:
             # One NaN or infinity makes the sum so; a sum of finite ones that overflows costs the quick way only.
             yield f"if not isfinite({' + '.join(doubles)}): return None"
+
+    def _bound_readings(self, targets: Mapping[str, str], namespace: dict[str, object]) -> Iterator[str]:
+        """Yield the statements that take the bound values; one mapping is bound for many events, and looked at once."""
+        kinds = [*self.bound.values()]
+        namespace.update(bound_names=[*self.bound], bound_kinds=kinds, bound_known=[(None, [])])
+        yield "known, bound_values = bound_known[0]"
+        yield "if known is not bound:"
+        yield "    bound_values = [*bound.values()]"
+        yield "    if [*bound] != bound_names or [*map(type, bound_values)] != bound_kinds: return MISS"
+        if dict not in kinds:  # what may hold anything is not kept
+            yield "    bound_known[0] = bound, bound_values"
+        if kinds:
+            shown = ("_" if name in self.own else targets[name] for name in self.bound)
+            yield f"{', '.join(shown)}, = bound_values"
 
     def lines_behind(self) -> Iterator[str]:
         """Yield the statements that check the rest, once `encoded` is there."""
@@ -108,41 +135,55 @@ class Checks:
             yield f"if not -SHORT < {name} < SHORT and scan(str({name})) != str({name}): return None"
 
 
-def _readings(
+def _targets(
     source: str,
-    names: Sequence[str],
     fields: Mapping[str, object],
     namespace: dict[str, object],
     doubles: list[str],
     number: itertools.count[int],
+) -> tuple[dict[str, str], list[str]]:
+    """Return the variables for the values of a dictionary, and the statements that take the dictionaries among them apart.
+
+    Notes the variables that are doubles.
+    """
+    targets: dict[str, str] = {}
+    deeper: list[str] = []
+    for position, (name, value) in enumerate(fields.items()):
+        if type(value) is dict:
+            inner = targets[name] = f"{source}_{position}"
+            below, further = _targets(inner, value, namespace, doubles, number)
+            kinds = {part: type(found) for part, found in value.items()}
+            deeper += (*_readings(inner, [*value], below, kinds, namespace), *further)
+        else:
+            targets[name] = f"v{next(number)}"
+            if type(value) is float:
+                doubles.append(targets[name])
+    return targets, deeper
+
+
+def _readings(
+    source: str,
+    names: Sequence[str],
+    targets: Mapping[str, str],
+    kinds: Mapping[str, type],
+    namespace: dict[str, object],
 ) -> Iterator[str]:
-    """Yield the statements that take values from nested dictionaries; note the arguments that are doubles.
+    """Yield the statements that take the values of those of the `names` that have a kind from a dictionary.
 
     Names and types are compared as whole lists, and all values taken at once: the interpreter's own loops do in a few
     steps what takes a dozen for each field if it is written out. So the order of the fields matters.
     """
+    taken = [name for name in names if name in kinds]
     namespace[f"{source}_names"] = [*names]
-    namespace[f"{source}_kinds"] = [type(value) for value in fields.values()]
+    namespace[f"{source}_kinds"] = [kinds[name] for name in taken]
     yield f"if [*{source}] != {source}_names: return MISS"
     yield f"{source}_values = [*{source}.values()]"
-    if len(names) > len(fields):
-        runs = _runs([position for position, name in enumerate(names) if name in fields])
+    if len(names) > len(taken):
+        runs = _runs([position for position, name in enumerate(names) if name in kinds])
         yield f"{source}_values = {' + '.join(f'{source}_values[{start}:{stop}]' for start, stop in runs) or '[]'}"
     yield f"if [*map(type, {source}_values)] != {source}_kinds: return MISS"
-    targets: list[str] = []
-    deeper: list[str] = []
-    for position, value in enumerate(fields.values()):
-        if type(value) is dict:
-            inner = f"{source}_{position}"
-            targets.append(inner)
-            deeper += _readings(inner, [*value], value, namespace, doubles, number)
-        else:
-            targets.append(f"v{next(number)}")
-            if type(value) is float:
-                doubles.append(targets[-1])
-    if targets:
-        yield f"{', '.join(targets)}, = {source}_values"
-    yield from deeper
+    if taken:
+        yield f"{', '.join(targets[name] for name in taken)}, = {source}_values"
 
 
 def _runs(positions: Sequence[int]) -> list[tuple[int, int]]:
@@ -165,40 +206,33 @@ def leaves(tree: Mapping[str, JsonValue], path: Path = ()) -> Iterator[tuple[Pat
             yield (*path, name), value
 
 
-def encode_function(
-    roots: Mapping[str, JsonValue], given: Iterable[str], uses: Mapping[Path, Use], checks: Checks
-) -> Encode:
-    """Return a function (message, fields) that encodes a document's tree behind its stamp, and leaves it open.
+def encode_function(roots: Mapping[str, JsonValue], uses: Mapping[Path, Use], checks: Checks) -> Encode:
+    """Return a function (message, fields, bound) that encodes a document's tree behind its stamp, and leaves it open.
 
     It returns `MISS` for fields of another shape, and None where a value needs the general encoder.
 
+    The tree is made once, and gets each event's values; who encodes takes one that nobody else has just now.
+
     Args:
         roots: the document with markers, `event` first; what no use covers stays as it is.
-        given: roots that are arguments themselves.
         uses: what stands where.
     """
-    namespace: dict[str, object] = {
-        "LARGEST": _LARGEST,
-        "MISS": MISS,
-        "OPENING": len('{"event":{'),
-        "OutOfPlan": _OutOfPlan,
-        "Unencodable": orjson.JSONEncodeError,
-        "dumps": orjson.dumps,
-        "SHORT": _SHORT,
-        "is_clean": None if checks.redaction is None else checks.redaction.is_clean,
-        "scan": None if checks.redaction is None else checks.redaction.scan,
-        "isfinite": isfinite,
-        "out_of_plan": _out_of_plan,
-    }
-    members = [f"{name!r}: {_expression(value, (name,), uses, namespace)}" for name, value in roots.items()]
-    members += [f"{name!r}: {name}" for name in given]
+    stores: list[str] = []
+    sources = {path: use.source for path, use in uses.items()}
+    tree = skeleton(roots, (), sources, stores, itertools.count())
+    namespace = _namespace(tree, checks.redaction)
     source = "\n".join(
         (
-            "def encode(message, fields):",
+            "def encode(message, fields, bound=NOTHING):",
             "    try:",
             *(f"        {line}" for line in checks.lines(namespace)),
-            f"        encoded = dumps({{{', '.join(members)}}})",
+            "        try: spare = take()",
+            "        except IndexError: spare = make()  # the first event, or another thread is encoding",
+            f"        {', '.join(f'node_{number}' for number in range(len(nodes(tree))))}, = spare",
+            *(f"        {line}" for line in stores),
+            "        encoded = dumps(node_0)",
             *(f"        {line}" for line in checks.lines_behind()),
+            "        give(spare)",
             "        return encoded[OPENING:-1]",
             "    except (OutOfPlan, Unencodable):  # a large integer, a lone surrogate",
             "        return None",
@@ -210,17 +244,27 @@ def encode_function(
     return made
 
 
+def _namespace(tree: Node, redaction: Redaction | None) -> dict[str, object]:
+    """Return what the source of a plan may use."""
+    spares: list[tuple[Node, ...]] = []
+    return {
+        "LARGEST": _LARGEST,
+        "MISS": MISS,
+        "NOTHING": {},
+        "OPENING": len('{"event":{'),
+        "OutOfPlan": _OutOfPlan,
+        "SHORT": _SHORT,
+        "Unencodable": orjson.JSONEncodeError,
+        "dumps": orjson.dumps,
+        "give": spares.append,
+        "is_clean": None if redaction is None else redaction.is_clean,
+        "isfinite": isfinite,
+        "make": lambda: nodes(tree),
+        "out_of_plan": _out_of_plan,
+        "scan": None if redaction is None else redaction.scan,
+        "take": spares.pop,
+    }
+
+
 def _out_of_plan() -> None:
     raise _OutOfPlan
-
-
-def _expression(value: JsonValue, path: Path, uses: Mapping[Path, Use], namespace: dict[str, object]) -> str:
-    use = uses.get(path)
-    if use is not None:
-        return use.source
-    if not isinstance(value, dict) or not any(used[: len(path)] == path for used in uses):
-        name = f"constant_{len(namespace)}"
-        namespace[name] = orjson.Fragment(orjson.dumps(value))
-        return name
-    parts = (f"{name!r}: {_expression(part, (*path, name), uses, namespace)}" for name, part in value.items())
-    return "{" + ", ".join(parts) + "}"

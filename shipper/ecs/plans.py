@@ -15,7 +15,8 @@ _WORTH_A_PLAN: Final = 4
 _MOST_PLANS: Final = 512
 _MOST_SIGHTINGS: Final = 4096
 
-_Kind = tuple[tuple[str, object], ...]
+_NamesAndTypes = tuple[tuple[str, object], ...]
+_Kind = tuple[_NamesAndTypes | None, _NamesAndTypes | None]
 _Pinned = tuple[object, ...]
 _Names = tuple[str, ...]
 _DEEPEST: Final = 3
@@ -47,12 +48,12 @@ class Plans:
         self._pins: dict[_Kind, tuple[int, ...] | None] = {}
         self._sightings: dict[_Kind, int] = {}
 
-    def find(self, given: Mapping[str, object]) -> Plan | None:
-        """Return the plan for an event with these fields; None if there is none, or none yet."""
+    def find(self, given: Mapping[str, object], bound: Mapping[str, object]) -> Plan | None:
+        """Return the plan for an event that gives these fields where those are bound; None if there is none, or none yet."""
         beside = self._beside
-        fields = {name: value for name, value in given.items() if name not in beside} if beside else given
-        kind = _kind(fields)
-        if kind is None:
+        own = {name: value for name, value in given.items() if name not in beside} if beside else given
+        kind = _kind(own), _kind(bound)
+        if None in kind:
             return None
         seen = self._sightings.get(kind, 0) + 1
         if seen < _WORTH_A_PLAN:
@@ -60,11 +61,12 @@ class Plans:
                 self._sightings.clear()
             self._sightings[kind] = seen
             return None
-        if len(given) != len(fields) + len(beside) or not self._refused.isdisjoint(fields):
+        if len(given) != len(own) + len(beside) or not self._refused.isdisjoint({*own, *bound}):
             return None
         if len(self._all) + len(self._pins) >= _MOST_PLANS:
             self._all.clear()
             self._pins.clear()
+        fields = {**bound, **own}
         if kind not in self._pins:
             shape = shape_of(fields, self._encoder.limits)
             self._pins[kind] = None if shape is None else shape.pins
@@ -75,15 +77,15 @@ class Plans:
         names = tuple(given) if beside else ()
         key = (kind, tuple(values[position][1] for position in pins), names)
         if key not in self._all:
-            self._all[key] = make_plan(self._encoder, fields, names=names)
+            self._all[key] = make_plan(self._encoder, own, bound=bound, names=names)
         return self._all[key]
 
 
-def _kind(fields: Mapping[str, object]) -> _Kind | None:
+def _kind(fields: Mapping[str, object]) -> _NamesAndTypes | None:
     """Return names and types, those in nested dictionaries included; None for what is too large to be kept."""
     names = 0
 
-    def read(level: Mapping[str, object], depth: int) -> _Kind | None:
+    def read(level: Mapping[str, object], depth: int) -> _NamesAndTypes | None:
         nonlocal names
         names += len(level)
         if names > _MOST_NAMES:

@@ -95,8 +95,6 @@ class FusedRoad:
         try:
             try:
                 bound = bound_fields()
-                if bound:
-                    fields = bound | fields
                 sites = self._sites
                 try:
                     site = sites.of_calls[id(frame.f_code), frame.f_lasti, level, logger]
@@ -109,13 +107,13 @@ class FusedRoad:
                         return False
             except Exception:  # noqa: BLE001 - the general way finds out what is wrong, and says so
                 return False
-            return self._take(site, self._plans, process, message, fields, None)
+            return self._take(site, self._plans, process, message, fields, bound, None)
         finally:
             if state.refused:
                 settle_refused(f"a logging call of {logger}")
             state.is_inside = False
 
-    def emit_record(self, record: LogRecord) -> bool:  # noqa: C901, PLR0911, PLR0912 - taken apart, the calls are felt
+    def emit_record(self, record: LogRecord) -> bool:  # noqa: C901, PLR0911 - taken apart, the calls are felt
         """Store one record of `logging`; return whether that was done, now or by another handler before.
 
         One that says more than a call on this thread without an exception is left alone. Without even an empty tuple
@@ -144,16 +142,12 @@ class FusedRoad:
                 if (state.open or state.held is record) and state.has_passed(self._route, record):
                     return True
                 bound = bound_fields()
-                if bound:
-                    if not RECORD_ATTRIBUTES.isdisjoint(bound):
-                        return False
-                    fields = bound | fields
                 place = given["pathname"], given["lineno"], given["funcName"], given["levelno"], given["name"]
                 site = self._sites.of_records.get(place) or self._sites.learn_record(place)
                 moment_us = None if self._has_own_time else round(given["created"] * _SECOND_US)
             except Exception:  # noqa: BLE001 - as above
                 return False
-            if not self._take(site, self._record_plans, process, message, fields, moment_us):
+            if not self._take(site, self._record_plans, process, message, fields, bound, moment_us):
                 return False
             if not args or (type(args) is tuple and _PLAIN.issuperset(map(type, args))):
                 state.hold_passed(self._route, record)
@@ -172,18 +166,19 @@ class FusedRoad:
         process: bytes,
         message: str,
         fields: Mapping[str, object],
+        bound: Mapping[str, object],
         moment_us: int | None,
     ) -> bool:
         """Encode by the plan and store; return whether that was done. Without a moment the clock is asked."""
         try:
             sampler = self._sampler
-            if sampler is not None and not sampler.is_free(site.logger, site.level, fields):
+            if sampler is not None and not sampler.is_free(site.logger, site.level, {**bound, **fields}):
                 return False
             log = site.log
             encode, tag, tail, room = site.known
-            body = encode(message, fields)
+            body = encode(message, fields, bound)
             if body is MISS:
-                plan = plans.find(fields)
+                plan = plans.find(fields, bound)
                 if plan is None:
                     return False
                 encode, tag, tail, room = site.known = (
@@ -192,7 +187,7 @@ class FusedRoad:
                     plan.tail,
                     self._largest - len(plan.tail) - len(log),
                 )
-                body = encode(message, fields)
+                body = encode(message, fields, bound)
             if not body or len(body) + len(process) > room:
                 return False
             if moment_us is None:

@@ -25,12 +25,12 @@ _Place = tuple[int, int, int, str]
 _RecordPlace = tuple[str, int, str | None, int, str]
 
 
-def _no_plan(_message: str, _fields: object) -> bytes:
+def _no_plan(_message: str, _fields: object, _bound: object = None, /) -> bytes:
     """Stand for the plan that is looked for at the first event."""
     return MISS
 
 
-def _general(_message: str, _fields: object) -> None:
+def _general(_message: str, _fields: object, _bound: object = None, /) -> None:
     """Leave each event to the general encoder."""
 
 

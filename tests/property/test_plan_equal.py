@@ -225,3 +225,27 @@ def test_a_card_as_a_number_is_redacted() -> None:
         assert plan is not None
         assert plan.encode(MESSAGE, fields)
         assert plan.encode(MESSAGE, {"order": card}) is None
+
+
+def test_what_is_bound_is_read_beside_the_call() -> None:
+    """A plan takes bound values as the general encoder does: behind those of the call, for each mapping anew."""
+    encoder = Encoder(Constants(FACTS, IDENTITY, "default", Limits()), Limits())
+    own: dict[str, object] = {"order": "o-1", "amount": 3.5}
+    bound: dict[str, object] = {"tenant": "a", "order": 7, "more": {"deep": 1}}
+    plan = make_plan(encoder, own, bound=bound)
+    assert plan is not None
+    same: list[dict[str, object]] = [bound, {**bound, "tenant": "b"}, {**bound, "more": {"deep": 2}}]
+    for one in same:
+        fields: dict[object, object] = {}
+        fields.update({**one, **own})
+        general = encoder.encode(Event(logging.INFO, MESSAGE, "app", fields), 0)
+        body = plan.encode(MESSAGE, own, one)
+        assert body
+        found, expected = (document(general.prefix, rest) for rest in (body + plan.tail, general.suffix))
+        assert found["labels"] == expected["labels"]
+        assert found["numeric_labels"] == expected["numeric_labels"]
+    less: dict[str, object] = {"tenant": "a"}
+    others = [{}, less, {**bound, "tenant": 1}, {**bound, "more": {"deep": "1"}}, {**bound, "x": 1}]
+    for other in others:
+        assert plan.encode(MESSAGE, own, other) is MISS
+    assert plan.encode(MESSAGE, {"order": 7, "amount": 3.5}, bound) is MISS
