@@ -18,7 +18,7 @@ from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.util import decode_varint
 from kafka.structs import TopicPartition
 
-from shipper.kafka.wire import varint
+from shipper.kafka.varint import varint
 
 _MAGIC: Final = 2
 _INSIDE: Final = (

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, chain, repeat
-from operator import mod
+from operator import add, itemgetter, mod
 from typing import Final
 
 from shipper.errors import RecordTooLarge, TransportError
@@ -31,22 +31,13 @@ from shipper.kafka.headers import (
     index_of,
     no_calendar,
 )
+from shipper.kafka.varint import framed_size, known_varint, varint, varint_beyond
 from shipper.record import RecordBatch, Row
 
+_PAYLOAD: Final = itemgetter(4)
 DAY_US: Final = 86_400_000_000
 _LENGTH_OVERHEAD_BYTES: Final = 128
 """Room for the header of a batch that holds one record alone."""
-
-
-def varint(number: int) -> bytes:
-    """Return a number >= 0 as zigzag varint."""
-    left = number << 1
-    out = bytearray()
-    while left > 0x7F:
-        out.append(left & 0x7F | 0x80)
-        left >>= 7
-    out.append(left)
-    return bytes(out)
 
 
 def _header(name: str, value: bytes) -> bytes:
@@ -99,17 +90,19 @@ def blocks(
     refused: dict[int, TransportError],
 ) -> Iterator[Block]:
     """Give the records at `places` of a batch in blocks; those that cannot be sent go to `refused` by their place."""
-    rows = [batch.rows[place] for place in places]
+    rows = batch.rows if places == range(len(batch.rows)) else [batch.rows[place] for place in places]
     encoder = _Encoder(batch.producer_id, namespace, limits.max_record_bytes)
-    behind = list(accumulate([len(row[4]) for row in rows]))
+    behind = list(accumulate(map(len, map(_PAYLOAD, rows))))
     start = 0
     while start < len(places):
         before = behind[start - 1] if start else 0
         fitting = bisect_right(behind, before + limits.max_bytes, start)
         stop = min(start + limits.max_records, max(fitting, start + 1))
-        block = encoder.block(rows[start:stop], places[start:stop], refused)
-        if block.places:
-            yield block
+        body, taken = encoder.block(rows[start:stop], places[start:stop], refused)
+        if len(taken) == stop - start:
+            yield Block(body, taken, behind[stop - 1] - before)
+        elif taken:
+            yield Block(body, taken, sum(len(batch.rows[place][4]) for place in taken))
         start = stop
 
 
@@ -136,18 +129,6 @@ class _Shape:
 _NO_SHAPE: Final = _Shape("", 0, 0, 0, 0, b"", 0)
 
 
-class _Varints(dict[int, bytes]):
-    """Varints by number; those that come again and again are kept."""
-
-    def __missing__(self, number: int) -> bytes:
-        made = varint(number)
-        if number < _KEPT_VARINTS:
-            self[number] = made
-        return made
-
-
-_KEPT_VARINTS: Final = 1 << 13
-_varint: Final = _Varints().__getitem__
 _TOGETHER: Final = 128
 """So many records are joined together: what one step reads is still in the processor's own cache for the next."""
 
@@ -166,10 +147,13 @@ class _Encoder:
         self._key = varint(len(producer)) + producer
         self._prefix = producer + b"-"
         self._namespace = namespace
+        self._shapes: dict[str, _Shape] = {}
         self._max_record_bytes = max_record_bytes - _LENGTH_OVERHEAD_BYTES
 
-    def block(self, rows: Sequence[Row], places: Sequence[int], refused: dict[int, TransportError]) -> Block:
-        """Return the block of these records, without those that cannot be sent.
+    def block(
+        self, rows: Sequence[Row], places: Sequence[int], refused: dict[int, TransportError]
+    ) -> tuple[bytes, list[int]]:
+        """Return the bytes of these records, without those that cannot be sent, and the places of the others.
 
         Args:
             rows: one for each place.
@@ -186,7 +170,7 @@ class _Encoder:
             else:
                 parts += found
             taken += theirs
-        return Block(b"".join(parts), taken, sum(map(len, parts[4::6])))
+        return b"".join(parts), taken
 
     def _alike(self, rows: Sequence[Row], offsets: Sequence[bytes]) -> Iterator[bytes] | None:
         """Return the parts of records of one day whose numbers have as many digits; None if they are others.
@@ -199,15 +183,20 @@ class _Encoder:
             return None
         headers = list(map(mod, map(formats.__getitem__, datasets), zip(sequences, times_us, strict=True)))
         sizes = list(map(len, payloads))
-        values = list(map(_varint, sizes))
+        # Without what all of them have: that is in `varint_beyond`.
+        wholes = list(map(add, map(framed_size, sizes), map(len, headers)))
         fixed = len(self._key) + len(offsets[0])
-        wholes = [
-            fixed + size + len(value) + len(header)
-            for size, value, header in zip(sizes, values, headers, strict=True)
-        ]
-        if max(wholes) > self._max_record_bytes:
+        if fixed + max(wholes) > self._max_record_bytes:
             return None
-        parts = zip(map(_varint, wholes), offsets, repeat(self._key), values, payloads, headers, strict=False)
+        parts = zip(
+            map(varint_beyond(fixed), wholes),
+            offsets,
+            repeat(self._key),
+            map(known_varint, sizes),
+            payloads,
+            headers,
+            strict=False,
+        )
         return chain.from_iterable(parts)
 
     def _formats(
@@ -217,8 +206,13 @@ class _Encoder:
         earliest, latest, lowest, highest = min(times_us), max(times_us), min(sequences), max(sequences)
         found: dict[str, bytes] = {}
         for dataset in datasets:
-            shape = self._shape(dataset, lowest, earliest)
-            if shape is None or latest >= shape.until_us or highest >= shape.until:
+            shape = self._shapes.get(dataset, _NO_SHAPE)
+            if not (shape.since_us <= earliest < shape.until_us and shape.since <= lowest < shape.until):
+                made = self._shape(dataset, lowest, earliest)
+                if made is None:
+                    return None
+                shape = self._shapes[dataset] = made
+            if latest >= shape.until_us or highest >= shape.until:
                 return None
             found[dataset] = shape.headers
         return found
@@ -244,7 +238,7 @@ class _Encoder:
                     refused[place] = no_calendar(timestamp_us)
                     continue
                 shape = found
-            offset, value = offsets[len(taken)], _varint(len(payload))
+            offset, value = offsets[len(taken)], known_varint(len(payload))
             whole = len(offset) + len(self._key) + len(value) + len(payload) + shape.headers_bytes
             if whole > self._max_record_bytes:
                 refused[place] = RecordTooLarge(
@@ -252,7 +246,7 @@ class _Encoder:
                 )
                 continue
             headers = shape.headers % (sequence, timestamp_us)
-            parts += (_varint(whole), offset, self._key, value, payload, headers)
+            parts += (known_varint(whole), offset, self._key, value, payload, headers)
             taken.append(place)
         return taken
 

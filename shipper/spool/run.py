@@ -7,16 +7,30 @@ asked for what comes there.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 from shipper.record import Row
 from shipper.spool.checkpoint import Position
 from shipper.spool.frame import HEAD_BYTES, HEADER_BYTES, MAGIC, checksum_of
 
-_HEADER: Final = struct.Struct("<4sIIQq")
-_TAG_AT: Final = _HEADER.size
+_ORDERED: Final = "<4sIIQq"
+_TAG_AT: Final = struct.calcsize(_ORDERED)
 _TAG_BYTES: Final = HEADER_BYTES - _TAG_AT
+_KIND_AT, _LEVEL_AT, _NAME_LENGTH_AT, _RESERVED_AT = range(_TAG_BYTES)
+
+
+@lru_cache(maxsize=64)
+def _layout(tag: bytes) -> tuple[Callable[[bytes, int], tuple[Any, ...]], int, int, str]:
+    """Return what frames with this tag share: how they are read up to their payload, where that starts, level, dataset.
+
+    The whole tag is one field of what is read, so that it is compared in one step.
+    """
+    body = HEADER_BYTES + tag[_NAME_LENGTH_AT]
+    layout = struct.Struct(f"{_ORDERED}{body - _TAG_AT}s")
+    return layout.unpack_from, body, tag[_LEVEL_AT], tag[_TAG_BYTES:].decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +86,25 @@ def scan(
         max_records, max_bytes: it ends with the record that reaches one of them.
         version: of the segment.
     """
-    unpack, checksum_for, view, size = _HEADER.unpack_from, checksum_of(version), memoryview(data), len(data)
+    checksum_for, view, size = checksum_of(version), memoryview(data), len(data)
     rows, ends = list[Row](), list[int]()
-    # Of a frame of level 0 without a dataset.
-    tag, body, level, dataset, left_bytes = bytes(_TAG_BYTES), HEADER_BYTES, 0, "", max_bytes
-    while offset + HEADER_BYTES <= size and left_bytes > 0 and len(rows) < max_records:
-        magic, length, checksum, number, timestamp_us = unpack(data, offset)
-        if not data.startswith(tag, offset + _TAG_AT):
+    tag, left_bytes = bytes(_TAG_BYTES), max_bytes
+    unpack, body, level, dataset = _layout(tag)
+    for expected in range(sequence + 1, sequence + 1 + max_records):
+        if offset + body > size or left_bytes <= 0:
+            break
+        magic, length, checksum, number, timestamp_us, found = unpack(data, offset)
+        if found != tag:
             # Kind, level and dataset are mostly those of the frame before: one look at all of them.
-            kind, level, name_length, reserved = data[offset + _TAG_AT : offset + HEADER_BYTES]
-            if kind or reserved:
+            tag = data[offset + _TAG_AT : offset + HEADER_BYTES + found[_NAME_LENGTH_AT]]
+            unpack, body, level, dataset = _layout(tag)
+            if tag[_KIND_AT] or tag[_RESERVED_AT] or offset + body > size:
                 break
-            body = HEADER_BYTES + name_length
-            tag = data[offset + _TAG_AT : offset + body]
-            dataset = tag[_TAG_BYTES:].decode("utf-8", "replace")
         end = offset + HEAD_BYTES + length
         start = offset + body
-        sequence += 1
         if (
             magic != MAGIC
-            or number != sequence
+            or number != expected
             or not start <= end <= size
             or checksum_for(view[offset + HEAD_BYTES : end]) != checksum
         ):

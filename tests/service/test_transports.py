@@ -297,7 +297,7 @@ def test_headers_that_are_no_text_lose_nothing(stack: RunningStack, client: str)
 
     from shipper.kafka.python_producer import PythonProducer
     from shipper.kafka.raw_batch import RawRecords, enqueue
-    from shipper.kafka.wire import varint
+    from shipper.kafka.varint import varint
 
     with own_topics(stack, client=client) as kafka:
         assert sent(kafka, batch_of(b"first")) == {}

@@ -13,7 +13,8 @@ from shipper.errors import RecordRefused, RecordTooLarge, TransportError
 from shipper.kafka.headers import record_messages
 from shipper.kafka.python_producer import PythonProducer
 from shipper.kafka.raw_batch import CODECS, RawRecords, fits
-from shipper.kafka.wire import BlockLimits, _Encoder, blocks, varint
+from shipper.kafka.varint import varint
+from shipper.kafka.wire import BlockLimits, _Encoder, blocks
 from shipper.record import RecordBatch, Row
 
 LIMITS = BlockLimits(100, 5000, 3000)
