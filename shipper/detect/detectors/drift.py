@@ -74,7 +74,8 @@ class Drift:
         if lacking is not None or against is None:
             return lacking or not_enough(0, 1, "reference")
         names = [block for block in current.blocks if block != "events" and block in against.blocks]
-        features = [feature_of(name, current, against, history) for name in names]
+        known = against.summed()
+        features = [feature_of(name, current, known, history) for name in names]
         moved = [compare(feature, self.minimum_moved) for feature in features]
         if not moved:
             return Score(0.0, 0.0, observed=0.0, expected=0.0, threshold=self.minimum_moved, count=int(total))
@@ -122,14 +123,20 @@ class Drift:
 
 
 def feature_of(name: str, current: Table, against: Table, history: Table) -> Feature:
-    """Return the counts of one feature, those that are compared rounded to whole events; missing values apart where it is numeric."""
+    """Return the counts of one feature, those that are compared rounded to whole events; missing values apart where it is numeric.
+
+    Args:
+        name: the feature.
+        current: one row, the judged window.
+        against: one row, the sum of what it is compared with.
+        history: the ordinary windows that show how much it varies.
+    """
     parts = current.parts(name)
     is_categorical = OTHER in parts
-    bins = current.block(name)[0].round()
-    known, before = np.zeros(len(parts)), against.block(name).sum(axis=0).round()
-    if against.parts(name) == parts:
-        known = before
-    else:
+    bins, before = current.block(name)[0].round(), against.block(name)[0].round()
+    known = before
+    if against.names is not current.names and against.parts(name) != parts:
+        known = np.zeros(len(parts))
         for part, count in zip(against.parts(name), before, strict=True):
             if part in parts:
                 known[parts.index(part)] = count

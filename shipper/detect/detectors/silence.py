@@ -10,6 +10,7 @@ import numpy as np
 
 from shipper.detect.detectors.base import Enough, Reference, Score, not_enough
 from shipper.detect.fetching.table import Floats, Table
+from shipper.detect.statistics.middle import median
 from shipper.detect.statistics.probability import MAX_SCORE
 
 _RECENT_WINDOWS: Final = 6
@@ -65,7 +66,7 @@ class Silence:
         spans = (silent + 1) // rows if seen == 0 else 0
         unlikely = shape * math.log1p(spans * rate / shape) / math.log(10)
         unlikely = min(MAX_SCORE, unlikely)
-        expected = float(np.median(history))
+        expected = median(history)
         return Score(
             value=unlikely,
             effect=expected - seen,

@@ -74,7 +74,8 @@ def driven(store: Searches, fetches: Sequence[Fetch[Result]]) -> Iterator[tuple[
     """Run several computations together: what they ask at the same step goes out in one request.
 
     A search that several ask is sent once, and questions that are alike are asked as one. Each computation's place and
-    result are given as soon as it has ended; whoever takes them works while the next request is under way.
+    result are given when it has ended, one at a time while a request is under way: whoever takes them works meanwhile,
+    and the next request goes out as soon as that work and the answers are there.
     """
     ended: deque[tuple[int, Result]] = deque()
 
@@ -90,7 +91,7 @@ def driven(store: Searches, fetches: Sequence[Fetch[Result]]) -> Iterator[tuple[
                 continue
             queries, takers = _wanted(tasks)
             answers = asking.submit(store.msearch, queries)
-            while ended:
+            while ended and not answers.done():
                 yield ended.popleft()
             _hand_out(answers.result(), takers)
     yield from ended

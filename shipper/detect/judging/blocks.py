@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from shipper.detect.fetching.table import Floats, Ints
+from shipper.detect.statistics.middle import median
 
 
 def block_starts(sizes: Floats, judged: float, fewest: int) -> Ints | None:
@@ -15,7 +16,7 @@ def block_starts(sizes: Floats, judged: float, fewest: int) -> Ints | None:
         judged: events that one block shall have about.
         fewest: blocks that must be left to tell anything; where there would be fewer, they are smaller.
     """
-    usual = float(np.median(sizes)) if len(sizes) else 0.0
+    usual = median(sizes) if len(sizes) else 0.0
     together = min(len(sizes) // fewest, round(judged / usual)) if usual > 0 else 1
     if together < 2:
         return None

@@ -12,6 +12,7 @@ import numpy as np
 
 from shipper.detect.fetching.table import Floats
 from shipper.detect.judging.scores import deviations
+from shipper.detect.statistics.middle import median
 
 _DOUBTFUL: Final = 1.5
 _MOST_OF_ONE: Final = 6.0
@@ -68,7 +69,7 @@ def dispersion_of(statistics: Floats, degrees: int) -> float:
     `_MOST_OF_ONE` times the middle one.
     """
     ratios = statistics / degrees
-    kept = float(np.minimum(ratios, _MOST_OF_ONE * float(np.median(ratios))).mean())
+    kept = float(np.minimum(ratios, _MOST_OF_ONE * median(ratios)).mean())
     known = degrees * len(ratios)
     found = (_PRIOR_DEGREES + known * kept) / (_PRIOR_DEGREES + known)
     error = math.sqrt(2 / (_PRIOR_DEGREES + known))

@@ -26,6 +26,7 @@ from typing import Final, Self
 import numpy as np
 
 from shipper.detect.fetching.table import Floats
+from shipper.detect.statistics.middle import median
 from shipper.detect.statistics.probability import normal_tail, normal_tails, student_quantiles
 
 _SCALES: Final = (0.4, 0.6, 0.9, 1.3, 2.0, 3.0, 4.5, 7.0, 11.0, 17.0, 26.0, 40.0)
@@ -141,7 +142,7 @@ def _learnt(
     signed, sizes, before = (
         np.frombuffer(part)[-_MOST_WINDOWS:] for part in (statistics_bytes, sizes_bytes, before_bytes)
     )
-    middle = float(np.median(sizes))
+    middle = median(sizes)
     nodes, mass, scales, growths = _nodes(fine=False)
     factor = (1 + 1 / before)[None, :] * (sizes / middle)[None, :] ** growths[:, None]
     excess = scales[:, None, None] ** 2 * nodes[:, :, None] ** 2 * factor[:, None, :]

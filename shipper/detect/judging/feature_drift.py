@@ -87,35 +87,51 @@ def compare(feature: Feature, least: float = 0.0) -> FeatureDrift:
         feature: its counts.
         least: where fewer values sit elsewhere, the probability is that of chance alone: it decides nothing.
     """
-    n, m = float(feature.current.sum()), float(feature.reference.sum())
     absent, absent_before = feature.missing
-    total, total_before = n + absent, m + absent_before
+    total = float(feature.current.sum()) + absent
+    total_before = float(feature.reference.sum()) + absent_before
     if total <= 0 or total_before <= 0:
         return FeatureDrift(feature.name, 0.0, 1.0)
-    shares = absent / total, absent_before / total_before
-    feature = _with_blocks(feature, total)
-    tests: dict[str, Test] = {}
-    moved, grown = 0.0, "missing"
-    if not feature.is_categorical:
-        tests["missing"], moved = _missing(feature, total, total_before)
-    if n > 0 and m > 0:
-        elsewhere = _elsewhere(feature, 1.0)
-        if max(elsewhere, moved) < least:  # a dispersion would only take from it
-            tests["shape"] = Test(chi_squared_tail(*statistic_of(feature.current, feature.reference)))
-        else:
-            found, dispersion = _categorical(feature) if feature.is_categorical else _numeric(feature)
-            tests |= found
-            elsewhere = _elsewhere(feature, dispersion)
-        moved = max(moved, elsewhere)
-        growth = feature.current / n - feature.reference / m
-        if shares[0] - shares[1] <= growth.max():
-            grown = feature.parts[int(np.argmax(growth))]
+    tests, moved = _by_chance(feature, total, total_before)
+    is_far = moved >= least  # else what ordinary windows do would only take from it
+    if is_far:
+        feature = _with_blocks(feature, total)
+        tests, moved = _beyond_ordinary(feature, total, total_before)
     probability, by = _combined(feature, tests, is_widened=moved >= least)
     return FeatureDrift(
         feature.name, moved, probability, by,
-        psi=psi(feature.current, feature.reference) if n > 0 and m > 0 else 0.0,
-        missing=shares[0], missing_expected=shares[1], grown=grown,
+        psi=psi(feature.current, feature.reference) if is_far and _has_values(feature) else 0.0,
+        missing=absent / total, missing_expected=absent_before / total_before,
     )  # fmt: skip
+
+
+def _has_values(feature: Feature) -> bool:
+    return bool(feature.current.any() and feature.reference.any())
+
+
+def _by_chance(feature: Feature, total: float, total_before: float) -> tuple[dict[str, Test], float]:
+    """Return what the tests say and how far it moved if ordinary windows go no further than chance: the quick look."""
+    tests: dict[str, Test] = {}
+    moved = 0.0
+    if not feature.is_categorical:
+        tests["missing"], moved = _missing(feature, total, total_before, is_widened=False)
+    if _has_values(feature):
+        tests["shape"] = Test(chi_squared_tail(*statistic_of(feature.current, feature.reference)))
+        moved = max(moved, _elsewhere(feature, 1.0))
+    return tests, moved
+
+
+def _beyond_ordinary(feature: Feature, total: float, total_before: float) -> tuple[dict[str, Test], float]:
+    """Return the same beyond what ordinary windows do, and of all tests."""
+    tests: dict[str, Test] = {}
+    moved = 0.0
+    if not feature.is_categorical:
+        tests["missing"], moved = _missing(feature, total, total_before, is_widened=True)
+    if _has_values(feature):
+        found, dispersion = _categorical(feature) if feature.is_categorical else _numeric(feature)
+        tests |= found
+        moved = max(moved, _elsewhere(feature, dispersion))
+    return tests, moved
 
 
 def _with_blocks(feature: Feature, total: float) -> Feature:
@@ -135,16 +151,24 @@ def _with_blocks(feature: Feature, total: float) -> Feature:
 
 
 def with_distances(found: FeatureDrift, feature: Feature) -> FeatureDrift:
-    """Return what is told of a feature beside its probability: distances of the two histograms, of numeric ones all of them."""
-    n, m = float(feature.current.sum()), float(feature.reference.sum())
+    """Return what is told of a feature beside its probability: distances of the two histograms, and the bin that grew most."""
+    current, reference = feature.current, feature.reference
+    n, m = float(current.sum()), float(reference.sum())
     if n <= 0 or m <= 0:
-        return found
-    js = jensen_shannon(feature.current, feature.reference)
+        return found._replace(grown="missing")
+    growth = current / n - reference / m
+    most = int(np.argmax(growth))
+    is_missing = found.missing - found.missing_expected > growth[most]
+    found = found._replace(
+        psi=psi(current, reference),
+        js=jensen_shannon(current, reference),
+        grown="missing" if is_missing else feature.parts[most],
+    )
     if feature.is_categorical:
-        return found._replace(js=js)
-    ks = kolmogorov_smirnov(feature.current, feature.reference)
-    apart = wasserstein(feature.current, feature.reference)
-    return found._replace(js=js, ks=ks, ks_probability=kolmogorov_tail(ks, n, m), wasserstein=apart)
+        return found
+    ks = kolmogorov_smirnov(current, reference)
+    apart = wasserstein(current, reference)
+    return found._replace(ks=ks, ks_probability=kolmogorov_tail(ks, n, m), wasserstein=apart)
 
 
 class Test(NamedTuple):
@@ -179,17 +203,19 @@ def _combined(feature: Feature, tests: dict[str, Test], *, is_widened: bool) -> 
     )
 
 
-def _missing(feature: Feature, total: float, total_before: float) -> tuple[Test, float]:
+def _missing(feature: Feature, total: float, total_before: float, *, is_widened: bool) -> tuple[Test, float]:
     absent, absent_before = feature.missing
     both, everything = absent + absent_before, total + total_before
     if both <= 0 or both >= everything:
         return Test(1.0), 0.0
     share = both / everything
     variance = share * (1 - share) * (1 / total + 1 / total_before)
-    sizes = feature.history.sum(axis=1) + feature.missing_history
-    dispersion = share_dispersion(feature.missing_history, sizes)
     apart = abs(absent / total - absent_before / total_before)
     exact = two_sided(int(absent), int(total), int(both), int(everything))
+    if not is_widened:
+        return Test(exact), beyond_chance(apart, _USUAL * math.sqrt(variance))
+    sizes = feature.history.sum(axis=1) + feature.missing_history
+    dispersion = share_dispersion(feature.missing_history, sizes)
     test = Test(
         exact, apart**2 / variance, 1, total * total_before / everything,
         lambda: Past.of_share(feature.missing_history, sizes),

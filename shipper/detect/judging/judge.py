@@ -198,8 +198,10 @@ class Judge:
         first = int(np.searchsorted(table.times, self._begin(moment)))
         if self.detector.can_pool:
             older = int(np.searchsorted(table.times, moment - self.caution.newest * self.window_us))
-            if usable[first:older].sum() >= PLENTY_WINDOWS:
+            if np.count_nonzero(usable[first:older]) >= PLENTY_WINDOWS:
                 end_row = min(end_row, older)
-        rows = np.zeros(len(table), dtype=np.bool_)
-        rows[first:end_row] = usable[first:end_row]
-        return table.take(rows)
+        ordinary = usable[first:end_row]
+        some = table.take(
+            slice(first, end_row)
+        )  # a view: copies of all baselines would cost more than the rest
+        return some if ordinary.all() else some.take(ordinary)

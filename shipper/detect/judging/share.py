@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -37,24 +38,20 @@ _FULL_TRUST = 50
 """Windows from which on the measured wandering is taken as it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ShareModel:
     """What is known of a share.
 
     Attributes:
         bad: bad events of the baseline.
         total: all its events.
-        windows: windows with at least one event.
-        wander: correlation of two events of the same window, 0 (plain binomial) .. 1.
-        history: bad and all events per window, in order of time.
+        history: bad and all events per window that had any, in order of time.
         prior: what is known beside them; its kin without windows that had no event.
     """
 
     bad: float
     total: float
-    windows: int
-    wander: float
-    history: tuple[Floats, Floats] | None = None
+    history: tuple[Floats, Floats]
     prior: Prior = NO_PRIOR
 
     @classmethod
@@ -70,7 +67,17 @@ class ShareModel:
         if prior.kin is not None:
             seen = prior.kin[1] > 0
             prior = replace(prior, kin=(prior.kin[0][seen], prior.kin[1][seen]))
-        return cls(k, n, len(total), _wander(bad, total, prior.kin), (bad, total), prior)
+        return cls(k, n, (bad, total), prior)
+
+    @property
+    def windows(self) -> int:
+        """How many windows had at least one event."""
+        return len(self.history[1])
+
+    @cached_property
+    def wander(self) -> float:
+        """The correlation of two events of the same window, 0 (plain binomial) .. 1."""
+        return _wander(*self.history, self.prior.kin)
 
     @property
     def rate(self) -> float:
@@ -85,15 +92,13 @@ class ShareModel:
         """
         rough = self.rough_tail(bad, total)
         has_link = self.prior.link is not None
-        if self.history is None or (rough > _PLAIN and not has_link):
+        if rough > _PLAIN and not has_link:
             return rough
         found = self._precise(math.ceil(bad), math.ceil(total))
         return found if has_link else min(_PLAIN, max(rough, found))
 
     def _precise(self, bad: int, total: int) -> float:
         """Return what the wandering around the mean says, or that around the last hour, which sees no seasons; both were tried."""
-        if self.history is None:
-            return 1.0
         found = Wandering.of(*self.history, replace(self.prior, lag=0)).tail(bad, total)
         if self.prior.lag < 1:
             return found
@@ -102,9 +107,13 @@ class ShareModel:
 
     def rough_tail(self, bad: float, total: float) -> float:
         """Return about what `tail` does, by moments alone: too small far out, but quick."""
+        rate = self.rate
+        if (
+            math.ceil(bad) <= math.ceil(total) * rate
+        ):  # most windows; how far the share wanders need not be known
+            return 1.0
         spread = 1 / (self.total + 2 * _PRIOR + 1) + self.wander
         concentration = max(1e-3, 1 / spread - 1)
-        rate = self.rate
         return beta_binomial_tail(
             math.ceil(bad), math.ceil(total), rate * concentration, (1 - rate) * concentration
         )

@@ -7,7 +7,7 @@ import pytest
 
 from shipper.detect.fetching.bins import QUANTILES, edges_of
 from shipper.detect.judging.dispersion import counts_dispersion
-from shipper.detect.judging.feature_drift import Feature, FeatureDrift, compare
+from shipper.detect.judging.feature_drift import Feature, FeatureDrift, compare, with_distances
 from shipper.detect.statistics.discovery import adjusted, any_moved
 from shipper.detect.statistics.distance import (
     beyond_chance,
@@ -26,7 +26,8 @@ def drift(current: list[float], reference: list[float], *, categories: bool = Fa
     """Compare two histograms without history."""
     now, before = np.array(current), np.array(reference)
     parts = tuple(str(place) for place in range(len(now)))
-    return compare(Feature("x", now, before, before[None], parts, categories, (0, 0), np.zeros(1)))
+    feature = Feature("x", now, before, before[None], parts, categories, (0, 0), np.zeros(1))
+    return with_distances(compare(feature), feature)
 
 
 def test_equal_shares_are_no_distance() -> None:
@@ -54,7 +55,8 @@ def test_the_test_that_found_it_is_named() -> None:
     found = drift([48, 48, 4], [4900, 5100, 0], categories=True)
     assert (found.by, found.grown) == ("one category", "2")
     now, nothing = np.array([80.0, 80]), np.zeros(1)
-    missing = compare(Feature("x", now, SAME[:2] * 10, SAME[None, :2], ("0", "1"), False, (40, 10), nothing))
+    feature = Feature("x", now, SAME[:2] * 10, SAME[None, :2], ("0", "1"), False, (40, 10), nothing)
+    missing = with_distances(compare(feature), feature)
     assert (missing.by, missing.grown) == ("missing", "missing")
     assert missing.missing == pytest.approx(0.2)
 
