@@ -14,6 +14,7 @@ import typer
 import typer.core
 import typer.main
 
+from shipper.cli.interpreter import hasten_command
 from shipper.errors import ConfigurationError, ShipperError
 
 COMMANDS: Final[dict[str, str]] = {
@@ -122,6 +123,7 @@ def root(
 
 def main() -> None:
     """Run the command line; never show a stack trace for a user's mistake."""
+    hasten_command()
     try:
         code = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):

@@ -46,3 +46,16 @@ def test_where_the_c_library_has_no_such_switch_nothing_fails() -> None:
     interval, threshold, _ = said("import ctypes\nctypes.CDLL = lambda name: object()")
     assert interval < 0.005
     assert threshold > 700
+
+
+def test_at_its_end_a_command_looks_for_no_garbage() -> None:
+    """What was imported and made is put out of the collector's sight before the interpreter looks through all of it."""
+    program = (
+        "import atexit, gc, sys\n"
+        "atexit.register(lambda: print('at the end', gc.get_freeze_count() > 1000))\n"  # runs behind ours
+        "from shipper.cli.main import main\n"
+        "sys.argv = ['shipper', '--version']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "at the end True"
