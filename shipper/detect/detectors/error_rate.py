@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from shipper.detect.detectors.base import Enough, Reference, Score
@@ -37,17 +37,15 @@ class ErrorRate:
     def score(self, current: Table, reference: Reference, level: float) -> Score:
         """See `Detector.score`; observed, expected and threshold are shares of bad events."""
         total, bad = current.column("events")[0], current.column("bad")[0]
-        model = ShareModel.of(
-            reference.baseline.column("bad"),
-            reference.baseline.column("events"),
-            Prior(lag=windows_since(current, reference.baseline)),
-        )
+        model = ShareModel.of(reference.baseline.column("bad"), reference.baseline.column("events"))
         lacking = self.enough.lacking(total, model.total, model.windows)
         if lacking is not None:
             return lacking
         observed, expected = bad / total, model.rate
         ratio = observed / expected
         is_effective = ratio >= self.minimum_ratio and observed - expected >= self.minimum_difference
+        if is_effective:
+            model = replace(model, prior=Prior(lag=windows_since(current, reference.baseline)))
         return Score(
             value=significance(model.tail(bad, total) if is_effective else model.rough_tail(bad, total)),
             effect=ratio,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar, Final
 
@@ -67,15 +67,14 @@ class Latency:
             return lacking
         pooled = history.sum(axis=0)
         cut = _cut(pooled, self.percentile)
-        model = ShareModel.of(
-            history[:, cut:].sum(axis=1),
-            per_window,
-            Prior(link=_beyond(pooled, cut), lag=windows_since(current, reference.baseline)),
-        )
+        model = ShareModel.of(history[:, cut:].sum(axis=1), per_window)
         slow = float(bins[cut:].sum())
         observed, expected = quantile(bins, self.percentile), quantile(pooled, self.percentile)
         ratio = observed / expected
         is_effective = ratio >= self.minimum_ratio and observed - expected >= self.minimum_difference_ns
+        if is_effective:
+            lag = windows_since(current, reference.baseline)
+            model = replace(model, prior=Prior(link=_beyond(pooled, cut), lag=lag))
         return Score(
             value=significance(model.tail(slow, total) if is_effective else model.rough_tail(slow, total)),
             effect=ratio,

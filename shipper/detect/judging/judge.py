@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -51,7 +52,7 @@ class Judgement:
         return Entry(self.start_us, self.verdict, self.since_us)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judge:
     """How the windows of a rule are judged.
 
@@ -66,7 +67,7 @@ class Judge:
     baseline_us: int
     level_at: Callable[[int], float]
 
-    @property
+    @cached_property
     def caution(self) -> Caution:
         """How the detector's evidence is taken."""
         return caution_of(self.detector)
