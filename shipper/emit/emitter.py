@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from shipper.clock import Clock
 from shipper.ecs.constants import Constants
-from shipper.ecs.encode import Encoded, Encoder
+from shipper.ecs.encode import Encoded, Encoder, stamp_template
 from shipper.ecs.event import Event
 from shipper.ecs.limits import Limits
 from shipper.ecs.redaction import Redaction
@@ -210,6 +210,7 @@ class Emitter:
         if self._sampler is None or not self._sampler.reads_messages:  # the quick way has only finished ones
             self.fused = FusedRoad(
                 producer.encoder,
+                stamp_template(producer.producer_id),
                 producer.writer,
                 self._clock,
                 self._counters,

@@ -39,6 +39,7 @@ class FusedRoad:
 
     Args:
         encoder: the general encoder; the plans are made from it.
+        stamp: the producer's; see `shipper.ecs.encode.stamp_template`.
         writer: where documents go.
         clock: the time of events.
         counters: told of each event that is taken.
@@ -49,12 +50,13 @@ class FusedRoad:
 
     __slots__ = (
         "_counters", "_has_own_time", "_largest", "_now_ns", "_opening", "_plans", "_record_plans",
-        "_route", "_sampler", "_sites", "_tick", "_writer",
+        "_route", "_sampler", "_sites", "_stamp", "_tick", "_writer",
     )  # fmt: skip
 
     def __init__(
         self,
         encoder: Encoder,
+        stamp: bytes,
         writer: QuickWriter,
         clock: Clock,
         counters: Counters,
@@ -74,6 +76,7 @@ class FusedRoad:
         self._sampler = sampler
         self._tick = counters.tick
         self._sites = Sites(encoder)
+        self._stamp = stamp
         self._opening: tuple[int, bytes] = (-_SECOND_US, b"")
 
     def emit(
@@ -195,29 +198,29 @@ class FusedRoad:
             since_us, opening = self._opening
             micro = moment_us - since_us
             if micro // _SECOND_US:  # another second
-                since_us, opening = self._opening = _opening(moment_us)
+                since_us, opening = self._opening = (
+                    moment_us // _SECOND_US * _SECOND_US,
+                    self._begin(moment_us),
+                )
                 micro = moment_us - since_us
-            prefix = opening % micro
         except Exception:  # noqa: BLE001 - as above
             return False
         tick = self._tick
         tick()
         writer = self._writer
-        if writer.put(moment_us, tag, prefix, body, log, process, tail) is None and writer.is_closed:
+        if writer.put(moment_us, tag, opening, micro, body, log, process, tail) is None and writer.is_closed:
             # Closed between the call and here: the general way takes the event to the next spool.
             if tick is self._counters.tick:  # else a signal handler forked: in the child nothing was counted
                 self._counters.withdraw()
             return False
         return True
 
+    def _begin(self, moment_us: int) -> bytes:
+        """Return the begin of all documents of a moment's second, with places for microseconds and sequence (twice).
 
-def _opening(moment_us: int) -> tuple[int, bytes]:
-    """Return the second of a moment, and the begin of all its documents with a place for the microseconds.
-
-    Raises:
-        ValueError: the time is not one that a document can have.
-    """
-    if not 0 <= moment_us < LAST_US:
-        raise ValueError(f"{moment_us} is not between 1970 and 2262")
-    since_us = moment_us // _SECOND_US * _SECOND_US
-    return since_us, b'{"@timestamp":"%b%%06dZ","event":{' % iso_timestamp(since_us)[:-7].encode()
+        Raises:
+            ValueError: the time is not one that a document can have.
+        """
+        if not 0 <= moment_us < LAST_US:
+            raise ValueError(f"{moment_us} is not between 1970 and 2262")
+        return b'{"@timestamp":"%b%%06dZ","event":{%b' % (iso_timestamp(moment_us)[:-7].encode(), self._stamp)

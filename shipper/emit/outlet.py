@@ -34,14 +34,18 @@ class QuickWriter(Writer, Protocol):
         self,
         timestamp_us: int,
         tag: bytes,
-        prefix: bytes,
+        opening: bytes,
+        value: object,
         first: bytes,
         second: bytes = b"",
         third: bytes = b"",
         fourth: bytes = b"",
         /,
     ) -> int | None:
-        """Do as `append`, for callers that keep `shipper.spool.frame.frame_tag(level, dataset)`."""
+        """Do as `append`, for callers that keep `shipper.spool.frame.frame_tag(level, dataset)`.
+
+        The document begins with `opening % (value, sequence, sequence)`.
+        """
 
 
 class Diversion(Writer, Protocol):

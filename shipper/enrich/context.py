@@ -20,6 +20,7 @@ _R = TypeVar("_R")
 
 _NOTHING: Final[MappingProxyType[str, object]] = MappingProxyType({})
 _MODULES: Final = sys.modules
+_FOREIGN: Final[list[Mapping[str, ContextVar[object]]]] = []
 _TRACE: Final = ("trace.id", "span.id", "transaction.id")
 
 
@@ -181,10 +182,19 @@ def bound_fields() -> MappingProxyType[str, object]:
     ours = _BOUND.get().fields
     # Both are looked at only if the application uses them. structlog's own `get_contextvars()` looks through
     # all variables of the context and makes a dict each time.
-    variables = getattr(_MODULES.get("structlog.contextvars"), "_CONTEXT_VARS", None)
+    variables = _FOREIGN[0] if _FOREIGN else _foreign_variables()
     if not variables and "opentelemetry.trace" not in _MODULES:
         return ours
     return _joined(ours, dict(variables or ()), trace_fields())
+
+
+def _foreign_variables() -> Mapping[str, ContextVar[object]] | None:
+    """Return the dictionary in which structlog keeps its variables, once it has one: it stays the same one."""
+    found: Mapping[str, ContextVar[object]] | None
+    found = getattr(_MODULES.get("structlog.contextvars"), "_CONTEXT_VARS", None)
+    if found is not None:
+        _FOREIGN.append(found)
+    return found
 
 
 def _joined(

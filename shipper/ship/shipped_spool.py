@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from shipper.spool.frame import frame_tag
 from shipper.spool.writer import SpoolWriter
 
 
@@ -40,10 +39,17 @@ class ShippedSpool:
     def _append_first(
         self, prefix: bytes, suffix: bytes, *, timestamp_us: int, level: int, dataset: str
     ) -> int | None:
-        return self._put_first(timestamp_us, frame_tag(level, dataset), prefix, suffix)
+        sequence = self._spool.append(prefix, suffix, timestamp_us=timestamp_us, level=level, dataset=dataset)
+        self._start()
+        return sequence
 
-    def _put_first(self, timestamp_us: int, tag: bytes, prefix: bytes, *suffix: bytes) -> int | None:
-        sequence = self._spool.put(timestamp_us, tag, prefix, *suffix)
+    def _put_first(
+        self, timestamp_us: int, tag: bytes, opening: bytes, value: object, *suffix: bytes
+    ) -> int | None:
+        sequence = self._spool.put(timestamp_us, tag, opening, value, *suffix)
+        self._start()
+        return sequence
+
+    def _start(self) -> None:
         if self._worker.start():
             self.append, self.put = self._spool.append, self._spool.put
-        return sequence

@@ -60,7 +60,7 @@ class SpoolWriter:
     ) -> None:
         """Use `open`."""
         self._policy = policy
-        self._stamp_start, self._stamp_middle, self._stamp_end = stamp.split(b"%d")
+        self._opening = b"%b" + stamp
         self._clock = clock
         self._on_drop = on_drop
         self._tally = DropTally(clock, disk)
@@ -148,13 +148,14 @@ class SpoolWriter:
 
         Never raises for disk trouble. Waits only for other appends, and for room as long as the policy lets its level.
         """
-        return self.put(timestamp_us, _tag(level, dataset), prefix, suffix)
+        return self.put(timestamp_us, _tag(level, dataset), self._opening, prefix, suffix)
 
     def put(
         self,
         timestamp_us: int,
         tag: bytes,
-        prefix: bytes,
+        opening: bytes,
+        value: object,
         first: bytes,
         second: bytes = b"",
         third: bytes = b"",
@@ -162,6 +163,8 @@ class SpoolWriter:
         /,
     ) -> int | None:
         """`append` for callers that keep `frame_tag(level, dataset)`, and have the suffix in pieces.
+
+        The begin of the record is `opening % (value, sequence, sequence)`: one step makes its moment and its stamp.
 
         This is the whole cost of a record, so only what each record needs is here. All else, from a full disk
         to a closed writer, shows as no room left, and is told apart in `_make_room`.
@@ -174,10 +177,8 @@ class SpoolWriter:
             try:
                 with self._lock:
                     sequence = self._tail.next_sequence
-                    digits = b"%d" % sequence
                     rest = _join((
-                        _pack_order(sequence, timestamp_us), tag, prefix,
-                        self._stamp_start, digits, self._stamp_middle, digits, self._stamp_end,
+                        _pack_order(sequence, timestamp_us), tag, opening % (value, sequence, sequence),
                         first, second, third, fourth,
                     ))  # fmt: skip
                     size = HEAD_BYTES + len(rest)

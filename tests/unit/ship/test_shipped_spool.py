@@ -30,7 +30,7 @@ def test_a_running_worker_costs_a_record_nothing(tmp_path: Path) -> None:
     tag = frame_tag(20, "ml.app")
     for number in range(1, 21):
         if number % 2:
-            assert spool.put(1, tag, b"<", b">") == number
+            assert spool.put(1, tag, b"<%d#%d#%d#", 0, b">") == number
         else:
             assert spool.append(b"<", b">", timestamp_us=1, level=20, dataset="ml.app") == number
     assert worker.attempts == 3
@@ -47,8 +47,8 @@ def test_put_and_append_store_the_same(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "spool")
     writer = bench.writer()
     writer.append(b"a", b"b", timestamp_us=-7, level=300, dataset="ml.é")
-    writer.put(-7, frame_tag(300, "ml.é"), b"a", b"b")
-    writer.put(-7, frame_tag(300, "ml.é"), b"a", b"b", b"c", b"", b"d")
+    writer.put(-7, frame_tag(300, "ml.é"), b"%b#%d#%d#", b"a", b"b")
+    writer.put(-7, frame_tag(300, "ml.é"), b"%b#%d#%d#", b"a", b"b", b"c", b"", b"d")
     writer.close()
     with bench.reader() as reader:
         first, second, third = bench.drain(reader)
