@@ -92,11 +92,11 @@ def compare(feature: Feature, least: float = 0.0) -> FeatureDrift:
     total_before = float(feature.reference.sum()) + absent_before
     if total <= 0 or total_before <= 0:
         return FeatureDrift(feature.name, 0.0, 1.0)
-    tests, moved = _by_chance(feature, total, total_before)
+    tests, moved = _tested(feature, total, total_before, is_widened=False)
     is_far = moved >= least  # else what ordinary windows do would only take from it
     if is_far:
         feature = _with_blocks(feature, total)
-        tests, moved = _beyond_ordinary(feature, total, total_before)
+        tests, moved = _tested(feature, total, total_before, is_widened=True)
     probability, by = _combined(feature, tests, is_widened=moved >= least)
     return FeatureDrift(
         feature.name, moved, probability, by,
@@ -109,29 +109,25 @@ def _has_values(feature: Feature) -> bool:
     return bool(feature.current.any() and feature.reference.any())
 
 
-def _by_chance(feature: Feature, total: float, total_before: float) -> tuple[dict[str, Test], float]:
-    """Return what the tests say and how far it moved if ordinary windows go no further than chance: the quick look."""
-    tests: dict[str, Test] = {}
-    moved = 0.0
-    if not feature.is_categorical:
-        tests["missing"], moved = _missing(feature, total, total_before, is_widened=False)
-    if _has_values(feature):
-        tests["shape"] = Test(chi_squared_tail(*statistic_of(feature.current, feature.reference)))
-        moved = max(moved, _elsewhere(feature, 1.0))
-    return tests, moved
+def _tested(
+    feature: Feature, total: float, total_before: float, *, is_widened: bool
+) -> tuple[dict[str, Test], float]:
+    """Return what the tests say, and how far the feature moved.
 
-
-def _beyond_ordinary(feature: Feature, total: float, total_before: float) -> tuple[dict[str, Test], float]:
-    """Return the same beyond what ordinary windows do, and of all tests."""
+    Beyond what ordinary windows do if `is_widened`, else the quick look: as if those went no further than chance.
+    """
     tests: dict[str, Test] = {}
-    moved = 0.0
+    moved, dispersion = 0.0, 1.0
     if not feature.is_categorical:
-        tests["missing"], moved = _missing(feature, total, total_before, is_widened=True)
-    if _has_values(feature):
+        tests["missing"], moved = _missing(feature, total, total_before, is_widened=is_widened)
+    if not _has_values(feature):
+        return tests, moved
+    if is_widened:
         found, dispersion = _categorical(feature) if feature.is_categorical else _numeric(feature)
         tests |= found
-        moved = max(moved, _elsewhere(feature, dispersion))
-    return tests, moved
+    else:
+        tests["shape"] = Test(chi_squared_tail(*statistic_of(feature.current, feature.reference)))
+    return tests, max(moved, _elsewhere(feature, dispersion))
 
 
 def _with_blocks(feature: Feature, total: float) -> Feature:
