@@ -9,6 +9,7 @@ import pytest
 import benchmarks.recovery
 
 
+@pytest.mark.slow
 def test_a_small_one(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """It fills, crashes, opens beside it and reads all of it; the promises hold for a small spool as well."""
     words = ["--size", "2000000", "--repeats", "2", "--root", str(tmp_path), "--check"]

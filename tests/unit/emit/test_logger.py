@@ -268,6 +268,7 @@ def test_capture_opens_nothing(spool_root: Path) -> None:
     assert inner.documents == []
 
 
+@pytest.mark.slow
 def test_pytest_plugin(tmp_path: Path) -> None:
     """U55: the fixture `shipper_records` holds what a test logs, as documents."""
     (tmp_path / "test_app.py").write_text(

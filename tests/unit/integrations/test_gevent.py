@@ -42,6 +42,7 @@ log.info("after")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["agent", "thread"])
 def test_greenlets(mode: str, spool_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """U11: under gevent each record is in the spool once, with its greenlet's context, in children too; a thread is refused.

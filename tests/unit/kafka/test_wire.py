@@ -91,6 +91,7 @@ def test_batches_are_what_the_client_itself_would_send(rows: list[Row], codec: s
         max_size=90,
     )
 )
+@pytest.mark.slow
 def test_all_at_once_gives_the_bytes_of_one_by_one(rows: list[Row]) -> None:
     """The way for records that are alike, and the way for any, write the same block; datasets and sizes may differ."""
     encoder = _Encoder("p%d-1", "default", 10**6)

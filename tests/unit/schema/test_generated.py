@@ -89,6 +89,7 @@ class TestFreshness:
             "shipper/ecs/fields.py",
         } <= set(stale_files(checkout))
 
+    @pytest.mark.slow
     def test_the_version_counts_changes(self, checkout: Path) -> None:
         """A change of anything in a template makes the version one higher, once; a change of a meaning does not."""
         before = load_table(checkout / "schema").version
