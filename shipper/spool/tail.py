@@ -198,11 +198,14 @@ class SegmentTail(Tail):
         if self.at + size_bytes > self._claimed_to:
             self.check()
             self._claimed_to = min(self.allocated_bytes, self.at + max(size_bytes, STRETCH_BYTES))
-        self._granted_to = max(self.at + size_bytes, min(up_to, self._claimed_to))
-        if self._is_mapped:
-            self._prepare(size_bytes)
-        else:
+        is_first, end = not self._granted_to, self.at + size_bytes
+        self._granted_to = max(end, min(up_to, self._claimed_to))
+        if not self._is_mapped:
             self.limit = self._granted_to
+        elif is_first:  # of a map, or after the disk refused
+            self._prepare(size_bytes)
+        else:  # this record has waited enough: the next one asks for a step
+            self.limit = max(end, min(self._granted_to, self._zeroed_to))
 
     def step(self, size_bytes: int) -> bool:
         """See `Tail.step`."""
@@ -218,22 +221,27 @@ class SegmentTail(Tail):
         return True
 
     def _prepare(self, size_bytes: int) -> None:
-        """Make pages for the next `size_bytes` and some more, and let go of those that are written."""
+        """Make pages for the next `size_bytes` and some more; half-way through those, let go of what is written."""
         end = self.at + size_bytes
         if end > self._zeroed_to:
-            start = self.at // mmap.PAGESIZE * mmap.PAGESIZE
-            buffer = self.buffer
-            if sys.platform == "linux" and isinstance(buffer, mmap.mmap) and start > self._mapped_from:
-                # Written pages stay in the file; only our view of them goes.
-                try:
-                    buffer.madvise(mmap.MADV_DONTNEED, self._mapped_from, start - self._mapped_from)
-                except ValueError as error:  # closed, by a fork in a signal handler
-                    raise OSError(errno.EBADF, str(error)) from error
-            self._mapped_from = start
             zeroed_to = min(self.allocated_bytes, -(-end // _STEP_BYTES) * _STEP_BYTES)
             self._disk.zero(self._descriptor, max(self.at, self._zeroed_to), zeroed_to)
             self._zeroed_to = zeroed_to
+            self.limit = max(end, min(self._granted_to, zeroed_to - _STEP_BYTES // 2))
+            return
+        self._let_go()
         self.limit = min(self._granted_to, self._zeroed_to)
+
+    def _let_go(self) -> None:
+        """Take the pages that are written out of our view. They stay in the file."""
+        start = self.at // mmap.PAGESIZE * mmap.PAGESIZE
+        buffer = self.buffer
+        if sys.platform == "linux" and isinstance(buffer, mmap.mmap) and start > self._mapped_from:
+            try:
+                buffer.madvise(mmap.MADV_DONTNEED, self._mapped_from, start - self._mapped_from)
+            except ValueError as error:  # closed, by a fork in a signal handler
+                raise OSError(errno.EBADF, str(error)) from error
+        self._mapped_from = start
 
     def check(self) -> None:
         """Look whether the file is still what it should be.
