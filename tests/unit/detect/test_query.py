@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
+import time
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -110,6 +112,34 @@ def test_who_has_ended_is_given_while_others_still_wait() -> None:
     assert results == [(1, "first"), (0, "second")]
     with pytest.raises(StoreUnavailable):
         list(driven(Slow(), [ask("first", "third"), ask("first")]))
+
+
+def test_answers_are_not_held_up_by_results_that_nobody_has_taken_yet() -> None:
+    """The next request goes out when the answers are there, though of many results only one has been taken."""
+    asked_again, answered = threading.Event(), defaultdict(threading.Event)
+
+    class Quick(MemoryStore):
+        def msearch(self, searches: Iterable[Query]) -> list[JsonObject]:
+            asked = list(searches)
+            if [index for index, _ in asked] == ["third"]:
+                asked_again.set()
+            answered[asked[0][0]].set()
+            return [{"name": index} for index, _ in asked]
+
+    def ask(*names: str) -> Fetch[str]:
+        for name in names:
+            yield [(name, {})]
+        return names[-1]
+
+    taken = []
+    for place, _ in driven(Quick(), [ask("first", "second", "third"), ask("first"), ask("first")]):
+        taken.append(place)
+        if len(taken) == 1:
+            assert answered["second"].wait(20)  # it arrives while this result is worked on
+            time.sleep(0.2)
+        elif len(taken) == 2:
+            assert asked_again.wait(20), "the third request waited for all results of the first"
+    assert sorted(taken) == [0, 1, 2]
 
 
 def test_rules_about_the_same_windows_are_one_search() -> None:
