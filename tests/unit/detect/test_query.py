@@ -116,7 +116,8 @@ def test_who_has_ended_is_given_while_others_still_wait() -> None:
 
 def test_answers_are_not_held_up_by_results_that_nobody_has_taken_yet() -> None:
     """The next request goes out when the answers are there, though of many results only one has been taken."""
-    asked_again, answered = threading.Event(), defaultdict(threading.Event)
+    asked_again = threading.Event()
+    answered: defaultdict[str, threading.Event] = defaultdict(threading.Event)
 
     class Quick(MemoryStore):
         def msearch(self, searches: Iterable[Query]) -> list[JsonObject]:
