@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Final, NamedTuple, Protocol
@@ -36,7 +36,7 @@ _SHORT: Final = 1_000_000
 _FORMS: Final = {
     (str, False): "{v}",
     (float, False): "{v}",
-    (float, True): "repr({v})",
+    (float, True): "text_{v}",
     (int, False): "{v} if -LARGEST <= {v} <= LARGEST else out_of_plan()",
     (int, True): "str({v}) if -LARGEST <= {v} <= LARGEST else out_of_plan()",
     (bool, False): "{v}",
@@ -226,6 +226,7 @@ def encode_function(roots: Mapping[str, JsonValue], uses: Mapping[Path, Use], ch
             "def encode(message, fields, bound=NOTHING):",
             "    try:",
             *(f"        {line}" for line in checks.lines(namespace)),
+            *(f"        {line}" for line in _float_texts(uses.values())),
             "        try: spare = take()",
             "        except IndexError: spare = make()  # the first event, or another thread is encoding",
             f"        {', '.join(f'node_{number}' for number in range(len(nodes(tree))))}, = spare",
@@ -242,6 +243,19 @@ def encode_function(roots: Mapping[str, JsonValue], uses: Mapping[Path, Use], ch
     exec(source, namespace)  # noqa: S102 - see above
     made: Encode = namespace["encode"]  # type: ignore[assignment]
     return made
+
+
+def _float_texts(uses: Iterable[Use]) -> Iterator[str]:
+    """Yield the statements that write the doubles that stand as text: all at once takes a tenth of what `repr` takes.
+
+    From 0.0001 to 1e16 both write the same digits; elsewhere `repr` has an exponent of its own form.
+    """
+    names = sorted({use.argument for use in uses if use.kind is float and use.is_text})
+    if names:
+        yield f"shown = dumps([{', '.join(names)}])[1:-1].decode()"
+        yield "is_alike = 'e' not in shown and '0.0000' not in shown"
+        texts = ", ".join(f"text_{name}" for name in names)
+        yield f"{texts}, = shown.split(',') if is_alike else map(repr, ({', '.join(names)},))"
 
 
 def _namespace(tree: Node, redaction: Redaction | None) -> dict[str, object]:

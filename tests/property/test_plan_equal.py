@@ -249,3 +249,26 @@ def test_what_is_bound_is_read_beside_the_call() -> None:
     for other in others:
         assert plan.encode(MESSAGE, own, other) is MISS
     assert plan.encode(MESSAGE, {"order": 7, "amount": 3.5}, bound) is MISS
+
+
+def test_doubles_as_text_are_written_as_the_general_encoder_writes_them() -> None:
+    """Labels show numbers as text: the digits are those of the general encoder, with and without an exponent."""
+    encoder = Encoder(Constants(FACTS, IDENTITY, "default", LIMITS), LIMITS)
+    numbers = [
+        0.0,
+        -0.0,
+        0.1,
+        1e-4,
+        9.9e-5,
+        1.234e-5,
+        10.00001,
+        1e15,
+        1e16,
+        1.5e300,
+        5e-324,
+        2 / 3,
+        123456789.123456789,
+    ]
+    for first in numbers:
+        for second in numbers:
+            assert check(encoder, {"x": 0.5, "y": 0.5}, {"x": first, "y": -second}, MESSAGE)
