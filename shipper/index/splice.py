@@ -27,6 +27,8 @@ _START: Final = b'{"@timestamp":"'
 _MIDDLE: Final = b'Z","event":{"id":"'
 _BEHIND_ID: Final = b'}}\n{"@timestamp":"'
 _PLACES_MAX: Final = 1000
+_TOGETHER: Final = 128
+"""So many values are looked at together: what one step reads is still in the processor's own cache for the next."""
 _Absent = Annotated[str, msgspec.Meta(min_length=1, max_length=0)]
 """Type of a field that must not be there: no value is of this type."""
 
@@ -139,13 +141,29 @@ class Splicer:
         self, values: Sequence[bytes | None], span: range, read_us: int, ingested: bytes
     ) -> tuple[list[bytes], list[int]]:
         """Return pieces of a body, and the positions of the values that are not as usual."""
-        earliest, latest = (moment.encode() for moment in self._limits.around(read_us))
+        times = tuple(moment.encode() for moment in self._limits.around(read_us))
         event = b'","event":{"ingested":"' + ingested + b'",'
-        places, look_over, quoted = self._places, _look_over, orjson.dumps
-        max_bytes = self._limits.max_bytes
         pieces: list[bytes] = []
         others: list[int] = []
-        for position, value in zip(span, _without_odd(values[span.start : span.stop]), strict=True):
+        for start in range(span.start, span.stop, _TOGETHER):
+            some = range(start, min(start + _TOGETHER, span.stop))
+            self._add(pieces, others, values[start : some.stop], some, times, event)
+        return pieces, others
+
+    def _add(
+        self,
+        pieces: list[bytes],
+        others: list[int],
+        values: Sequence[bytes | None],
+        span: range,
+        times: Sequence[bytes],
+        event: bytes,
+    ) -> None:
+        """Add the pieces of these values; the positions of those that are not as usual go to `others`."""
+        (earliest, latest), places, look_over, quoted = times, self._places, _look_over, orjson.dumps
+        max_bytes = self._limits.max_bytes
+        plain, has_lists = _without_odd(values)
+        for position, value in zip(span, plain, strict=True):
             if value is None or value[:15] != _START or value[41:59] != _MIDDLE:
                 others.append(position)
                 continue
@@ -154,21 +172,21 @@ class Splicer:
             except _NOT_AS_USUAL:
                 others.append(position)
                 continue
-            its = seen.event
-            stream = seen.data_stream
-            if stream.dataset not in ("", its.dataset) or len(value) > max_bytes or may_be_deep(value):
-                others.append(position)
-                continue
+            its, stream = seen.event, seen.data_stream
             stamp = value[15:42]
             place = (stamp[:11], its.dataset, stream.namespace)
             line = places.get(place) or self._new_place(*place)
             event_id = quoted(its.id)
-            if not (line and earliest <= stamp <= latest and 2 < len(event_id) <= ID_MAX_BYTES):
+            if (
+                stream.dataset not in ("", its.dataset)
+                or len(value) > max_bytes
+                or may_be_deep(value, has_lists=has_lists)
+                or not (line and earliest <= stamp <= latest and 2 < len(event_id) <= ID_MAX_BYTES)
+            ):
                 others.append(position)
                 continue
             # What is behind `"event":{` follows as it is.
             pieces += (line, event_id, _BEHIND_ID, stamp, event, value[53:], b"\n")
-        return pieces, others
 
     def _new_place(self, day: bytes, dataset: str, namespace: str) -> bytes:
         """Return how the action line of such documents begins; empty where they have to go the exact way."""
@@ -201,15 +219,18 @@ def _with_others(
     return Parcel(b"".join(pieces), usual, refused)
 
 
-def _without_odd(values: Sequence[bytes | None]) -> Sequence[bytes | None]:
-    """Return the values with None for those that hold a raw line end, or bytes that are no UTF-8.
+def _without_odd(values: Sequence[bytes | None]) -> tuple[Sequence[bytes | None], bool]:
+    """Return the values with None for those that hold a raw line end, or bytes that are no UTF-8; and whether there is
+    a list in any.
 
     The decoder takes a line end for white space, and does not look into the texts that it passes over.
     """
     # Nearly always there is none, and one look at all of them is much cheaper than one at each.
-    if _is_plain(b"".join([value for value in values if value is not None])):
-        return values
-    return [value if value is not None and _is_plain(value) else None for value in values]
+    together = b"".join([value for value in values if value is not None])
+    has_lists = b"[" in together
+    if _is_plain(together):
+        return values, has_lists
+    return [value if value is not None and _is_plain(value) else None for value in values], has_lists
 
 
 def _is_plain(value: bytes) -> bool:

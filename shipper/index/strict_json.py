@@ -40,12 +40,16 @@ def parsed(value: bytes) -> object:
 _is_json: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
 
-def may_be_deep(value: bytes) -> bool:
-    """Return whether there are enough brackets in a value, be it in texts, for it to be nested too deeply."""
+def may_be_deep(value: bytes, *, has_lists: bool = True) -> bool:
+    """Return whether there are enough brackets in a value, be it in texts, for it to be nested too deeply.
+
+    Args:
+        has_lists: False where it is known that no square bracket is in it.
+    """
     # `bytes.count` of one character looks at each byte; what is left without it is found faster (CPython 3.11). To look
     # whether there is one at all is cheaper still.
     left = len(value.replace(b"{", b""))
-    lists = value.count(b"[") if b"[" in value else 0
+    lists = value.count(b"[") if has_lists and b"[" in value else 0
     return len(value) - left + lists > NESTING_MAX
 
 

@@ -119,6 +119,17 @@ def test_the_usual_value_goes_the_usual_way() -> None:
     assert check(values) == []
 
 
+def test_many_values_are_looked_at_in_parts() -> None:
+    """Each value of a large batch has its own fate, wherever it stands: what is odd in one part, or only in one, is found."""
+    values = [canonical({"event": {"id": f"{ID}-{at}", "dataset": "ml.app"}}) for at in range(300)]
+    values[127] = canonical({"message": "two"}).replace(b"two", b"t\nwo")
+    values[128] = canonical({"ml": json.loads("[" * 120 + "]" * 120)})
+    values[200] = canonical({"ml": {"list": [1, 2]}})
+    values[255] = canonical({"message": "x"}).replace(b'"x"', b'"\xff"')
+    values[299] = canonical({"ml": json.loads('{"a":' * 120 + "1" + "}" * 120)})
+    assert check(values) == [127, 128, 255, 299]
+
+
 @pytest.mark.parametrize("name", RESERVED)
 def test_what_is_reserved_is_looked_for(name: str) -> None:
     """Each reserved name of the schema sends a value the exact way, which refuses it."""
