@@ -25,6 +25,9 @@ _REQUEST_OVERHEAD_BYTES: Final = 16 << 10
 _BATCH_BYTES: Final = 256 << 10
 _LINGER_MS: Final = 50
 _METADATA_WAIT_S: Final = 2.0
+_METADATA_PAUSE_MS: Final = 20
+"""Between two questions for metadata. The client's first, at its start, names no topic; the one that does follows at once,
+and would wait for the client's own 100 ms: longer than all else that a connection takes."""
 _GRACE_S: Final = 5.0
 
 
@@ -159,6 +162,8 @@ class PythonProducer:
             # Its exit hook would wait a second of its own at the process's end; our owner closes us (U03).
             with suppress(AttributeError):
                 client._unregister_cleanup()  # noqa: SLF001
+            with suppress(AttributeError, TypeError):
+                client._metadata.config["retry_backoff_ms"] = _METADATA_PAUSE_MS  # noqa: SLF001
             self._client = client
         return self._client
 

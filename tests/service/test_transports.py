@@ -291,6 +291,24 @@ def test_offsets_are_committed_by_us_alone(stack: RunningStack, client: str) -> 
             assert [record.offset for record in take(consumer, 8)] == list(range(12, 20))
 
 
+def test_a_new_connection_asks_for_its_topic_at_once(stack: RunningStack) -> None:
+    """Between connecting and the first record no pause of the client's stands: its own is 0.1 s."""
+    from shipper.kafka.python_producer import PythonProducer
+
+    def waited_s(kafka: KafkaSettings) -> float:
+        writer = PythonProducer(kafka, "test", 10**6)
+        try:
+            connection = writer._connect()
+            began_s = time.monotonic()
+            assert connection.partitions_for(kafka.topic) == {0}
+            return time.monotonic() - began_s
+        finally:
+            writer.close(5)
+
+    with own_topics(stack, client="kafka-python") as kafka:
+        assert min(waited_s(kafka) for _ in range(5)) < 0.09
+
+
 def test_headers_that_are_no_text_lose_nothing(stack: RunningStack, client: str) -> None:
     """Kafka takes header names that are no UTF-8: the record is read without headers; none is passed over."""
     from kafka import TopicPartition
