@@ -24,6 +24,7 @@ def own_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.setenv("SHIPPER_GIT_COMMIT", "c" * 40)
     logger = logging.getLogger()
     level, handlers = logger.level, list(logger.handlers)
+    shipper.testing.reset()  # a test elsewhere may have logged, and so configured this process
     yield root
     shipper.testing.reset()
     for handler in list(logger.handlers):
