@@ -110,15 +110,20 @@ class Checks:
 
     def _bound_readings(self, targets: Mapping[str, str], namespace: dict[str, object]) -> Iterator[str]:
         """Yield the statements that take the bound values; one mapping is bound for many events, and looked at once."""
-        kinds = [*self.bound.values()]
-        namespace.update(bound_names=[*self.bound], bound_kinds=kinds, bound_known=[(None, [])])
+        names, values = ([f"bound_{kind}_{n}" for n in range(len(self.bound))] for kind in ("name", "value"))
+        namespace["bound_known"] = [(None, ())]
+        namespace.update((f"bound_kind_{n}", kind) for n, kind in enumerate(self.bound.values()))
         yield "known, bound_values = bound_known[0]"
         yield "if known is not bound:"
-        yield "    bound_values = [*bound.values()]"
-        yield "    if [*bound] != bound_names or [*map(type, bound_values)] != bound_kinds: return MISS"
-        if dict not in kinds:  # what may hold anything is not kept
+        pairs = "".join(f"({name}, {value}), " for name, value in zip(names, values, strict=True))
+        yield f"    try: {pairs or '()'} = bound.items()"
+        yield "    except ValueError: return MISS  # more names, or less"
+        for number, name in enumerate(self.bound):
+            yield f"    if {names[number]} != {name!r} or type({values[number]}) is not bound_kind_{number}: return MISS"
+        yield f"    bound_values = ({''.join(f'{value}, ' for value in values)})"
+        if dict not in self.bound.values():  # what may hold anything is not kept
             yield "    bound_known[0] = bound, bound_values"
-        if kinds:
+        if names:
             shown = ("_" if name in self.own else targets[name] for name in self.bound)
             yield f"{', '.join(shown)}, = bound_values"
 
