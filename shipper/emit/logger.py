@@ -177,7 +177,9 @@ def _emit(
         if "event" in fields:
             _move_event_field(fields)
         values, keywords = self._process_event(name, message, fields)
-        getattr(self._logger, name)(*values, **keywords)
+        chain = self._processors
+        if not chain or chain[-1] is not ship:  # else the record is where it belongs; who prints lines gets none
+            getattr(self._logger, name)(*values, **keywords)
     except structlog.DropEvent:
         return
     except Exception as error:  # noqa: BLE001 - a link of the user's chain failed

@@ -167,6 +167,28 @@ def test_a_chain_of_ones_own(records: CapturedRecords) -> None:
     assert document["log"]["origin"]["function"] == "test_a_chain_of_ones_own"
 
 
+@pytest.mark.parametrize("renderer", [[], [structlog.processors.KeyValueRenderer()]])
+def test_a_chain_that_ends_with_ours_needs_no_logger_factory(
+    renderer: list[Any], records: CapturedRecords, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A link of one's own before ours is all there is to configure; a renderer behind ours still prints its lines."""
+
+    def add_team(logger: object, name: str, event_dict: Any) -> Any:
+        return {**event_dict, "team": "risk"}
+
+    pipeline = shipper.configure(structlog=False)
+    structlog.configure(processors=[add_team, ship, *renderer], wrapper_class=BoundLogger)
+    structlog.get_logger().info("hello", order="A-1")
+    structlog.get_logger().bind(order="A-2").exception("bad", exc_info=False)
+    assert [document["labels"] for document in records.documents] == [
+        {"team": "risk", "order": "A-1"}, {"team": "risk", "order": "A-2"}
+    ]  # fmt: skip
+    assert pipeline.counts().dropped == {}
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert shown.out.count("team='risk'") == (2 if renderer else 0)
+
+
 def test_a_chain_that_fails(records: CapturedRecords, capsys: pytest.CaptureFixture[str]) -> None:
     """U16: a link of the user's chain that raises does not raise out of our logger; it is counted and reported."""
 
