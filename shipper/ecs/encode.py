@@ -27,7 +27,7 @@ from shipper.record import event_id
 
 STAMP_MAX_BYTES: Final = 128
 _STANDARD_LEVELS: Final = frozenset(LEVELS.values())
-_DIFFERS_US: Final = 1_000_000
+DIFFERS_US: Final = 1_000_000
 _HIGHEST_LEVEL: Final = 100
 _MOST_FIELDS: Final = 1024
 
@@ -93,7 +93,7 @@ class Encoder:
         moment, consumed = _event_time(event, now_us)
         dataset = dataset_of(fields)
         own: Tree = {"dataset": dataset}
-        if consumed is not None and abs(now_us - moment) >= _DIFFERS_US:
+        if consumed is not None and abs(now_us - moment) >= DIFFERS_US:
             own["created"] = iso_timestamp(now_us)
         if event.level not in _STANDARD_LEVELS:
             own["severity"] = event.level

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Final
 
 from shipper.clock import Clock, SystemClock
-from shipper.ecs.encode import STAMP_MAX_BYTES, Encoder
+from shipper.ecs.encode import DIFFERS_US, STAMP_MAX_BYTES, Encoder
 from shipper.ecs.plan_source import MISS
 from shipper.ecs.plans import Plans
 from shipper.ecs.timestamps import LAST_US, iso_timestamp
@@ -80,7 +80,13 @@ class FusedRoad:
         self._opening: tuple[int, bytes] = (-_SECOND_US, b"")
 
     def emit(
-        self, level: int, logger: str, message: object, fields: dict[str, Any], frame: FrameType
+        self,
+        level: int,
+        logger: str,
+        message: object,
+        fields: dict[str, Any],
+        frame: FrameType,
+        moment_us: int | None = None,
     ) -> bool:
         """Store one event of a structlog logger; return whether that was done.
 
@@ -90,6 +96,7 @@ class FusedRoad:
             message: what happened.
             fields: what the logger binds and the call gives; read only.
             frame: the caller's.
+            moment_us: when it happened, as the call itself says; one far from now is left alone. None: now.
         """
         state = THREADS.state
         if state.is_inside or type(message) is not str:
@@ -108,9 +115,11 @@ class FusedRoad:
                     owner, name, process = sites.learn_thread(state)
                     if owner is not sites:
                         return False
+                if moment_us is not None and abs(self._now_ns() // 1000 - moment_us) >= DIFFERS_US:
+                    return False
             except Exception:  # noqa: BLE001 - the general way finds out what is wrong, and says so
                 return False
-            return self._take(site, self._plans, process, message, fields, bound, None)
+            return self._take(site, self._plans, process, message, fields, bound, moment_us)
         finally:
             if state.refused:
                 settle_refused(f"a logging call of {logger}")

@@ -177,8 +177,9 @@ def _emit(
         if "event" in fields:
             _move_event_field(fields)
         values, keywords = self._process_event(name, message, fields)
-        chain = self._processors
-        if not chain or chain[-1] is not ship:  # else the record is where it belongs; who prints lines gets none
+        chain: Any = self._processors
+        if not chain or chain[-1] is not ship:
+            # Behind ours the record is where it belongs: a logger that prints lines would not know what to do with it.
             getattr(self._logger, name)(*values, **keywords)
     except structlog.DropEvent:
         return

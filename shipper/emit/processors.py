@@ -14,9 +14,10 @@ from types import FrameType
 from typing import Any, Final
 
 from shipper.ecs.event import LEVELS, Event
+from shipper.ecs.timestamps import parse_timestamp
 from shipper.emit.message import message_and_fields
 from shipper.emit.origin import calling_frame, origin
-from shipper.emit.outlet import Outlet
+from shipper.emit.outlet import REGISTRY, Outlet
 from shipper.emit.reentry import THREADS
 from shipper.emit.renderer import Renderer
 from shipper.emit.road import travel
@@ -37,8 +38,31 @@ def ship(logger: object, method_name: str, event_dict: _EventDict) -> _EventDict
     """Last link: put the event into the spool. The event dict is returned as it came."""
     frame = calling_frame()
     name = _logger_name(logger, event_dict, frame)
-    travel(_NO_GROUPS, name, _make_event, name, method_name, event_dict, frame)
+    if not _is_taken_quickly(name, method_name, event_dict, frame):
+        travel(_NO_GROUPS, name, _make_event, name, method_name, event_dict, frame)
     return event_dict
+
+
+def _is_taken_quickly(name: str, method_name: str, event_dict: _EventDict, frame: FrameType | None) -> bool:
+    """Store the event by the quick way; return whether that was done."""
+    outlet = REGISTRY.current
+    level = LEVELS.get(method_name)
+    if (
+        outlet is None or REGISTRY.diversion is not None or (road := outlet.fused) is None
+        or level is None or frame is None or type(event_dict) is not dict or LEVEL_KEY in event_dict
+    ):  # fmt: skip
+        return False
+    fields = event_dict.copy()
+    # What usual links add and the call says anyway: left in, it would need to be looked at closer.
+    for key, said in (("level", method_name), ("logger", name)):
+        if key in fields and type(fields[key]) is str and fields[key] == said:
+            del fields[key]
+    moment_us = None
+    if "timestamp" in fields:
+        moment_us = parse_timestamp(fields.pop("timestamp"))
+        if moment_us is None or "@timestamp" in fields:
+            return False
+    return road.emit(level, name, fields.pop("event", ""), fields, frame, moment_us)
 
 
 class RenderEcs:
