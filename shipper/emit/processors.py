@@ -45,24 +45,27 @@ def ship(logger: object, method_name: str, event_dict: _EventDict) -> _EventDict
 
 def _is_taken_quickly(name: str, method_name: str, event_dict: _EventDict, frame: FrameType | None) -> bool:
     """Store the event by the quick way; return whether that was done."""
-    outlet = REGISTRY.current
-    level = LEVELS.get(method_name)
-    if (
-        outlet is None or REGISTRY.diversion is not None or (road := outlet.fused) is None
-        or level is None or frame is None or type(event_dict) is not dict or LEVEL_KEY in event_dict
-    ):  # fmt: skip
-        return False
-    fields = event_dict.copy()
-    # What usual links add and the call says anyway: left in, it would need to be looked at closer.
-    for key, said in (("level", method_name), ("logger", name)):
-        if key in fields and type(fields[key]) is str and fields[key] == said:
-            del fields[key]
-    moment_us = None
-    if "timestamp" in fields:
-        moment_us = parse_timestamp(fields.pop("timestamp"))
-        if moment_us is None or "@timestamp" in fields:
+    try:
+        outlet, level = REGISTRY.current, LEVELS.get(method_name)
+        if (
+            outlet is None or REGISTRY.diversion is not None or (road := outlet.fused) is None
+            or level is None or frame is None or type(event_dict) is not dict or LEVEL_KEY in event_dict
+        ):  # fmt: skip
             return False
-    return road.emit(level, name, fields.pop("event", ""), fields, frame, moment_us)
+        fields = event_dict.copy()
+        # What usual links add and the call says anyway: left in, it would need to be looked at closer.
+        for key, said in (("level", method_name), ("logger", name)):
+            if key in fields and type(fields[key]) is str and fields[key] == said:
+                del fields[key]
+        moment_us = None
+        if "timestamp" in fields:
+            moment_us = parse_timestamp(fields.pop("timestamp"))
+            if moment_us is None or "@timestamp" in fields:
+                return False
+        message = fields.pop("event", "")
+    except Exception:  # noqa: BLE001 - a key that refuses to be compared: the general way says so
+        return False
+    return road.emit(level, name, message, fields, frame, moment_us)
 
 
 class RenderEcs:
