@@ -202,7 +202,6 @@ class Judge:
             if np.count_nonzero(usable[first:older]) >= PLENTY_WINDOWS:
                 end_row = min(end_row, older)
         ordinary = usable[first:end_row]
-        some = table.take(
-            slice(first, end_row)
-        )  # a view: copies of all baselines would cost more than the rest
+        # A view: copies of all baselines would cost more than the rest.
+        some = table.take(slice(first, end_row))
         return some if ordinary.all() else some.take(ordinary)

@@ -108,9 +108,8 @@ class ShareModel:
     def rough_tail(self, bad: float, total: float) -> float:
         """Return about what `tail` does, by moments alone: too small far out, but quick."""
         rate = self.rate
-        if (
-            math.ceil(bad) <= math.ceil(total) * rate
-        ):  # most windows; how far the share wanders need not be known
+        # So it is with most windows; how far the share wanders need not be known.
+        if math.ceil(bad) <= math.ceil(total) * rate:
             return 1.0
         spread = 1 / (self.total + 2 * _PRIOR + 1) + self.wander
         concentration = max(1e-3, 1 / spread - 1)

@@ -87,6 +87,13 @@ def test_the_same_search_is_sent_once() -> None:
     assert [index for index, _ in store.asked] == ["a", "all", "c", "b", "all"]
 
 
+def ask(*names: str) -> Fetch[str]:
+    """Ask one search after the other; the result is the last one's name."""
+    for name in names:
+        yield [(name, {})]
+    return names[-1]
+
+
 def test_who_has_ended_is_given_while_others_still_wait() -> None:
     """A result is handed out while the next request is under way, not behind it; a search that fails, fails the whole."""
     taken = threading.Event()
@@ -99,11 +106,6 @@ def test_who_has_ended_is_given_while_others_still_wait() -> None:
             if [index for index, _ in asked] == ["third"]:
                 raise StoreUnavailable("it went away", "nowhere")
             return [{"name": index} for index, _ in asked]
-
-    def ask(*names: str) -> Fetch[str]:
-        for name in names:
-            yield [(name, {})]
-        return names[-1]
 
     results = []
     for place, found in driven(Slow(), [ask("first", "second"), ask("first")]):
@@ -126,11 +128,6 @@ def test_answers_are_not_held_up_by_results_that_nobody_has_taken_yet() -> None:
                 asked_again.set()
             answered[asked[0][0]].set()
             return [{"name": index} for index, _ in asked]
-
-    def ask(*names: str) -> Fetch[str]:
-        for name in names:
-            yield [(name, {})]
-        return names[-1]
 
     taken = []
     for place, _ in driven(Quick(), [ask("first", "second", "third"), ask("first"), ask("first")]):
